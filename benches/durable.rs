@@ -49,7 +49,7 @@ pub fn commits(stand: &Stand) -> io::Result<Commits> {
     let server = Rollcall::start(stand)?;
     let sent = sender::datagrams(server.listens(), (Sort::Vpn, 0), Pace::Rate(OFFERED), WATCHED)?;
     wait_until("events", PATIENCE, || Ok(server.account()?.applied >= u64::from(sent.lines)))?;
-    let buckets = server.buckets("rollcall_deciding_commit_seconds")?;
+    let buckets = server.buckets("rollcall_journal_commit_seconds")?;
     let (_, count) = *buckets.last().ok_or_else(|| io::Error::other("no commit was timed"))?;
     let most = buckets.iter().find(|(_, below)| *below >= 0.99 * count);
     let most = most.map_or(f64::INFINITY, |(bound, _)| *bound);

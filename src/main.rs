@@ -24,7 +24,7 @@ fn main() -> ExitCode {
 fn serve(path: Option<&Path>) -> Result<(), CommandError> {
     let settings = config::load(path, &Environment::process())?;
     announce::open_log(settings.log);
-    let recorder = prometheus::install(rollcall_server::metrics::catalogue())
+    let recorder = prometheus::install(&rollcall_server::metrics::registry())
         .map_err(|error| CommandError::Request(error.to_string()))?;
     let builder =
         ServerBuilder::bind(settings, &system_clock()).map_err(|all| start_error(&all))?;

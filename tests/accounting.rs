@@ -93,7 +93,7 @@ fn a_flood_of_datagrams_is_accounted_for_to_the_last_one_that_arrived() {
     }
     let account = server.account("syslog", good + bad);
     assert_eq!((account.applied, account.dropped), (good, bad));
-    let lost = server.metrics().sum("rollcall_receiving_kernel_drops_total", &[]);
+    let lost = server.metrics().sum("rollcall_syslog_kernel_drops_total", &[]);
     assert_eq!(lost, 0, "eight megabytes of socket buffer hold this flood");
     server.stop();
 }

@@ -116,7 +116,7 @@ fn a_cleared_log_is_a_gap_that_is_told_and_caught_up_with() {
     logs.control(&json!({"do": "roll", "keep": 1}));
     let server = killed.start_again();
     server.wait_for_user("bob", "10.1.43.2");
-    let gaps = || server.metrics().sum("rollcall_receiving_event_log_gaps_total", &[]);
+    let gaps = || server.metrics().sum("rollcall_event_log_gaps_total", &[]);
     until("the gap is counted", || (gaps() == 1).then_some(()));
     server.wait_for_log("events of an event log are lost");
     assert_eq!(server.user_at("10.1.43.9"), None);
@@ -139,7 +139,7 @@ fn a_log_that_rolls_over_while_it_is_read_is_a_gap_that_is_told_once() {
     logs.control(&json!({"do": "silent", "is": false}));
     server.wait_for_user("bob", "10.1.45.2");
     // By the bookmark that is refused, or, when it was asking just then, by the numbers left out.
-    let gaps = || server.metrics().sum("rollcall_receiving_event_log_gaps_total", &[]);
+    let gaps = || server.metrics().sum("rollcall_event_log_gaps_total", &[]);
     until("the gap is counted", || (gaps() == 1).then_some(()));
     logs.ticket("carol", "10.1.45.3");
     server.wait_for_user("carol", "10.1.45.3");
@@ -283,9 +283,7 @@ fn events_that_are_overwritten_unread_are_a_gap_by_their_numbers() {
     logs.ticket("alice", "10.1.49.1");
     let server = Server::start(setup(&logs, ""));
     server.wait_for_user("alice", "10.1.49.1");
-    let gaps = |cause| {
-        server.metrics().sum("rollcall_receiving_event_log_gaps_total", &[("cause", cause)])
-    };
+    let gaps = |cause| server.metrics().sum("rollcall_event_log_gaps_total", &[("cause", cause)]);
     // Numbers that only are of other events are no gap.
     logs.control(&json!({"id": 4768, "user": "bob", "ip": "10.1.49.2", "record": 20}));
     server.wait_for_user("bob", "10.1.49.2");
@@ -346,7 +344,7 @@ fn a_silent_log_is_told_while_its_connection_is_up() {
     logs.ticket("alice", "10.1.51.1");
     let server = Server::start(setup(&logs, "silent_after = \"10s\""));
     server.wait_for_user("alice", "10.1.51.1");
-    let silent = || server.metrics().sum("rollcall_receiving_event_log_silent", &[]);
+    let silent = || server.metrics().sum("rollcall_event_log_silent", &[]);
     assert_eq!(silent(), 0);
     let said = status_of_dc1(&server, |log| log["state"] == "silent");
     until("the metric says so", || (silent() == 1).then_some(()));
@@ -354,7 +352,7 @@ fn a_silent_log_is_told_while_its_connection_is_up() {
     server.wait_for_log("event log is silent");
     // It is no failure: the session stays, and the next event is read at once.
     server.wait_for_user("alice", "10.1.51.1");
-    let failures = server.metrics().sum("rollcall_receiving_event_log_failures_total", &[]);
+    let failures = server.metrics().sum("rollcall_event_log_failures_total", &[]);
     assert_eq!(failures, 0);
     logs.ticket("bob", "10.1.51.2");
     server.wait_for_user("bob", "10.1.51.2");
@@ -373,7 +371,7 @@ fn a_server_that_audits_no_logons_any_more_is_told() {
     server.wait_for_user("alice", "10.1.52.1");
     let unaudited = |of| {
         let labels = [("subcategory", of)];
-        server.metrics().sum("rollcall_receiving_event_log_unaudited", &labels)
+        server.metrics().sum("rollcall_event_log_audit_missing", &labels)
     };
     assert_eq!(unaudited("logon"), 0);
     logs.control(&json!({"id": 4719}));

@@ -101,7 +101,7 @@ fn a_tunnel_is_told_of_at_each_moment_over_a_sealed_segment_a_restart_and_a_kill
             (&json!("replaced"), &json!("alice"), &json!("bob"))
         );
     }
-    assert!(server.metrics().sum("rollcall_answering_history_questions_total", &[]) >= 16);
+    assert!(server.metrics().sum("rollcall_history_queries_total", &[]) >= 16);
     server.stop();
 }
 

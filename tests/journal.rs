@@ -90,7 +90,7 @@ fn a_clean_stop_writes_everybody_down_and_a_damaged_file_does_not_keep_the_serve
     assert_eq!(server.user_at("10.60.2.1").as_deref(), Some("alice"), "the snapshot has her");
     find(|name| name.contains(".damaged-"));
     server.wait_for_log("a file of the journal is damaged");
-    assert!(server.metrics().sum("rollcall_deciding_journal_damaged_files_total", &[]) > 0);
+    assert!(server.metrics().sum("rollcall_journal_corrupt_files_total", &[]) > 0);
     assert_eq!(server.client("script").post_events(&login("10.60.2.2", "bob")).status, 200);
     server.stop();
 }

@@ -57,7 +57,7 @@ fn a_reload_adds_a_client(reload: impl FnOnce(&Server)) {
 #[test]
 fn plain_http_to_firewalls_is_warned_of_and_seen_in_the_metrics() {
     let tls = "[enforcement.tls]\ncertificate = \"server.crt\"\nkey = \"server.key\"\n";
-    let gauge = "rollcall_answering_insecure_listeners";
+    let gauge = "rollcall_http_insecure_listeners";
     let server = Server::start(Setup::new().replacing(tls, "insecure = true\n"));
     assert_eq!(server.metrics().sum(gauge, &[]), 1);
     let warned = "plain HTTP: secrets and user names can be read on the way";
@@ -367,7 +367,7 @@ fn a_producer_that_fails_again_and_again_is_seen_from_outside_and_the_rest_serve
     let server = Server::start(Setup::new().replacing("udp = [\"127.0.0.1:0\"]", &fixed));
     let failures = || {
         let labels = [("actor", "syslog"), ("cause", "error")];
-        server.metrics().sum("rollcall_receiving_restarts_total", &labels)
+        server.metrics().sum("rollcall_actor_restarts_total", &labels)
     };
     destroy_socket(&ss, port);
     let first = within(Duration::from_secs(5), || (failures() > 0).then_some(()));

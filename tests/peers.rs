@@ -215,7 +215,7 @@ fn prometheus_scrapes_and_knows_who_is_up() {
     until("Prometheus says that Rollcall is up", || {
         (ask("up{job=\"rollcall\"}")? == 1.0).then_some(())
     });
-    let sessions = until("it has the sessions", || ask("rollcall_deciding_sessions"));
+    let sessions = until("it has the sessions", || ask("rollcall_sessions"));
     assert!((sessions - 1.0).abs() < f64::EPSILON, "{sessions}");
     server.stop();
 }

@@ -88,7 +88,7 @@ fn a_new_target_is_onboarded_synchronised_and_told_what_is_new() {
     assert_eq!((&said["kind"], &said["last_error"]), (&json!("secure_edge"), &Value::Null));
     assert!(said["reports"].as_u64() >= Some(21) && said["bytes"].as_u64() > Some(100), "{said}");
     let labels = [("target", "edge"), ("outcome", "accepted")];
-    assert!(server.metrics().sum("rollcall_pushing_reports_total", &labels) >= 21);
+    assert!(server.metrics().sum("rollcall_push_reports_total", &labels) >= 21);
     let (rest, metrics) = (server.get("/api/v1/push-targets").text, server.get("/metrics").text);
     let log = server.stop();
     for secret in [ONBOARDING, CLIENT_SECRET, "canary-access-token"] {

@@ -110,7 +110,7 @@ fn who_wants_a_probe_hears_what_is_known_and_it_is_counted_that_none_was_made() 
     let mut firewall = server.client("campus-fw");
     let login = json!({"kind": "login", "address": "10.2.0.1", "user": "alice"});
     assert_eq!(server.client("script").post_events(&login).status, 200);
-    let metric = "rollcall_answering_probes_not_made_total";
+    let metric = "rollcall_enforcement_probes_unsupported_total";
     for (address, wanted) in [("10.2.0.1", json!(["alice"])), ("10.2.0.2", json!([]))] {
         let asked = format!("/user_query/v2?ip={address}&force-probe=true");
         let answer = firewall.ask(0, &asked).expect("it is answered").json();
@@ -457,7 +457,7 @@ fn a_question_that_makes_no_sense_is_answered_with_its_reason() {
     server.wait_for_log("GET /user_query/v2/nothing/like/this");
     let answers = |code| {
         let labels = [("listener", "enforcement"), ("code", code)];
-        server.metrics().sum("rollcall_answering_http_requests_total", &labels)
+        server.metrics().sum("rollcall_http_requests_total", &labels)
     };
     assert_eq!((answers("400"), answers("404")), (3, 1));
     assert_eq!(firewall.poll(), 0);

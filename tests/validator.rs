@@ -38,7 +38,7 @@ fn the_web_interface_has_its_own_door_clients_and_tokens() {
     assert_eq!(refused(web.ask(0, &format!("/printers?client_secret={SECRET}"))), 404);
     server.wait_for_log("/printers");
     let asked = [("client", "campus-fw"), ("kind", "user"), ("outcome", "unknown")];
-    assert_eq!(server.metrics().sum("rollcall_answering_validations_total", &asked), 1);
+    assert_eq!(server.metrics().sum("rollcall_validator_requests_total", &asked), 1);
 
     server.rewrite(|text| text.replace(LISTEN, "listen = []"));
     let report = server.post("/api/v1/reload").json();

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use metrics::{counter, gauge, histogram};
 use rollcall_identity::{Address, Origin, Verdict};
 use tracing::{debug, error, trace, warn};
 
 use rollcall_runtime::telemetry::TelemetryEvent;
+
+use crate::metrics;
 
 /// The table decided events of one origin.
 pub(crate) struct Decided<'a> {
@@ -18,12 +19,13 @@ pub(crate) struct Decided<'a> {
 impl TelemetryEvent for Decided<'_> {
     fn emit(self) {
         let Self { origin, verdict, count } = self;
-        counter!(
-            "rollcall_deciding_events_total",
-            "producer" => origin.producer.to_string(),
-            "outcome" => verdict.outcome(), "reason" => verdict.reason()
-        )
-        .increment(count);
+        metrics::EVENTS_DECIDED
+            .with([
+                origin.producer.to_string().into(),
+                verdict.outcome().into(),
+                verdict.reason().into(),
+            ])
+            .increment(count);
         trace!(client = %origin.client, ?verdict, count, "decided");
     }
 }
@@ -37,7 +39,7 @@ pub(crate) struct AddressShared<'a> {
 impl TelemetryEvent for AddressShared<'_> {
     fn emit(self) {
         let Self { origin, address } = self;
-        counter!("rollcall_deciding_addresses_shared_total").increment(1);
+        metrics::SHARED_ADDRESSES.with([]).increment(1);
         warn!(
             producer = %origin.producer, client = %origin.client, %address,
             "address has logins of too many users and is treated as shared: no user is assigned to it"
@@ -53,8 +55,8 @@ pub(crate) struct TableSize {
 
 impl TelemetryEvent for TableSize {
     fn emit(self) {
-        gauge!("rollcall_deciding_sessions").set(self.sessions as f64);
-        gauge!("rollcall_deciding_revision").set(self.revision as f64);
+        metrics::SESSIONS.with([]).set(self.sessions as f64);
+        metrics::REVISION.with([]).set(self.revision as f64);
     }
 }
 
@@ -66,7 +68,7 @@ pub(crate) struct StateLost {
 
 impl TelemetryEvent for StateLost {
     fn emit(self) {
-        counter!("rollcall_deciding_restorations_failed_total").increment(1);
+        metrics::CACHE_RECOVERY_FAILURES.with([]).increment(1);
         error!(actor = self.actor, "no state to recover: sessions are lost");
     }
 }
@@ -78,7 +80,7 @@ pub(crate) struct TableReloaded {
 
 impl TelemetryEvent for TableReloaded {
     fn emit(self) {
-        counter!("rollcall_deciding_restorations_total").increment(1);
+        metrics::CACHE_RECOVERIES.with([]).increment(1);
         warn!(
             sessions = self.sessions,
             "cache and query actor were replaced; state reloaded from the journal"
@@ -96,7 +98,7 @@ pub(crate) struct CacheResumed {
 impl TelemetryEvent for CacheResumed {
     fn emit(self) {
         let Self { sessions, missed } = self;
-        counter!("rollcall_deciding_restorations_total").increment(1);
+        metrics::CACHE_RECOVERIES.with([]).increment(1);
         warn!(sessions, missed, "cache was replaced; state reloaded from the journal");
     }
 }
@@ -111,7 +113,7 @@ pub(crate) struct CacheRestored<'a> {
 impl TelemetryEvent for CacheRestored<'_> {
     fn emit(self) {
         let Self { sessions, error } = self;
-        counter!("rollcall_deciding_restorations_total").increment(1);
+        metrics::CACHE_RECOVERIES.with([]).increment(1);
         warn!(sessions, error, "cache was replaced; sessions taken from the query actor");
     }
 }
@@ -124,7 +126,8 @@ pub(crate) struct EventsVisible {
 
 impl TelemetryEvent for EventsVisible {
     fn emit(self) {
-        histogram!("rollcall_answering_event_to_visible_seconds")
+        metrics::PROPAGATION_LATENCY_SECONDS
+            .with([])
             .record_many(self.delay.as_secs_f64(), self.count);
     }
 }
@@ -136,7 +139,7 @@ pub(crate) struct QueryRestored {
 
 impl TelemetryEvent for QueryRestored {
     fn emit(self) {
-        counter!("rollcall_answering_restorations_total").increment(1);
+        metrics::QUERY_RECOVERIES.with([]).increment(1);
         warn!(sessions = self.sessions, "query actor was replaced; sessions taken from the cache");
     }
 }

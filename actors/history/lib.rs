@@ -4,6 +4,7 @@
 mod access;
 mod budget;
 mod difference;
+pub mod metrics;
 mod moment;
 mod narrator;
 mod stays;

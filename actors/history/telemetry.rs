@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use metrics::{counter, histogram};
 use rollcall_runtime::telemetry::TelemetryEvent;
+
+use crate::metrics;
 use strum::{EnumIter, IntoEnumIterator, IntoStaticStr};
 use tracing::debug;
 
@@ -31,8 +32,7 @@ impl TelemetryEvent for HistoryOpened {
         // From the beginning, so that the first one that is not answered is seen to grow from zero.
         for outcome in HistoryOutcome::iter() {
             let outcome: &'static str = outcome.into();
-            counter!("rollcall_answering_history_questions_total", "outcome" => outcome)
-                .increment(0);
+            metrics::HISTORY_QUERIES.with([outcome.into()]).increment(0);
         }
         debug!("questions about the past can be asked");
     }
@@ -48,8 +48,8 @@ impl TelemetryEvent for HistoryAsked {
     fn emit(self) {
         let Self { outcome, took } = self;
         let outcome: &'static str = outcome.into();
-        counter!("rollcall_answering_history_questions_total", "outcome" => outcome).increment(1);
-        histogram!("rollcall_answering_history_query_seconds").record(took.as_secs_f64());
+        metrics::HISTORY_QUERIES.with([outcome.into()]).increment(1);
+        metrics::HISTORY_QUERY_SECONDS.with([]).record(took.as_secs_f64());
         debug!(outcome, ?took, "a question about the past");
     }
 }

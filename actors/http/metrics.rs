@@ -1,151 +1,122 @@
-//! What is counted where questions become answers: events that become visible, tokens, queries, how far each firewall is.
+//! The metrics of HTTP listeners, enforcement points, validator and REST.
 
-use metrics::Unit;
+use rollcall_runtime::metric::{Counter, Gauge, Histogram, Metric};
+use rollcall_runtime::prometheus::buckets::QUERYING;
 
-use rollcall_runtime::metric::Instrument::{Counter, Gauge, Histogram};
-use rollcall_runtime::metric::Row;
+pub(crate) static HTTP_REQUESTS: Counter<2> = Counter::new(
+    "rollcall_http_requests_total",
+    ["listener", "code"],
+    "HTTP requests answered, by listener and status",
+);
+
+pub(crate) static HTTP_INSECURE_LISTENERS: Gauge<0> = Gauge::new(
+    "rollcall_http_insecure_listeners",
+    [],
+    "Listeners that speak plain HTTP to the network: 0 is right",
+);
+
+pub(crate) static SSE_CONNECTIONS: Gauge<0> =
+    Gauge::new("rollcall_sse_connections", [], "Readers of the live stream");
+
+pub(crate) static HTTP_CONNECTIONS_REFUSED: Counter<2> = Counter::new(
+    "rollcall_http_connections_refused_total",
+    ["listener", "reason"],
+    "Connections over the limit of their listener (total) or of their source (address)",
+);
+
+pub(crate) static TOKEN_REQUESTS: Counter<1> = Counter::new(
+    "rollcall_token_requests_total",
+    ["outcome"],
+    "Requests for access tokens: granted, locked_out, busy, or an error of RFC 6749",
+);
+
+pub(crate) static ENFORCEMENT_QUERIES: Counter<2> = Counter::new(
+    "rollcall_enforcement_queries_total",
+    ["point", "kind"],
+    "Questions of enforcement points that were answered: batch, ip or user",
+);
+
+pub(crate) static ENFORCEMENT_REPORTS: Counter<1> =
+    Counter::new("rollcall_enforcement_reports_total", ["point"], "Reports in those answers");
+
+pub(crate) static ENFORCEMENT_RESPONSE_BYTES: Counter<1> = Counter::new(
+    "rollcall_enforcement_response_bytes_total",
+    ["point"],
+    "Bytes of the bodies of those answers",
+);
+
+pub(crate) static ENFORCEMENT_RETRIES: Counter<1> = Counter::new(
+    "rollcall_enforcement_retries_total",
+    ["point"],
+    "Batches that an enforcement point asked for once more, because no answer came to it",
+);
+
+pub(crate) static ENFORCEMENT_PROBES_UNSUPPORTED: Counter<1> = Counter::new(
+    "rollcall_enforcement_probes_unsupported_total",
+    ["point"],
+    "IP queries with force-probe, which are answered with what is known: PCs are not probed",
+);
+
+pub(crate) static ENFORCEMENT_ROLES_OMITTED: Counter<1> = Counter::new(
+    "rollcall_enforcement_roles_omitted_total",
+    ["point"],
+    "Groups that those reports leave out because somebody has more than go out",
+);
+
+pub(crate) static VALIDATOR_REQUESTS: Counter<3> = Counter::new(
+    "rollcall_validator_requests_total",
+    ["client", "kind", "outcome"],
+    "Requests on the validator listener about a user, group, device, or none: valid, unknown, listed, or why they were refused",
+);
+
+pub(crate) static ENFORCEMENT_QUERY_SECONDS: Histogram<1> = Histogram::new(
+    "rollcall_enforcement_query_seconds",
+    ["kind"],
+    "From a question that is read whole to its answer",
+    QUERYING,
+);
+
+pub(crate) static ENFORCEMENT_QUERY_ERRORS: Counter<2> = Counter::new(
+    "rollcall_enforcement_query_errors_total",
+    ["point", "reason"],
+    "Requests on the enforcement listener that were refused; point unknown without a token",
+);
+
+pub(crate) static ENFORCEMENT_FULL_RESYNCS: Counter<1> = Counter::new(
+    "rollcall_enforcement_full_resyncs_total",
+    ["point"],
+    "How often an enforcement point began from nothing",
+);
+
+pub(crate) static ENFORCEMENT_LAG_REVISIONS: Gauge<1> = Gauge::new(
+    "rollcall_enforcement_lag_revisions",
+    ["point"],
+    "Revisions between the newest and the last cookie of an enforcement point",
+);
+
+pub(crate) static HTTP_UNKNOWN_REQUESTS: Counter<0> = Counter::new(
+    "rollcall_http_unknown_requests_total",
+    [],
+    "Requests of known sources for something that is not there",
+);
 
 /// The declarations, in the order of the documentation.
-pub const ROWS: &[Row] = &[
-    (
-        "rollcall_answering_restorations_total",
-        Counter,
-        Unit::Count,
-        &[],
-        "How often the query actor was replaced and took its sessions over",
-    ),
-    (
-        "rollcall_answering_event_to_visible_seconds",
-        Histogram,
-        Unit::Seconds,
-        &[],
-        "From the arrival of an event to the moment when every answer knows of it",
-    ),
-    (
-        "rollcall_answering_http_requests_total",
-        Counter,
-        Unit::Count,
-        &["listener", "code"],
-        "HTTP requests answered, by listener and status",
-    ),
-    (
-        "rollcall_answering_insecure_listeners",
-        Gauge,
-        Unit::Count,
-        &[],
-        "Listeners that speak plain HTTP to the network: 0 is right",
-    ),
-    (
-        "rollcall_answering_history_questions_total",
-        Counter,
-        Unit::Count,
-        &["outcome"],
-        "Questions about the past: told, not_known, unreasonable, too_broad or ill",
-    ),
-    (
-        "rollcall_answering_history_query_seconds",
-        Histogram,
-        Unit::Seconds,
-        &[],
-        "Time to answer a question about the past from the journal",
-    ),
-    ("rollcall_answering_streams", Gauge, Unit::Count, &[], "Readers of the live stream"),
-    (
-        "rollcall_answering_connections_refused_total",
-        Counter,
-        Unit::Count,
-        &["listener", "reason"],
-        "Connections over the limit of their listener (total) or of their source (address)",
-    ),
-    (
-        "rollcall_answering_tokens_total",
-        Counter,
-        Unit::Count,
-        &["outcome"],
-        "Requests for access tokens: granted, locked_out, busy, or an error of RFC 6749",
-    ),
-    (
-        "rollcall_answering_queries_total",
-        Counter,
-        Unit::Count,
-        &["point", "kind"],
-        "Questions of enforcement points that were answered: batch, ip or user",
-    ),
-    (
-        "rollcall_answering_reports_total",
-        Counter,
-        Unit::Count,
-        &["point"],
-        "Reports in those answers",
-    ),
-    (
-        "rollcall_answering_bytes_total",
-        Counter,
-        Unit::Bytes,
-        &["point"],
-        "Bytes of the bodies of those answers",
-    ),
-    (
-        "rollcall_answering_retries_total",
-        Counter,
-        Unit::Count,
-        &["point"],
-        "Batches that an enforcement point asked for once more, because no answer came to it",
-    ),
-    (
-        "rollcall_answering_probes_not_made_total",
-        Counter,
-        Unit::Count,
-        &["point"],
-        "IP queries with force-probe, which are answered with what is known: PCs are not probed",
-    ),
-    (
-        "rollcall_answering_roles_left_out_total",
-        Counter,
-        Unit::Count,
-        &["point"],
-        "Groups that those reports leave out because somebody has more than go out",
-    ),
-    (
-        "rollcall_answering_validations_total",
-        Counter,
-        Unit::Count,
-        &["client", "kind", "outcome"],
-        "Requests on the validator listener about a user, group, device, or none: valid, unknown, listed, or why they were refused",
-    ),
-    (
-        "rollcall_answering_query_seconds",
-        Histogram,
-        Unit::Seconds,
-        &["kind"],
-        "From a question that is read whole to its answer",
-    ),
-    (
-        "rollcall_answering_query_errors_total",
-        Counter,
-        Unit::Count,
-        &["point", "reason"],
-        "Requests on the enforcement listener that were refused; point unknown without a token",
-    ),
-    (
-        "rollcall_answering_resyncs_total",
-        Counter,
-        Unit::Count,
-        &["point"],
-        "How often an enforcement point began from nothing",
-    ),
-    (
-        "rollcall_answering_lag_changes",
-        Gauge,
-        Unit::Count,
-        &["point"],
-        "Revisions between the newest and the last cookie of an enforcement point",
-    ),
-    (
-        "rollcall_answering_unknown_routes_total",
-        Counter,
-        Unit::Count,
-        &[],
-        "Requests of known sources for something that is not there",
-    ),
+pub const METRICS: &[Metric] = &[
+    HTTP_REQUESTS.declaration(),
+    HTTP_INSECURE_LISTENERS.declaration(),
+    SSE_CONNECTIONS.declaration(),
+    HTTP_CONNECTIONS_REFUSED.declaration(),
+    TOKEN_REQUESTS.declaration(),
+    ENFORCEMENT_QUERIES.declaration(),
+    ENFORCEMENT_REPORTS.declaration(),
+    ENFORCEMENT_RESPONSE_BYTES.declaration(),
+    ENFORCEMENT_RETRIES.declaration(),
+    ENFORCEMENT_PROBES_UNSUPPORTED.declaration(),
+    ENFORCEMENT_ROLES_OMITTED.declaration(),
+    VALIDATOR_REQUESTS.declaration(),
+    ENFORCEMENT_QUERY_SECONDS.declaration(),
+    ENFORCEMENT_QUERY_ERRORS.declaration(),
+    ENFORCEMENT_FULL_RESYNCS.declaration(),
+    ENFORCEMENT_LAG_REVISIONS.declaration(),
+    HTTP_UNKNOWN_REQUESTS.declaration(),
 ];

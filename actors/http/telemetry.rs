@@ -3,11 +3,12 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use metrics::{counter, gauge, histogram};
 use strum::{EnumIter, IntoEnumIterator, IntoStaticStr};
 use tracing::{debug, info, trace, warn};
 
 use rollcall_runtime::telemetry::TelemetryEvent;
+
+use crate::metrics;
 
 /// An HTTP request was responded to.
 pub(crate) struct Responded {
@@ -18,11 +19,7 @@ pub(crate) struct Responded {
 impl TelemetryEvent for Responded {
     fn emit(self) {
         let Self { listener, status } = self;
-        counter!(
-            "rollcall_answering_http_requests_total",
-            "listener" => listener, "code" => status.to_string()
-        )
-        .increment(1);
+        metrics::HTTP_REQUESTS.with([listener.into(), status.to_string().into()]).increment(1);
         trace!(listener, status, "answered");
     }
 }
@@ -34,7 +31,7 @@ pub struct Insecure<'a> {
 
 impl TelemetryEvent for Insecure<'_> {
     fn emit(self) {
-        gauge!("rollcall_answering_insecure_listeners").set(self.listeners.len() as f64);
+        metrics::HTTP_INSECURE_LISTENERS.with([]).set(self.listeners.len() as f64);
         for listener in self.listeners {
             warn!(listener, "plain HTTP: secrets and user names can be read on the way");
         }
@@ -46,7 +43,7 @@ pub(crate) struct ReaderCame;
 
 impl TelemetryEvent for ReaderCame {
     fn emit(self) {
-        gauge!("rollcall_answering_streams").increment(1.0);
+        metrics::SSE_CONNECTIONS.with([]).increment(1.0);
         trace!("a reader of the live stream came");
     }
 }
@@ -56,7 +53,7 @@ pub(crate) struct ReaderWent;
 
 impl TelemetryEvent for ReaderWent {
     fn emit(self) {
-        gauge!("rollcall_answering_streams").decrement(1.0);
+        metrics::SSE_CONNECTIONS.with([]).decrement(1.0);
         trace!("a reader of the live stream went");
     }
 }
@@ -70,11 +67,7 @@ pub(crate) struct ConnectionRefused {
 impl TelemetryEvent for ConnectionRefused {
     fn emit(self) {
         let Self { listener, reason } = self;
-        counter!(
-            "rollcall_answering_connections_refused_total",
-            "listener" => listener, "reason" => reason
-        )
-        .increment(1);
+        metrics::HTTP_CONNECTIONS_REFUSED.with([listener.into(), reason.into()]).increment(1);
         debug!(listener, reason, "connection refused");
     }
 }
@@ -88,7 +81,7 @@ pub(crate) struct TokenAsked {
 impl TelemetryEvent for TokenAsked {
     fn emit(self) {
         let Self { outcome, source } = self;
-        counter!("rollcall_answering_tokens_total", "outcome" => outcome).increment(1);
+        metrics::TOKEN_REQUESTS.with([outcome.into()]).increment(1);
         match outcome {
             "granted" => debug!(%source, "token granted"),
             // Each of these cost a check of the secret, which bounds how many there are.
@@ -111,13 +104,12 @@ impl TelemetryEvent for PointKnown<'_> {
     fn emit(self) {
         let point = || self.point.to_owned();
         for kind in QUESTIONS {
-            counter!("rollcall_answering_queries_total", "point" => point(), "kind" => kind)
-                .increment(0);
+            metrics::ENFORCEMENT_QUERIES.with([point().into(), kind.into()]).increment(0);
         }
-        counter!("rollcall_answering_reports_total", "point" => point()).increment(0);
-        counter!("rollcall_answering_bytes_total", "point" => point()).increment(0);
-        counter!("rollcall_answering_retries_total", "point" => point()).increment(0);
-        counter!("rollcall_answering_resyncs_total", "point" => point()).increment(0);
+        metrics::ENFORCEMENT_REPORTS.with([point().into()]).increment(0);
+        metrics::ENFORCEMENT_RESPONSE_BYTES.with([point().into()]).increment(0);
+        metrics::ENFORCEMENT_RETRIES.with([point().into()]).increment(0);
+        metrics::ENFORCEMENT_FULL_RESYNCS.with([point().into()]).increment(0);
         trace!(point = self.point, "enforcement point may ask");
     }
 }
@@ -136,15 +128,11 @@ impl TelemetryEvent for Answered<'_> {
     fn emit(self) {
         let Self { point, kind, reports, roles_left_out, bytes, took } = self;
         let label = point.to_owned();
-        counter!("rollcall_answering_queries_total", "point" => label.clone(), "kind" => kind)
-            .increment(1);
-        counter!("rollcall_answering_reports_total", "point" => label.clone())
-            .increment(reports as u64);
-        counter!("rollcall_answering_bytes_total", "point" => label.clone())
-            .increment(bytes as u64);
-        counter!("rollcall_answering_roles_left_out_total", "point" => label)
-            .increment(roles_left_out as u64);
-        histogram!("rollcall_answering_query_seconds", "kind" => kind).record(took);
+        metrics::ENFORCEMENT_QUERIES.with([label.clone().into(), kind.into()]).increment(1);
+        metrics::ENFORCEMENT_REPORTS.with([label.clone().into()]).increment(reports as u64);
+        metrics::ENFORCEMENT_RESPONSE_BYTES.with([label.clone().into()]).increment(bytes as u64);
+        metrics::ENFORCEMENT_ROLES_OMITTED.with([label.into()]).increment(roles_left_out as u64);
+        metrics::ENFORCEMENT_QUERY_SECONDS.with([kind.into()]).record(took);
         trace!(point, kind, reports, roles_left_out, ?took, "answered");
     }
 }
@@ -159,11 +147,9 @@ pub(crate) struct Validated<'a> {
 impl TelemetryEvent for Validated<'_> {
     fn emit(self) {
         let Self { client, kind, outcome } = self;
-        counter!(
-            "rollcall_answering_validations_total",
-            "client" => client.to_owned(), "kind" => kind, "outcome" => outcome
-        )
-        .increment(1);
+        metrics::VALIDATOR_REQUESTS
+            .with([client.to_owned().into(), kind.into(), outcome.into()])
+            .increment(1);
         trace!(client, kind, outcome, "validator asked");
     }
 }
@@ -178,11 +164,9 @@ pub(crate) struct QueryRefused<'a> {
 impl TelemetryEvent for QueryRefused<'_> {
     fn emit(self) {
         let Self { point, reason, detail } = self;
-        counter!(
-            "rollcall_answering_query_errors_total",
-            "point" => point.to_owned(), "reason" => reason
-        )
-        .increment(1);
+        metrics::ENFORCEMENT_QUERY_ERRORS
+            .with([point.to_owned().into(), reason.into()])
+            .increment(1);
         debug!(point, reason, detail, "request refused");
     }
 }
@@ -195,7 +179,7 @@ pub(crate) struct AskedAgain<'a> {
 
 impl TelemetryEvent for AskedAgain<'_> {
     fn emit(self) {
-        counter!("rollcall_answering_retries_total", "point" => self.point.to_owned()).increment(1);
+        metrics::ENFORCEMENT_RETRIES.with([self.point.to_owned().into()]).increment(1);
         debug!(point = self.point, "enforcement point asks for a batch once more");
     }
 }
@@ -208,8 +192,7 @@ pub(crate) struct ProbeNotMade<'a> {
 
 impl TelemetryEvent for ProbeNotMade<'_> {
     fn emit(self) {
-        counter!("rollcall_answering_probes_not_made_total", "point" => self.point.to_owned())
-            .increment(1);
+        metrics::ENFORCEMENT_PROBES_UNSUPPORTED.with([self.point.to_owned().into()]).increment(1);
         debug!(point = self.point, "a probe was asked for, and there is none: told what is known");
     }
 }
@@ -222,7 +205,7 @@ pub(crate) struct Resynced<'a> {
 
 impl TelemetryEvent for Resynced<'_> {
     fn emit(self) {
-        counter!("rollcall_answering_resyncs_total", "point" => self.point.to_owned()).increment(1);
+        metrics::ENFORCEMENT_FULL_RESYNCS.with([self.point.to_owned().into()]).increment(1);
         info!(point = self.point, "enforcement point begins from nothing");
     }
 }
@@ -235,7 +218,8 @@ pub(crate) struct Lagging<'a> {
 
 impl TelemetryEvent for Lagging<'_> {
     fn emit(self) {
-        gauge!("rollcall_answering_lag_changes", "point" => self.point.to_owned())
+        metrics::ENFORCEMENT_LAG_REVISIONS
+            .with([self.point.to_owned().into()])
             .set(self.changes as f64);
     }
 }
@@ -250,7 +234,7 @@ pub(crate) struct UnknownRoute<'a> {
 
 impl TelemetryEvent for UnknownRoute<'_> {
     fn emit(self) {
-        counter!("rollcall_answering_unknown_routes_total").increment(1);
+        metrics::HTTP_UNKNOWN_REQUESTS.with([]).increment(1);
         if let Some(request) = self.request {
             let (source, unlogged) = (self.source, self.unlogged);
             warn!(%source, unlogged, request, "nothing answers this request");

@@ -20,6 +20,7 @@ mod lexicon;
 pub mod library;
 mod manifest;
 mod memories;
+pub mod metrics;
 mod poison;
 mod positions;
 mod pulse;

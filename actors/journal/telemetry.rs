@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use metrics::{counter, gauge, histogram};
 use strum::IntoStaticStr;
 use tracing::{debug, error, info, warn};
 
 use crate::Damage;
 use rollcall_runtime::telemetry::TelemetryEvent;
+
+use crate::metrics;
 
 /// The journal cannot make events durable: none are taken until it can.
 pub(crate) struct JournalIll<'a> {
@@ -16,8 +17,8 @@ pub(crate) struct JournalIll<'a> {
 
 impl TelemetryEvent for JournalIll<'_> {
     fn emit(self) {
-        counter!("rollcall_deciding_journal_illnesses_total").increment(1);
-        gauge!("rollcall_deciding_journal_ill").set(1.0);
+        metrics::JOURNAL_WRITE_FAILURES.with([]).increment(1);
+        metrics::JOURNAL_UNAVAILABLE.with([]).set(1.0);
         error!(error = %self.error, "the journal takes no events; questions are still answered");
     }
 }
@@ -29,7 +30,7 @@ pub(crate) struct JournalHealed {
 
 impl TelemetryEvent for JournalHealed {
     fn emit(self) {
-        gauge!("rollcall_deciding_journal_ill").set(0.0);
+        metrics::JOURNAL_UNAVAILABLE.with([]).set(0.0);
         info!(after = self.after, "the journal takes events again");
     }
 }
@@ -43,8 +44,8 @@ pub(crate) struct JournalSilent {
 impl TelemetryEvent for JournalSilent {
     fn emit(self) {
         let Self { patience } = self;
-        counter!("rollcall_deciding_journal_illnesses_total").increment(1);
-        gauge!("rollcall_deciding_journal_ill").set(1.0);
+        metrics::JOURNAL_WRITE_FAILURES.with([]).increment(1);
+        metrics::JOURNAL_UNAVAILABLE.with([]).set(1.0);
         error!(?patience, "the journal's disk does not answer; questions are still answered");
     }
 }
@@ -57,7 +58,7 @@ pub(crate) struct JournalAnswers {
 
 impl TelemetryEvent for JournalAnswers {
     fn emit(self) {
-        gauge!("rollcall_deciding_journal_ill").set(0.0);
+        metrics::JOURNAL_UNAVAILABLE.with([]).set(0.0);
         info!(took = ?self.took, "the journal's disk answers again");
     }
 }
@@ -77,8 +78,8 @@ pub(crate) struct JournalRestored {
 impl TelemetryEvent for JournalRestored {
     fn emit(self) {
         let Self { sessions, events, revision, is_new_epoch, took } = self;
-        gauge!("rollcall_deciding_journal_ill").set(0.0);
-        gauge!("rollcall_deciding_restore_seconds").set(took.as_secs_f64());
+        metrics::JOURNAL_UNAVAILABLE.with([]).set(0.0);
+        metrics::JOURNAL_RECOVERY_SECONDS.with([]).set(took.as_secs_f64());
         info!(sessions, events, revision, ?took, "the journal is read");
         if is_new_epoch {
             warn!(
@@ -100,7 +101,7 @@ pub(crate) struct JournalDamaged<'a> {
 impl TelemetryEvent for JournalDamaged<'_> {
     fn emit(self) {
         let Self { file, damage, aside } = self;
-        counter!("rollcall_deciding_journal_damaged_files_total").increment(1);
+        metrics::JOURNAL_CORRUPT_FILES.with([]).increment(1);
         error!(file, %damage, aside, "a file of the journal is damaged");
     }
 }
@@ -112,7 +113,7 @@ pub(crate) struct EventSetAside {
 
 impl TelemetryEvent for EventSetAside {
     fn emit(self) {
-        counter!("rollcall_deciding_journal_events_set_aside_total").increment(1);
+        metrics::JOURNAL_EVENTS_QUARANTINED.with([]).increment(1);
         error!(
             revision = self.revision,
             "an event of the journal cannot be folded and is set aside: please report it"
@@ -130,7 +131,7 @@ pub(crate) struct SegmentSealed<'a> {
 impl TelemetryEvent for SegmentSealed<'_> {
     fn emit(self) {
         let Self { file, events, bytes } = self;
-        counter!("rollcall_deciding_journal_sealed_total").increment(1);
+        metrics::JOURNAL_SEGMENTS_SEALED.with([]).increment(1);
         info!(file, events, bytes, "a segment of the journal is sealed");
     }
 }
@@ -144,7 +145,7 @@ pub(crate) struct NamesForgotten<'a> {
 impl TelemetryEvent for NamesForgotten<'_> {
     fn emit(self) {
         let Self { file, events } = self;
-        counter!("rollcall_deciding_journal_names_forgotten_total").increment(1);
+        metrics::JOURNAL_SEGMENTS_ANONYMIZED.with([]).increment(1);
         info!(file, events, "the names were taken out of a segment of the journal");
     }
 }
@@ -158,7 +159,7 @@ pub(crate) struct SnapshotWritten {
 impl TelemetryEvent for SnapshotWritten {
     fn emit(self) {
         let Self { revision, sessions } = self;
-        counter!("rollcall_deciding_journal_snapshots_total").increment(1);
+        metrics::JOURNAL_SNAPSHOTS.with([]).increment(1);
         info!(revision, sessions, "the table is written down");
     }
 }
@@ -182,7 +183,7 @@ pub(crate) struct JournalChoreFailed<'a> {
 impl TelemetryEvent for JournalChoreFailed<'_> {
     fn emit(self) {
         let chore: &'static str = self.chore.into();
-        counter!("rollcall_deciding_journal_chores_failed_total", "chore" => chore).increment(1);
+        metrics::JOURNAL_MAINTENANCE_FAILURES.with([chore.into()]).increment(1);
         warn!(chore, error = %self.error, "a chore of the journal failed and is tried again");
     }
 }
@@ -194,7 +195,7 @@ pub(crate) struct JournalRefused<'a> {
 
 impl TelemetryEvent for JournalRefused<'_> {
     fn emit(self) {
-        counter!("rollcall_deciding_journal_errors_total").increment(1);
+        metrics::JOURNAL_BATCHES_REFUSED.with([]).increment(1);
         debug!(error = self.error, "the journal refused events");
     }
 }
@@ -206,6 +207,6 @@ pub(crate) struct Committed {
 
 impl TelemetryEvent for Committed {
     fn emit(self) {
-        histogram!("rollcall_deciding_commit_seconds").record(self.took.as_secs_f64());
+        metrics::JOURNAL_COMMIT_SECONDS.with([]).record(self.took.as_secs_f64());
     }
 }

@@ -1,24 +1,24 @@
-//! What happens where bytes from outside become events.
+//! Telemetry events of producers.
 
 use std::net::{IpAddr, SocketAddr};
 
-use metrics::counter;
 use tracing::{debug, trace, warn};
 
 use rollcall_runtime::telemetry::TelemetryEvent;
 
-/// A producer begins. What alerts look at begins at zero: Prometheus sees a counter grow only from a
-/// value it has seen, and would miss whatever a new counter begins with.
+use crate::metrics;
+
+/// A producer starts. The counters that alerts read start at zero: `increase()` misses the first value of
+/// a new series.
 pub(crate) struct ProducerBegins<'a> {
     pub producer: &'a str,
 }
 
 impl TelemetryEvent for ProducerBegins<'_> {
     fn emit(self) {
-        let labels = [("producer", self.producer.to_owned())];
-        for name in ["rollcall_receiving_items_total", "rollcall_receiving_kernel_drops_total"] {
-            counter!(name, &labels).increment(0);
-        }
+        let producer = || [self.producer.to_owned().into()];
+        rollcall_runtime::metrics::EVENTS_RECEIVED.with(producer()).increment(0);
+        metrics::SYSLOG_KERNEL_DROPS.with(producer()).increment(0);
         debug!(producer = self.producer, "producer begins");
     }
 }
@@ -32,8 +32,7 @@ pub(crate) struct KernelDropped<'a> {
 
 impl TelemetryEvent for KernelDropped<'_> {
     fn emit(self) {
-        counter!("rollcall_receiving_kernel_drops_total", "producer" => self.producer.to_owned())
-            .increment(self.count);
+        metrics::SYSLOG_KERNEL_DROPS.with([self.producer.to_owned().into()]).increment(self.count);
         warn!(producer = self.producer, count = self.count, "the kernel dropped datagrams");
     }
 }
@@ -50,7 +49,9 @@ impl TelemetryEvent for OverShare<'_> {
     fn emit(self) {
         let Self { producer, client, count } = self;
         let labels = [("producer", producer.to_owned()), ("client", client.to_owned())];
-        counter!("rollcall_receiving_over_share_total", &labels).increment(count);
+        metrics::SYSLOG_THROTTLED
+            .with([producer.to_owned().into(), client.to_owned().into()])
+            .increment(count);
         trace!(producer, client, count, "beyond its share of a socket that overflows");
     }
 }
@@ -82,7 +83,9 @@ impl TelemetryEvent for StreamRefused<'_> {
     fn emit(self) {
         let Self { producer, peer, reason } = self;
         let labels = [("producer", producer.to_owned()), ("reason", reason.to_owned())];
-        counter!("rollcall_receiving_streams_refused_total", &labels).increment(1);
+        metrics::SYSLOG_CONNECTIONS_REFUSED
+            .with([producer.to_owned().into(), reason.to_owned().into()])
+            .increment(1);
         debug!(producer, %peer, reason, "stream refused");
     }
 }
@@ -99,7 +102,9 @@ impl TelemetryEvent for StreamClosed<'_> {
     fn emit(self) {
         let Self { producer, client, peer, reason } = self;
         let labels = [("producer", producer.to_owned()), ("reason", reason.to_owned())];
-        counter!("rollcall_receiving_streams_closed_total", &labels).increment(1);
+        metrics::SYSLOG_CONNECTIONS_CLOSED
+            .with([producer.to_owned().into(), reason.to_owned().into()])
+            .increment(1);
         debug!(producer, client, %peer, reason, "stream closed");
     }
 }

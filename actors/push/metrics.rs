@@ -1,75 +1,72 @@
-//! What is counted where targets are told: reports, failures, how far behind each target is.
+//! The metrics of delivery to push targets.
 
-use metrics::Unit;
+use rollcall_runtime::metric::{Counter, Gauge, Histogram, Metric};
+use rollcall_runtime::prometheus::buckets::REQUESTING;
 
-use rollcall_runtime::metric::Instrument::{Counter, Gauge, Histogram};
-use rollcall_runtime::metric::Row;
+pub(crate) static PUSH_BYTES: Counter<1> = Counter::new(
+    "rollcall_push_bytes_total",
+    ["target"],
+    "Bytes of request bodies, as they went over the line",
+);
+
+pub(crate) static PUSH_REQUEST_SECONDS: Histogram<1> = Histogram::new(
+    "rollcall_push_request_seconds",
+    ["target"],
+    "From a batch that is read to its acknowledgement, or to its failure",
+    REQUESTING,
+);
+
+pub(crate) static PUSH_FAILURES: Counter<2> = Counter::new(
+    "rollcall_push_failures_total",
+    ["target", "reason"],
+    "How often something did not arrive at a push target and was tried again",
+);
+
+pub(crate) static PUSH_CONSISTENCY_CHECKS: Counter<2> = Counter::new(
+    "rollcall_push_consistency_checks_total",
+    ["target", "outcome"],
+    "Comparisons of what a push target holds with what it should hold: same, differs, untold or unanswered",
+);
+
+pub(crate) static PUSH_CURSOR_WRITE_FAILURES: Counter<1> = Counter::new(
+    "rollcall_push_cursor_write_failures_total",
+    ["target"],
+    "How often the position of a push target could not be written to the disk",
+);
+
+pub(crate) static PUSH_LAG_REVISIONS: Gauge<1> = Gauge::new(
+    "rollcall_push_lag_revisions",
+    ["target"],
+    "Revisions between the newest and the last that a push target acknowledged",
+);
+
+pub(crate) static PUSH_LAG_SECONDS: Gauge<1> = Gauge::new(
+    "rollcall_push_lag_seconds",
+    ["target"],
+    "For how long a push target has not had everything; 0 when it has",
+);
+
+pub(crate) static PUSH_REPORTS: Counter<2> = Counter::new(
+    "rollcall_push_reports_total",
+    ["target", "outcome"],
+    "Reports that a push target accepted, had already (duplicate), or will never accept (refused)",
+);
+
+pub(crate) static PUSH_FULL_RESYNCS: Counter<2> = Counter::new(
+    "rollcall_push_full_resyncs_total",
+    ["target", "reason"],
+    "Full resyncs of a push target: empty, scope, too_long_away, lost, drift or requested",
+);
 
 /// The declarations, in the order of the documentation.
-pub const ROWS: &[Row] = &[
-    (
-        "rollcall_pushing_reports_total",
-        Counter,
-        Unit::Count,
-        &["target", "outcome"],
-        "Reports that a push target took (accepted), knew already (duplicate), or will never take \
-         (refused)",
-    ),
-    (
-        "rollcall_pushing_bytes_total",
-        Counter,
-        Unit::Bytes,
-        &["target"],
-        "Bytes of request bodies, as they went over the line",
-    ),
-    (
-        "rollcall_pushing_request_seconds",
-        Histogram,
-        Unit::Seconds,
-        &["target"],
-        "From a batch that is read to its acknowledgement, or to its failure",
-    ),
-    (
-        "rollcall_pushing_failures_total",
-        Counter,
-        Unit::Count,
-        &["target", "reason"],
-        "How often something did not arrive at a push target and was tried again",
-    ),
-    (
-        "rollcall_pushing_synchronisations_total",
-        Counter,
-        Unit::Count,
-        &["target", "reason"],
-        "How often a push target was told everything anew: empty, scope, too_long_away, lost, \
-         drift or requested",
-    ),
-    (
-        "rollcall_pushing_checks_total",
-        Counter,
-        Unit::Count,
-        &["target", "outcome"],
-        "Comparisons of what a push target holds with what it should hold: same, differs, untold or unanswered",
-    ),
-    (
-        "rollcall_pushing_positions_not_kept_total",
-        Counter,
-        Unit::Count,
-        &["target"],
-        "How often the position of a push target could not be written to the disk",
-    ),
-    (
-        "rollcall_pushing_lag_changes",
-        Gauge,
-        Unit::Count,
-        &["target"],
-        "Revisions between the newest and the last that a push target acknowledged",
-    ),
-    (
-        "rollcall_pushing_lag_seconds",
-        Gauge,
-        Unit::Seconds,
-        &["target"],
-        "For how long a push target has not had everything; 0 when it has",
-    ),
+pub const METRICS: &[Metric] = &[
+    PUSH_REPORTS.declaration(),
+    PUSH_FULL_RESYNCS.declaration(),
+    PUSH_BYTES.declaration(),
+    PUSH_REQUEST_SECONDS.declaration(),
+    PUSH_FAILURES.declaration(),
+    PUSH_CONSISTENCY_CHECKS.declaration(),
+    PUSH_CURSOR_WRITE_FAILURES.declaration(),
+    PUSH_LAG_REVISIONS.declaration(),
+    PUSH_LAG_SECONDS.declaration(),
 ];

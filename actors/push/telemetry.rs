@@ -1,14 +1,15 @@
-//! What happens on the way to those who are told without asking.
+//! Telemetry events of push targets.
 
 use std::time::Duration;
 
-use metrics::{counter, gauge, histogram};
 use rollcall_identity::Address;
 use strum::IntoEnumIterator;
 use tracing::{debug, info, trace, warn};
 
 use crate::{Drift, Outcome, PushError};
 use rollcall_runtime::telemetry::TelemetryEvent;
+
+use crate::metrics;
 
 /// A target is told from now on. Its counters begin at zero, so that the first refusal is seen to
 /// grow from something.
@@ -20,15 +21,13 @@ impl TelemetryEvent for TargetStarted<'_> {
     fn emit(self) {
         let target = || self.target.to_owned();
         for outcome in ["accepted", "duplicate", "refused"] {
-            counter!("rollcall_pushing_reports_total", "target" => target(), "outcome" => outcome)
-                .increment(0);
+            metrics::PUSH_REPORTS.with([target().into(), outcome.into()]).increment(0);
         }
         for outcome in Outcome::iter() {
             let outcome: &'static str = outcome.into();
-            counter!("rollcall_pushing_checks_total", "target" => target(), "outcome" => outcome)
-                .increment(0);
+            metrics::PUSH_CONSISTENCY_CHECKS.with([target().into(), outcome.into()]).increment(0);
         }
-        counter!("rollcall_pushing_bytes_total", "target" => target()).increment(0);
+        metrics::PUSH_BYTES.with([target().into()]).increment(0);
         trace!(target_name = self.target, "push target is told");
     }
 }
@@ -47,8 +46,7 @@ impl TelemetryEvent for BatchAcknowledged<'_> {
         let counts = [("accepted", accepted), ("duplicate", duplicates), ("refused", refused)];
         for (outcome, count) in counts {
             let target = target.to_owned();
-            counter!("rollcall_pushing_reports_total", "target" => target, "outcome" => outcome)
-                .increment(count);
+            metrics::PUSH_REPORTS.with([target.into(), outcome.into()]).increment(count);
         }
         trace!(target_name = target, accepted, duplicates, refused, "reports arrived");
     }
@@ -64,8 +62,8 @@ pub(crate) struct Sent<'a> {
 impl TelemetryEvent for Sent<'_> {
     fn emit(self) {
         let Self { target, bytes, took } = self;
-        counter!("rollcall_pushing_bytes_total", "target" => target.to_owned()).increment(bytes);
-        histogram!("rollcall_pushing_request_seconds", "target" => target.to_owned()).record(took);
+        metrics::PUSH_BYTES.with([target.to_owned().into()]).increment(bytes);
+        metrics::PUSH_REQUEST_SECONDS.with([target.to_owned().into()]).record(took);
         trace!(target_name = target, bytes, ?took, "request ended");
     }
 }
@@ -100,11 +98,7 @@ impl TelemetryEvent for PushFailed<'_> {
     fn emit(self) {
         let Self { target, error, pause, failures } = self;
         let reason = error.word();
-        counter!(
-            "rollcall_pushing_failures_total",
-            "target" => target.to_owned(), "reason" => reason
-        )
-        .increment(1);
+        metrics::PUSH_FAILURES.with([target.to_owned().into(), reason.into()]).increment(1);
         // The first of a row says it; the others would only fill the log.
         match failures {
             1 => warn!(target_name = target, %error, ?pause, "push failed"),
@@ -134,12 +128,8 @@ pub(crate) struct FullResyncStarted<'a> {
 impl TelemetryEvent for FullResyncStarted<'_> {
     fn emit(self) {
         let Self { target, reason } = self;
-        counter!(
-            "rollcall_pushing_synchronisations_total",
-            "target" => target.to_owned(), "reason" => reason
-        )
-        .increment(1);
-        info!(target_name = target, reason, "push target is told everything anew");
+        metrics::PUSH_FULL_RESYNCS.with([target.to_owned().into(), reason.into()]).increment(1);
+        info!(target_name = target, reason, "full resync of push target started");
     }
 }
 
@@ -153,11 +143,7 @@ impl TelemetryEvent for ConsistencyChecked<'_> {
     fn emit(self) {
         let Self { target, drift: Drift { outcome, differing, unsettled } } = self;
         let word: &'static str = outcome.into();
-        counter!(
-            "rollcall_pushing_checks_total",
-            "target" => target.to_owned(), "outcome" => word
-        )
-        .increment(1);
+        metrics::PUSH_CONSISTENCY_CHECKS.with([target.to_owned().into(), word.into()]).increment(1);
         match outcome {
             Outcome::Differs => warn!(target_name = target, differing, "push target has drifted"),
             Outcome::Same | Outcome::Untold | Outcome::Unanswered => {
@@ -204,8 +190,7 @@ pub(crate) struct CursorNotStored<'a> {
 impl TelemetryEvent for CursorNotStored<'_> {
     fn emit(self) {
         let Self { target, why } = self;
-        counter!("rollcall_pushing_positions_not_kept_total", "target" => target.to_owned())
-            .increment(1);
+        metrics::PUSH_CURSOR_WRITE_FAILURES.with([target.to_owned().into()]).increment(1);
         warn!(target_name = target, why, "the target is told some things again");
     }
 }
@@ -221,10 +206,8 @@ impl TelemetryEvent for PushLagging<'_> {
     fn emit(self) {
         let Self { target, changes, time } = self;
         if let Some(changes) = changes {
-            gauge!("rollcall_pushing_lag_changes", "target" => target.to_owned())
-                .set(changes as f64);
+            metrics::PUSH_LAG_REVISIONS.with([target.to_owned().into()]).set(changes as f64);
         }
-        gauge!("rollcall_pushing_lag_seconds", "target" => target.to_owned())
-            .set(time.as_secs_f64());
+        metrics::PUSH_LAG_SECONDS.with([target.to_owned().into()]).set(time.as_secs_f64());
     }
 }

@@ -1,55 +1,53 @@
-//! What is measured of every actor, the supervisor included: one meter a mailbox, kept while the
+//! The metrics of every actor, the supervisor included. They belong to the mailbox and are kept while the
 //! actor behind it is replaced.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use metrics::{Counter, Gauge, Histogram, Label, Unit, counter, gauge, histogram};
+use metrics::{Counter, Gauge, Histogram, SharedString};
 use rollcall_identity::Timestamp;
 use serde::Serialize;
 use strum::{EnumIter, IntoEnumIterator, IntoStaticStr};
 
 use crate::clock::Clock;
-use crate::metric::Instrument::{
-    Counter as CounterType, Gauge as GaugeType, Histogram as HistogramType,
-};
-use crate::metric::{Metric, Row};
+use crate::metric::{self, Metric};
+use crate::prometheus::buckets;
 
-/// Where in an event's way an actor stands. The second word of every metric's name.
+/// The stage of the event flow at which an actor works: the label `stage`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, IntoStaticStr, EnumIter)]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum Stage {
-    /// The producers: bytes from outside become events.
+    /// Producers: input becomes events.
     Receiving,
     /// The cache: events become changes.
     Deciding,
-    /// Query, enforcement and REST: questions become answers.
+    /// Query actor, listeners and history: queries become answers.
     Answering,
-    /// Changes are carried to those who do not ask.
+    /// Changes are delivered to push targets.
     Pushing,
-    /// The supervisor: actors are started, watched and replaced.
+    /// The supervisor starts, monitors and replaces actors.
     Supervising,
 }
 
 impl Stage {
-    /// The word in the metric's name.
+    /// The label value.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 }
 
-/// Why an actor came to its end.
+/// Why an actor ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, IntoStaticStr, EnumIter)]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum ExitCause {
-    /// It panicked: a bug of ours.
+    /// It panicked, which is a bug in Rollcall.
     Panic,
-    /// It gave up with an error.
+    /// It ended with an error.
     Error,
-    /// It stopped of itself, or was told to.
+    /// It stopped by itself or on request.
     Stop,
     /// It did not answer the liveness probes and was abandoned.
     Hang,
@@ -77,21 +75,21 @@ struct Instruments {
     last_activity_at: AtomicI64,
 }
 
-/// What the meter has read so far, for people who ask by REST.
+/// The counters of a mailbox, as REST reports them.
 #[derive(Debug, Clone, Serialize)]
 pub struct MailboxStats {
-    /// Messages that wait or are in work.
+    /// Messages that wait or are in progress.
     pub depth: u64,
-    /// Messages handled since the process began.
+    /// Messages handled since the start of the process.
     pub handled: u64,
-    /// Messages turned away because the mailbox was full or nobody was behind it.
+    /// Messages refused because no actor ran.
     pub refused: u64,
-    /// When the last message was handled.
+    /// The time of the last handled message.
     pub last_activity: Option<Timestamp>,
 }
 
 impl ActorMetrics {
-    /// The meter of the actor called `actor`.
+    /// The metrics of the actor named `actor`.
     pub fn new(
         actor: &str,
         kind: &'static str,
@@ -99,13 +97,11 @@ impl ActorMetrics {
         capacity: usize,
         clock: Clock,
     ) -> Self {
-        let labels =
-            vec![Label::new("actor", actor.to_owned()), Label::from_static_parts("kind", kind)];
-        let name = |noun: &str| format!("rollcall_{}_{noun}", stage.as_str());
-        gauge!(name("mailbox_capacity"), labels.clone()).set(capacity as f64);
-        // From the beginning, so that the first restart is seen to grow from zero.
-        for end in ExitCause::iter() {
-            counter!(name("restarts_total"), with_cause(&labels, end)).increment(0);
+        let labels = || labels(stage, actor, kind);
+        MAILBOX_CAPACITY.with(labels()).set(capacity as f64);
+        // Starts at zero, so that the first restart is visible to `increase()`.
+        for cause in ExitCause::iter() {
+            RESTARTS.with(with_cause(labels(), cause)).increment(0);
         }
         Self(Arc::new(Instruments {
             actor: actor.into(),
@@ -113,12 +109,12 @@ impl ActorMetrics {
             stage,
             capacity,
             clock,
-            depth: gauge!(name("mailbox_depth"), labels.clone()),
-            handled: counter!(name("messages_total"), labels.clone()),
-            handling: histogram!(name("handling_seconds"), labels.clone()),
-            waiting: histogram!(name("mailbox_wait_seconds"), labels.clone()),
-            refused: counter!(name("messages_refused_total"), labels.clone()),
-            last_activity: gauge!(name("last_activity_timestamp_seconds"), labels),
+            depth: MAILBOX_DEPTH.with(labels()),
+            handled: MESSAGES.with(labels()),
+            handling: HANDLING_SECONDS.with(labels()),
+            waiting: MAILBOX_WAIT_SECONDS.with(labels()),
+            refused: MESSAGES_REFUSED.with(labels()),
+            last_activity: LAST_ACTIVITY.with(labels()),
             depth_now: AtomicU64::new(0),
             handled_so_far: AtomicU64::new(0),
             refused_so_far: AtomicU64::new(0),
@@ -131,22 +127,22 @@ impl ActorMetrics {
         &self.0.actor
     }
 
-    /// What the actor is, for instance `cache`.
+    /// The kind of actor, for instance `cache`.
     pub fn kind(&self) -> &'static str {
         self.0.kind
     }
 
-    /// Where it stands.
+    /// The stage.
     pub fn stage(&self) -> Stage {
         self.0.stage
     }
 
-    /// How many messages may wait.
+    /// The capacity of the mailbox in messages.
     pub fn capacity(&self) -> usize {
         self.0.capacity
     }
 
-    /// The clock that the meter reads.
+    /// The clock of the metrics.
     pub fn clock(&self) -> &Clock {
         &self.0.clock
     }
@@ -173,28 +169,24 @@ impl ActorMetrics {
         self.0.last_activity_at.store(now, Relaxed);
     }
 
-    /// A sender waited this long for a place.
+    /// A sender waited this long for a permit.
     pub fn waited(&self, wait: Duration) {
         self.0.waiting.record(wait);
     }
 
-    /// A message was turned away.
+    /// A message was refused.
     pub fn refused(&self) {
         self.0.refused.increment(1);
         self.0.refused_so_far.fetch_add(1, Relaxed);
     }
 
     /// The actor ended and will be replaced.
-    pub fn restarted(&self, end: ExitCause) {
-        let name = format!("rollcall_{}_restarts_total", self.0.stage.as_str());
-        let labels = [
-            Label::new("actor", self.0.actor.to_string()),
-            Label::from_static_parts("kind", self.0.kind),
-        ];
-        counter!(name, with_cause(&labels, end)).increment(1);
+    pub fn restarted(&self, cause: ExitCause) {
+        let labels = labels(self.0.stage, &self.0.actor, self.0.kind);
+        RESTARTS.with(with_cause(labels, cause)).increment(1);
     }
 
-    /// What was read so far.
+    /// The current counters.
     pub fn stats(&self) -> MailboxStats {
         let last = self.0.last_activity_at.load(Relaxed);
         MailboxStats {
@@ -206,64 +198,74 @@ impl ActorMetrics {
     }
 }
 
-/// The labels of a restart.
-fn with_cause(labels: &[Label], end: ExitCause) -> Vec<Label> {
-    let mut labels = labels.to_vec();
-    labels.push(Label::from_static_parts("cause", end.into()));
-    labels
+/// The label values of every metric of an actor.
+fn labels(stage: Stage, actor: &str, kind: &'static str) -> [SharedString; 3] {
+    [stage.as_str().into(), actor.to_owned().into(), kind.into()]
 }
 
-/// The metrics that every actor has; `<stage>` is where it stands.
-const MAILBOX: &[Row] = &[
-    ("messages_total", CounterType, Unit::Count, &["actor", "kind"], "Messages handled"),
-    (
-        "handling_seconds",
-        HistogramType,
-        Unit::Seconds,
-        &["actor", "kind"],
-        "Time to handle a message",
-    ),
-    ("mailbox_depth", GaugeType, Unit::Count, &["actor", "kind"], "Messages waiting or in work"),
-    ("mailbox_capacity", GaugeType, Unit::Count, &["actor", "kind"], "Places in the mailbox"),
-    (
-        "mailbox_wait_seconds",
-        HistogramType,
-        Unit::Seconds,
-        &["actor", "kind"],
-        "Time that a sender waited for a place in a full mailbox",
-    ),
-    (
-        "messages_refused_total",
-        CounterType,
-        Unit::Count,
-        &["actor", "kind"],
-        "Messages turned away because nobody was behind the mailbox, or lost with their actor",
-    ),
-    (
-        "restarts_total",
-        CounterType,
-        Unit::Count,
-        &["actor", "kind", "cause"],
-        "How often the actor was replaced, by panic, error, stop or hang",
-    ),
-    (
-        "last_activity_timestamp_seconds",
-        GaugeType,
-        Unit::Seconds,
-        &["actor", "kind"],
-        "When the actor last handled a message, as a Unix time",
-    ),
+fn with_cause([stage, actor, kind]: [SharedString; 3], cause: ExitCause) -> [SharedString; 4] {
+    let cause: &'static str = cause.into();
+    [stage, actor, kind, cause.into()]
+}
+
+/// The labels that every metric of an actor has.
+const LABELS: [&str; 3] = ["stage", "actor", "kind"];
+
+static MESSAGES: metric::Counter<3> =
+    metric::Counter::new("rollcall_actor_messages_total", LABELS, "Messages handled");
+
+static HANDLING_SECONDS: metric::Histogram<3> = metric::Histogram::new(
+    "rollcall_actor_handling_seconds",
+    LABELS,
+    "Time to handle a message",
+    buckets::HANDLING,
+);
+
+static MAILBOX_DEPTH: metric::Gauge<3> = metric::Gauge::new(
+    "rollcall_actor_mailbox_depth",
+    LABELS,
+    "Messages that wait or are in progress",
+);
+
+static MAILBOX_CAPACITY: metric::Gauge<3> = metric::Gauge::new(
+    "rollcall_actor_mailbox_capacity",
+    LABELS,
+    "Capacity of the mailbox in messages",
+);
+
+static MAILBOX_WAIT_SECONDS: metric::Histogram<3> = metric::Histogram::new(
+    "rollcall_actor_mailbox_wait_seconds",
+    LABELS,
+    "Queue wait time of senders at a full mailbox",
+    buckets::WAITING,
+);
+
+static MESSAGES_REFUSED: metric::Counter<3> = metric::Counter::new(
+    "rollcall_actor_messages_refused_total",
+    LABELS,
+    "Messages refused because no actor ran, or lost when the actor ended",
+);
+
+static RESTARTS: metric::Counter<4> = metric::Counter::new(
+    "rollcall_actor_restarts_total",
+    ["stage", "actor", "kind", "cause"],
+    "Restarts of the actor by cause: panic, error, stop or hang",
+);
+
+static LAST_ACTIVITY: metric::Gauge<3> = metric::Gauge::new(
+    "rollcall_actor_last_activity_timestamp_seconds",
+    LABELS,
+    "Unix time at which the actor last handled a message",
+);
+
+/// The declarations of the metrics that every actor has.
+pub const METRICS: &[Metric] = &[
+    MESSAGES.declaration(),
+    HANDLING_SECONDS.declaration(),
+    MAILBOX_DEPTH.declaration(),
+    MAILBOX_CAPACITY.declaration(),
+    MAILBOX_WAIT_SECONDS.declaration(),
+    MESSAGES_REFUSED.declaration(),
+    RESTARTS.declaration(),
+    LAST_ACTIVITY.declaration(),
 ];
-
-/// The metrics of every actor, for each stage.
-pub fn catalogue() -> impl Iterator<Item = Metric> {
-    Stage::iter().flat_map(|stage| {
-        MAILBOX.iter().map(move |&(noun, instrument, unit, labels, help)| Metric {
-            name: format!("rollcall_{}_{noun}", stage.as_str()),
-            instrument,
-            unit,
-            labels,
-            help,
-        })
-    })
-}

@@ -1,17 +1,17 @@
 //! The telemetry event of a clock jump, and the system clock that reports it.
 
-use metrics::counter;
 use rollcall_identity::JumpState;
 use tracing::{info, warn};
 
 use crate::clock::{Clock, ClockJump};
+use crate::metrics;
 use crate::telemetry::TelemetryEvent;
 
 impl TelemetryEvent for ClockJump {
     fn emit(self) {
         let Self { jump, machine, told } = self;
         let outcome: &'static str = jump.into();
-        counter!("rollcall_supervising_clock_jumps_total", "outcome" => outcome).increment(1);
+        metrics::CLOCK_JUMPS.with([outcome.into()]).increment(1);
         match jump {
             JumpState::Suspected => warn!(
                 %machine, %told,

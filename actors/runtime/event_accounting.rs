@@ -5,9 +5,9 @@
 
 use std::sync::Arc;
 
-use metrics::counter;
 use tracing::trace;
 
+use crate::metrics;
 use crate::telemetry::TelemetryEvent;
 
 /// Events that are not decided yet. Dropping it counts them as dropped.
@@ -56,8 +56,7 @@ pub struct Received<'a> {
 
 impl TelemetryEvent for Received<'_> {
     fn emit(self) {
-        counter!("rollcall_receiving_items_total", "producer" => self.producer.to_owned())
-            .increment(self.count);
+        metrics::EVENTS_RECEIVED.with([self.producer.to_owned().into()]).increment(self.count);
     }
 }
 
@@ -76,11 +75,9 @@ pub struct Dropped<'a> {
 impl TelemetryEvent for Dropped<'_> {
     fn emit(self) {
         let Self { producer, reason, form, count } = self;
-        counter!(
-            "rollcall_receiving_dropped_total",
-            "producer" => producer.to_owned(), "reason" => reason, "form" => form.to_owned()
-        )
-        .increment(count);
+        metrics::EVENTS_DROPPED
+            .with([producer.to_owned().into(), reason.into(), form.to_owned().into()])
+            .increment(count);
         trace!(producer, reason, form, count, "dropped");
     }
 }

@@ -1,36 +1,57 @@
-//! What is counted of the whole: jumps of the clock, and the process as Prometheus calls it.
+//! The metrics of event accounting, the clock and the process.
 
-use metrics::Unit;
+use crate::metric::{Counter, Gauge, Metric};
 
-use crate::metric::Instrument::{Counter, Gauge};
-use crate::metric::Row;
+pub static CLOCK_JUMPS: Counter<1> = Counter::new(
+    "rollcall_clock_jumps_total",
+    ["outcome"],
+    "Times the machine's clock was set by more than an hour: suspected, reverted, accepted",
+);
+
+pub static PROCESS_CPU_SECONDS: Counter<0> = Counter::new(
+    "process_cpu_seconds_total",
+    [],
+    "Processor time of all threads, in whole seconds",
+);
+
+pub static PROCESS_START_TIME_SECONDS: Gauge<0> =
+    Gauge::new("process_start_time_seconds", [], "When the process began, as a Unix time");
+
+pub static PROCESS_RESIDENT_MEMORY_BYTES: Gauge<0> =
+    Gauge::new("process_resident_memory_bytes", [], "Memory in RAM");
+
+pub static PROCESS_VIRTUAL_MEMORY_BYTES: Gauge<0> =
+    Gauge::new("process_virtual_memory_bytes", [], "Address space");
+
+pub static PROCESS_THREADS: Gauge<0> = Gauge::new("process_threads", [], "Threads");
+
+pub static PROCESS_OPEN_FDS: Gauge<0> = Gauge::new("process_open_fds", [], "Open file descriptors");
+
+pub static PROCESS_MAX_FDS: Gauge<0> =
+    Gauge::new("process_max_fds", [], "How many file descriptors may be open");
+
+pub static EVENTS_RECEIVED: Counter<1> = Counter::new(
+    "rollcall_events_received_total",
+    ["producer"],
+    "Events received, and lines and bodies out of which no event could be made",
+);
+
+pub static EVENTS_DROPPED: Counter<3> = Counter::new(
+    "rollcall_events_dropped_total",
+    ["producer", "reason", "form"],
+    "Items that ended before a decision, by reason and by template or dialect",
+);
 
 /// The declarations, in the order of the documentation.
-pub const ROWS: &[Row] = &[
-    (
-        "rollcall_supervising_clock_jumps_total",
-        Counter,
-        Unit::Count,
-        &["outcome"],
-        "Times the machine's clock was set by more than an hour: suspected, reverted, accepted",
-    ),
-    (
-        "process_cpu_seconds_total",
-        Counter,
-        Unit::Seconds,
-        &[],
-        "Processor time of all threads, in whole seconds",
-    ),
-    (
-        "process_start_time_seconds",
-        Gauge,
-        Unit::Seconds,
-        &[],
-        "When the process began, as a Unix time",
-    ),
-    ("process_resident_memory_bytes", Gauge, Unit::Bytes, &[], "Memory in RAM"),
-    ("process_virtual_memory_bytes", Gauge, Unit::Bytes, &[], "Address space"),
-    ("process_threads", Gauge, Unit::Count, &[], "Threads"),
-    ("process_open_fds", Gauge, Unit::Count, &[], "Open file descriptors"),
-    ("process_max_fds", Gauge, Unit::Count, &[], "How many file descriptors may be open"),
+pub const METRICS: &[Metric] = &[
+    EVENTS_DROPPED.declaration(),
+    EVENTS_RECEIVED.declaration(),
+    CLOCK_JUMPS.declaration(),
+    PROCESS_CPU_SECONDS.declaration(),
+    PROCESS_START_TIME_SECONDS.declaration(),
+    PROCESS_RESIDENT_MEMORY_BYTES.declaration(),
+    PROCESS_VIRTUAL_MEMORY_BYTES.declaration(),
+    PROCESS_THREADS.declaration(),
+    PROCESS_OPEN_FDS.declaration(),
+    PROCESS_MAX_FDS.declaration(),
 ];

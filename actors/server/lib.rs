@@ -158,6 +158,7 @@ impl ServerBuilder {
         let (points, pushes) = (Arc::new(points), Pushes::default());
         let (targets, directories) = (PushTargets::default(), Directories::default());
         actix::spawn(measure(Arc::clone(&points), targets.clone()));
+        metrics::record_build();
         Insecure { listeners: &settings.insecure_listeners() }.emit();
         let told = Arc::clone(&points);
         let history = spawn_history(&engine, &settings, &clock).await?;

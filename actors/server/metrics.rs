@@ -1,26 +1,46 @@
 //! The registry of all metrics that Rollcall exposes, collected from the crates that declare them.
 
-use rollcall_runtime::metric::{Metric, declared};
+use rollcall_runtime::metric::{Gauge, Metric};
 use rollcall_runtime::{actor_metrics, metrics as runtime};
 
-/// Every metric that Rollcall exposes, in the order in which an event passes the stages.
-pub fn catalogue() -> Vec<Metric> {
-    let stages = [
-        rollcall_producers::metrics::ROWS,
-        rollcall_engine::metrics::ROWS,
-        rollcall_http::metrics::ROWS,
-        rollcall_push::metrics::ROWS,
-        runtime::ROWS,
-    ];
-    actor_metrics::catalogue().chain(stages.into_iter().flat_map(declared)).collect()
+static BUILD_INFO: Gauge<2> = Gauge::new(
+    "rollcall_build_info",
+    ["version", "revision"],
+    "Always 1; the labels hold the version and the source revision of the binary",
+);
+
+/// The source revision of the binary, which packagers set at build time in `ROLLCALL_REVISION`.
+const REVISION: Option<&str> = option_env!("ROLLCALL_REVISION");
+
+/// Records the version and revision of the binary.
+pub(crate) fn record_build() {
+    let revision = REVISION.unwrap_or("unknown");
+    BUILD_INFO.with([env!("CARGO_PKG_VERSION").into(), revision.into()]).set(1.0);
 }
 
-/// The catalogue as the table of docs/metrics.md: a row a metric.
+/// Every metric that Rollcall exposes, in the order of the event flow.
+pub fn registry() -> Vec<Metric> {
+    let crates = [
+        actor_metrics::METRICS,
+        runtime::METRICS,
+        rollcall_producers::metrics::METRICS,
+        rollcall_journal::metrics::METRICS,
+        rollcall_engine::metrics::METRICS,
+        rollcall_history::metrics::METRICS,
+        rollcall_http::metrics::METRICS,
+        rollcall_push::metrics::METRICS,
+    ];
+    crates.into_iter().flatten().copied().chain([BUILD_INFO.declaration()]).collect()
+}
+
+/// The registry as the table of docs/metrics.md, one row per metric.
 pub fn markdown() -> String {
     let mut table = String::from("| name | type | unit | labels | meaning |\n");
     table.push_str("| --- | --- | --- | --- | --- |\n");
-    for Metric { name, instrument, unit, labels, help } in catalogue() {
+    for metric in registry() {
+        let Metric { name, instrument, labels, help, .. } = metric;
         let labels: Vec<_> = labels.iter().map(|label| format!("`{label}`")).collect();
+        let unit = metric.unit();
         let (instrument, unit, labels) = (instrument.as_str(), unit.as_str(), labels.join(", "));
         table.push_str(&format!("| `{name}` | {instrument} | {unit} | {labels} | {help} |\n"));
     }
@@ -34,8 +54,7 @@ mod tests {
     use std::path::Path;
 
     use metrics::Unit;
-    use rollcall_runtime::metric::Instrument::{self, Counter};
-    use rollcall_runtime::prometheus::BUCKETS;
+    use rollcall_runtime::metric::Instrument;
 
     use super::*;
 
@@ -60,23 +79,25 @@ mod tests {
     fn names_follow_the_convention_and_stand_once() {
         let mut seen = BTreeSet::new();
         // The names of the process are Prometheus's own.
-        for metric in catalogue().iter().filter(|metric| metric.name.starts_with("rollcall_")) {
-            let name = metric.name.as_str();
-            assert_eq!(metric.instrument == Counter, name.ends_with("_total"), "{name}");
+        for metric in registry().iter().filter(|metric| metric.name.starts_with("rollcall_")) {
+            let name = metric.name;
+            assert_eq!(
+                metric.instrument == Instrument::Counter,
+                name.ends_with("_total"),
+                "{name}"
+            );
             let seconds = name.ends_with("_seconds") || name.ends_with("_seconds_total");
-            assert_eq!(metric.unit == Unit::Seconds, seconds, "{name}");
+            assert_eq!(metric.unit() == Unit::Seconds, seconds, "{name}");
             assert!(!metric.help.contains('|') && !metric.help.ends_with('.'), "{name}");
-            assert!(seen.insert(metric.name.clone()), "{name} stands twice");
+            assert!(seen.insert(metric.name), "{name} stands twice");
         }
     }
 
     #[test]
-    fn every_histogram_has_buckets_of_its_own() {
-        for metric in catalogue() {
-            if metric.instrument == Instrument::Histogram {
-                let suffixes = BUCKETS.iter().filter(|(suffix, _)| metric.name.ends_with(suffix));
-                assert_eq!(suffixes.count(), 1, "{}", metric.name);
-            }
+    fn every_histogram_has_buckets() {
+        for metric in registry() {
+            let is_histogram = metric.instrument == Instrument::Histogram;
+            assert_eq!(is_histogram, !metric.buckets.is_empty(), "{}", metric.name);
         }
     }
 }

@@ -150,22 +150,22 @@ impl Rollcall {
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             let Some((series, value)) = line.rsplit_once(' ') else { continue };
             let place = match series.split('{').next().unwrap_or_default() {
-                "rollcall_receiving_items_total" => &mut account.received,
-                "rollcall_receiving_dropped_total" if series.contains("\"unmatched\"") => {
+                "rollcall_events_received_total" => &mut account.received,
+                "rollcall_events_dropped_total" if series.contains("\"unmatched\"") => {
                     &mut account.unmatched
                 }
-                "rollcall_receiving_dropped_total" => &mut account.dropped,
+                "rollcall_events_dropped_total" => &mut account.dropped,
                 // The cache's own expiries are not received.
-                "rollcall_deciding_events_total" if series.contains("producer=\"cache\"") => {
+                "rollcall_events_decided_total" if series.contains("producer=\"cache\"") => {
                     continue;
                 }
-                "rollcall_deciding_events_total" if series.contains("\"applied\"") => {
+                "rollcall_events_decided_total" if series.contains("\"applied\"") => {
                     &mut account.applied
                 }
-                "rollcall_deciding_events_total" if series.contains("\"deduplicated\"") => {
+                "rollcall_events_decided_total" if series.contains("\"deduplicated\"") => {
                     &mut account.deduplicated
                 }
-                "rollcall_deciding_events_total" => &mut account.refused,
+                "rollcall_events_decided_total" => &mut account.refused,
                 _ => continue,
             };
             *place += value.parse::<f64>().map_err(io::Error::other)? as u64;

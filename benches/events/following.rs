@@ -110,7 +110,7 @@ pub fn idle(stand: &Stand) -> io::Result<Idle> {
 fn following(stand: &Stand, simulator: &Simulator, count: usize) -> io::Result<Rollcall> {
     let server = Rollcall::start_with(stand, &simulator.sections())?;
     wait_until("connections", PATIENCE, || {
-        let connected = server.sum("rollcall_receiving_event_log_connected")?;
+        let connected = server.sum("rollcall_event_log_connected")?;
         Ok(connected as usize == count)
     })?;
     Ok(server)

@@ -16,21 +16,21 @@ import {
 import { actors, mailboxes } from "./mailbox.mjs";
 
 const POINT = 'point=~"$point"';
-const QUERIES = "rollcall_answering_queries_total";
-const REPORTS = "rollcall_answering_reports_total";
-const ERRORS = "rollcall_answering_query_errors_total";
-const LATENCY = "rollcall_answering_query_seconds";
-const LAG = "rollcall_answering_lag_changes";
-const TOKENS = "rollcall_answering_tokens_total";
-const UNKNOWN_ROUTES = "rollcall_answering_unknown_routes_total";
-const CONNECTIONS_REFUSED = "rollcall_answering_connections_refused_total";
-const HTTP = "rollcall_answering_http_requests_total";
-const HISTORY = "rollcall_answering_history_questions_total";
-const HISTORY_LATENCY = "rollcall_answering_history_query_seconds";
-const VISIBLE = "rollcall_answering_event_to_visible_seconds";
-const RESYNCS = "rollcall_answering_resyncs_total";
-const STREAMS = "rollcall_answering_streams";
-const RESTORATIONS = "rollcall_answering_restorations_total";
+const QUERIES = "rollcall_enforcement_queries_total";
+const REPORTS = "rollcall_enforcement_reports_total";
+const ERRORS = "rollcall_enforcement_query_errors_total";
+const LATENCY = "rollcall_enforcement_query_seconds";
+const LAG = "rollcall_enforcement_lag_revisions";
+const TOKENS = "rollcall_token_requests_total";
+const UNKNOWN_ROUTES = "rollcall_http_unknown_requests_total";
+const CONNECTIONS_REFUSED = "rollcall_http_connections_refused_total";
+const HTTP = "rollcall_http_requests_total";
+const HISTORY = "rollcall_history_queries_total";
+const HISTORY_LATENCY = "rollcall_history_query_seconds";
+const VISIBLE = "rollcall_propagation_latency_seconds";
+const RESYNCS = "rollcall_enforcement_full_resyncs_total";
+const STREAMS = "rollcall_sse_connections";
+const RESTORATIONS = "rollcall_query_recoveries_total";
 
 const by = (labels, expr) => `sum by (${labels}) (${expr})`;
 const total = (expr) => `sum(${expr}) or vector(0)`;

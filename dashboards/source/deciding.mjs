@@ -3,12 +3,12 @@
 import { NONE_IS_BETTER, NONE_IS_GOOD, choice, dashboard, growth, lines, number, rate, select, steps } from "./panels.mjs";
 import { actors, mailboxes } from "./mailbox.mjs";
 
-const EVENTS = "rollcall_deciding_events_total";
-const SESSIONS = "rollcall_deciding_sessions";
-const REVISION = "rollcall_deciding_revision";
-const JOURNAL_ERRORS = "rollcall_deciding_journal_errors_total";
-const RESTORATIONS = "rollcall_deciding_restorations_total";
-const RESTORATIONS_FAILED = "rollcall_deciding_restorations_failed_total";
+const EVENTS = "rollcall_events_decided_total";
+const SESSIONS = "rollcall_sessions";
+const REVISION = "rollcall_revision";
+const JOURNAL_ERRORS = "rollcall_journal_batches_refused_total";
+const RESTORATIONS = "rollcall_cache_recoveries_total";
+const RESTORATIONS_FAILED = "rollcall_cache_recovery_failures_total";
 const PRODUCER = 'producer=~"$producer"';
 
 const by = (labels, expr) => `sum by (${labels}) (${expr})`;

@@ -16,15 +16,15 @@ import {
 import { actors, mailboxes } from "./mailbox.mjs";
 
 const TARGET = 'target=~"$target"';
-const REPORTS = "rollcall_pushing_reports_total";
-const BYTES = "rollcall_pushing_bytes_total";
-const REQUEST = "rollcall_pushing_request_seconds";
-const FAILURES = "rollcall_pushing_failures_total";
-const SYNCHRONISATIONS = "rollcall_pushing_synchronisations_total";
-const CHECKS = "rollcall_pushing_checks_total";
-const NOT_KEPT = "rollcall_pushing_positions_not_kept_total";
-const LAG = "rollcall_pushing_lag_changes";
-const BEHIND = "rollcall_pushing_lag_seconds";
+const REPORTS = "rollcall_push_reports_total";
+const BYTES = "rollcall_push_bytes_total";
+const REQUEST = "rollcall_push_request_seconds";
+const FAILURES = "rollcall_push_failures_total";
+const SYNCHRONISATIONS = "rollcall_push_full_resyncs_total";
+const CHECKS = "rollcall_push_consistency_checks_total";
+const NOT_KEPT = "rollcall_push_cursor_write_failures_total";
+const LAG = "rollcall_push_lag_revisions";
+const BEHIND = "rollcall_push_lag_seconds";
 
 const by = (labels, expr) => `sum by (${labels}) (${expr})`;
 const total = (expr) => `sum(${expr}) or vector(0)`;

@@ -4,11 +4,11 @@ import { NONE_IS_BETTER, NONE_IS_GOOD, choice, dashboard, growth, lines, number,
 import { actors, mailboxes } from "./mailbox.mjs";
 
 const PRODUCER = 'producer=~"$producer"';
-const ITEMS = "rollcall_receiving_items_total";
-const DROPPED = "rollcall_receiving_dropped_total";
-const KERNEL_DROPS = "rollcall_receiving_kernel_drops_total";
-const REFUSED = "rollcall_receiving_streams_refused_total";
-const CLOSED = "rollcall_receiving_streams_closed_total";
+const ITEMS = "rollcall_events_received_total";
+const DROPPED = "rollcall_events_dropped_total";
+const KERNEL_DROPS = "rollcall_syslog_kernel_drops_total";
+const REFUSED = "rollcall_syslog_connections_refused_total";
+const CLOSED = "rollcall_syslog_connections_closed_total";
 
 /** Reasons for lines that are understood and correctly produce no event. */
 const EXPECTED = "unmatched|site_to_site|not_success|ignored";
@@ -92,7 +92,7 @@ const items = {
       unit: "cps",
       stacked: true,
       series: [
-        { expr: by("outcome", rate("rollcall_deciding_events_total", PRODUCER, 'producer!="cache"')), legend: "{{outcome}}" },
+        { expr: by("outcome", rate("rollcall_events_decided_total", PRODUCER, 'producer!="cache"')), legend: "{{outcome}}" },
         { expr: `sum(${rate(DROPPED, PRODUCER)})`, legend: "dropped" },
       ],
     }),
@@ -136,14 +136,14 @@ const eventLogs = {
       description:
         "1 for a server whose security log is being read, 0 while Rollcall reconnects. `rollcall test event-log` shows the cause and a remedy.",
       unit: "short",
-      series: [{ expr: `max by (producer) (rollcall_receiving_event_log_connected{instance=~"$instance", ${PRODUCER}})`, legend: "{{producer}}" }],
+      series: [{ expr: `max by (producer) (rollcall_event_log_connected{instance=~"$instance", ${PRODUCER}})`, legend: "{{producer}}" }],
     }),
     lines({
       title: "Events lost",
       description:
         "Gaps in the event log of a server by cause. refused, overwritten: the log is too small; cleared: the log was cleared; begun_anew: the server was restored; audits_lost: Windows lost the events before it wrote them.",
       unit: "short",
-      series: [{ expr: by("producer, cause", growth("rollcall_receiving_event_log_gaps_total", PRODUCER)), legend: "{{producer}} {{cause}}" }],
+      series: [{ expr: by("producer, cause", growth("rollcall_event_log_gaps_total", PRODUCER)), legend: "{{producer}} {{cause}}" }],
     }),
     lines({
       title: "Silent, or auditing disabled",
@@ -151,8 +151,8 @@ const eventLogs = {
         "1 for a connected server without events for longer than usual; and the number of required audit subcategories that are disabled on a server.",
       unit: "short",
       series: [
-        { expr: `max by (producer) (rollcall_receiving_event_log_silent{instance=~"$instance", ${PRODUCER}})`, legend: "{{producer}} silent" },
-        { expr: `sum by (producer) (rollcall_receiving_event_log_unaudited{instance=~"$instance", ${PRODUCER}})`, legend: "{{producer}}: disabled subcategories" },
+        { expr: `max by (producer) (rollcall_event_log_silent{instance=~"$instance", ${PRODUCER}})`, legend: "{{producer}} silent" },
+        { expr: `sum by (producer) (rollcall_event_log_audit_missing{instance=~"$instance", ${PRODUCER}})`, legend: "{{producer}}: disabled subcategories" },
       ],
     }),
     lines({
@@ -160,8 +160,8 @@ const eventLogs = {
       description: "Failures to read an event log by stage, and records that could not be decoded, per second.",
       unit: "cps",
       series: [
-        { expr: by("producer, stage", rate("rollcall_receiving_event_log_failures_total", PRODUCER)), legend: "{{producer}} {{stage}}" },
-        { expr: by("producer", rate("rollcall_receiving_event_log_unreadable_total", PRODUCER)), legend: "{{producer}} unreadable" },
+        { expr: by("producer, stage", rate("rollcall_event_log_failures_total", PRODUCER)), legend: "{{producer}} {{stage}}" },
+        { expr: by("producer", rate("rollcall_event_log_unreadable_total", PRODUCER)), legend: "{{producer}} unreadable" },
       ],
     }),
   ],

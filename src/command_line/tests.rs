@@ -64,7 +64,7 @@ fn server() -> &'static TestServer {
 }
 
 async fn serve(data: &std::path::Path) -> (SocketAddr, SocketAddr, Mailbox<Cache>) {
-    let prometheus = prometheus::install(rollcall_server::metrics::catalogue()).unwrap();
+    let prometheus = prometheus::install(&rollcall_server::metrics::registry()).unwrap();
     let clock = Clock::system();
     let mut rules = Rules::default();
     let authority = Authority { kinds: vec![Kind::Login, Kind::Logout], ..Authority::default() };

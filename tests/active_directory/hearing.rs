@@ -12,8 +12,8 @@ fn server(controller: &Controller, more: &str) -> Server {
     Server::start(Setup::new().with_secret("password", PASSWORD).with(&section))
 }
 
-const READS: &str = "rollcall_receiving_directory_read_seconds_count";
-const SEARCHES: &str = "rollcall_receiving_directory_searches_total";
+const READS: &str = "rollcall_directory_read_seconds_count";
+const SEARCHES: &str = "rollcall_directory_searches_total";
 
 fn of(metrics: &Metrics, name: &str, way: &str) -> u64 {
     metrics.sum(name, &[("producer", "corp"), ("way", way)])
@@ -29,7 +29,7 @@ fn a_change_is_heard_at_once_although_the_interval_is_ten_minutes() {
     assert_eq!(script.post_events(&login).status, 200);
     hears(&mut firewall, "alice@corp.example.com", "Domain Users", Membership::In);
     until("the controller notifies", || {
-        (server.metrics().sum("rollcall_receiving_directory_notifies", &[]) == 1).then_some(())
+        (server.metrics().sum("rollcall_directory_change_notification", &[]) == 1).then_some(())
     });
     let mut took = Vec::new();
     for _ in 0..5 {

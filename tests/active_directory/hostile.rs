@@ -24,10 +24,7 @@ fn the_password_of_a_directory_is_in_no_log_answer_or_environment() {
         let setup = setup.with_secret("password", password).with(&controller.section(way));
         fs::copy(controller.authority(), setup.folder().join("ca.pem")).unwrap();
         let server = Server::start(setup);
-        let read = [
-            "rollcall_receiving_directory_objects_total",
-            "rollcall_receiving_directory_failures_total",
-        ];
+        let read = ["rollcall_directory_objects_total", "rollcall_directory_failures_total"];
         until("it is read or refused", || {
             let metrics = server.metrics();
             read.iter().any(|name| metrics.sum(name, &[]) > 0).then_some(())

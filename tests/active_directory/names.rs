@@ -197,7 +197,7 @@ fn everything_unusable_is_counted(server: &Server) {
         let metrics = server.metrics();
         let counted = |problem| {
             let labels = [("producer", "corp"), ("problem", problem)];
-            metrics.sum("rollcall_receiving_directory_problems_total", &labels)
+            metrics.sum("rollcall_directory_problems_total", &labels)
         };
         expected.iter().all(|(problem, count)| counted(problem) == *count).then_some(())
     });

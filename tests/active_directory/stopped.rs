@@ -32,7 +32,7 @@ fn with_sessions(controller: &Controller) -> Server {
 fn until_kept(server: &Server) {
     let done = || {
         let read = [("producer", "corp"), ("way", "changes")];
-        server.metrics().sum("rollcall_receiving_directory_read_seconds_count", &read)
+        server.metrics().sum("rollcall_directory_read_seconds_count", &read)
     };
     let before = done();
     until("another reading is done", || (done() > before).then_some(()));
@@ -57,7 +57,7 @@ fn rename(name: &str, to: &str) -> String {
 
 fn why_anew(server: &Server, why: &str) -> u64 {
     let labels = [("producer", "corp"), ("why", why)];
-    server.metrics().sum("rollcall_receiving_directory_anew_total", &labels)
+    server.metrics().sum("rollcall_directory_full_resyncs_total", &labels)
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn who_moves_to_another_domain_while_rollcall_is_stopped_goes_on_there() {
     let server = killed.start_again();
     until("the first domain is read", || {
         let read = [("producer", "corp"), ("way", "changes")];
-        let read = server.metrics().sum("rollcall_receiving_directory_read_seconds_count", &read);
+        let read = server.metrics().sum("rollcall_directory_read_seconds_count", &read);
         (read > 1).then_some(())
     });
     assert_eq!(server.user_at(DESK).as_deref(), Some("alice"), "she may be in the other");

@@ -43,20 +43,20 @@ impl Metrics {
     pub(crate) fn account(&self, producer: &str) -> Account {
         let of = [("producer", producer)];
         let decided =
-            |outcome| self.sum("rollcall_deciding_events_total", &[of[0], ("outcome", outcome)]);
+            |outcome| self.sum("rollcall_events_decided_total", &[of[0], ("outcome", outcome)]);
         Account {
-            received: self.sum("rollcall_receiving_items_total", &of),
+            received: self.sum("rollcall_events_received_total", &of),
             applied: decided("applied"),
             deduplicated: decided("deduplicated"),
             refused: decided("refused"),
-            dropped: self.sum("rollcall_receiving_dropped_total", &of),
+            dropped: self.sum("rollcall_events_dropped_total", &of),
         }
     }
 
     /// Items of `producer` that were dropped for `reason`.
     pub(crate) fn dropped(&self, producer: &str, reason: &str) -> u64 {
         let labels = [("producer", producer), ("reason", reason)];
-        self.sum("rollcall_receiving_dropped_total", &labels)
+        self.sum("rollcall_events_dropped_total", &labels)
     }
 }
 

@@ -33,7 +33,7 @@ fn earlier(address: &str, user: &str, seconds: i64) -> Value {
 }
 
 fn jumps(server: &Server, outcome: &str) -> u64 {
-    server.metrics().sum("rollcall_supervising_clock_jumps_total", &[("outcome", outcome)])
+    server.metrics().sum("rollcall_clock_jumps_total", &[("outcome", outcome)])
 }
 
 #[test]

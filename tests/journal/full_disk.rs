@@ -93,7 +93,7 @@ fn a_full_disk_stops_nobody_who_asks_and_heals_by_itself() {
         }
         firewall.poll();
         assert_eq!(firewall.table().len(), acknowledged.len());
-        assert_eq!(server.metrics().sum("rollcall_deciding_journal_ill", &[]), 1);
+        assert_eq!(server.metrics().sum("rollcall_journal_unavailable", &[]), 1);
         let ready = server.get("/readyz");
         assert_eq!(ready.status, 503, "{ready:?}");
         assert!(ready.text.contains("the journal is not writable"), "{ready:?}");
@@ -106,7 +106,7 @@ fn a_full_disk_stops_nobody_who_asks_and_heals_by_itself() {
         assert!(healed.is_some(), "not healed within 10 s\n{}", server.log());
         acknowledged.push(address);
         assert_eq!(server.get("/readyz").status, 200);
-        assert_eq!(server.metrics().sum("rollcall_deciding_journal_ill", &[]), 0);
+        assert_eq!(server.metrics().sum("rollcall_journal_unavailable", &[]), 0);
     }
     let server = server.kill_and_restart();
     for address in &acknowledged {
@@ -141,7 +141,7 @@ fn what_syslog_tells_while_the_disk_is_full_is_held_back_or_counted() {
     say(0);
     server.account("syslog", 1);
     disk.fill();
-    let ill = |server: &Server| server.metrics().sum("rollcall_deciding_journal_ill", &[]) == 1;
+    let ill = |server: &Server| server.metrics().sum("rollcall_journal_unavailable", &[]) == 1;
     until("the journal is ill", || {
         let (sent, ..) = say(0);
         within(Duration::from_secs(5), || {

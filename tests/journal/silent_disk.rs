@@ -40,7 +40,7 @@ fn a_disk_that_does_not_answer_is_said_and_stops_nobody_who_asks() {
     until("it is said", || (server.get("/readyz").status == 503).then_some(()));
     let ready = server.get("/readyz");
     assert!(ready.text.contains("the disk has not answered for 5 s"), "{ready:?}");
-    assert_eq!(server.metrics().sum("rollcall_deciding_journal_ill", &[]), 1);
+    assert_eq!(server.metrics().sum("rollcall_journal_unavailable", &[]), 1);
     server.wait_for_log("the journal's disk does not answer");
     // What comes by syslog waits where it is.
     let late = Vpn { user: "late", address: "10.65.0.3" }.up();
@@ -52,7 +52,7 @@ fn a_disk_that_does_not_answer_is_said_and_stops_nobody_who_asks() {
     });
     assert!(healed.is_some(), "not healed within 10 s\n{}", server.log());
     until("it is ready", || (server.get("/readyz").status == 200).then_some(()));
-    assert_eq!(server.metrics().sum("rollcall_deciding_journal_ill", &[]), 0);
+    assert_eq!(server.metrics().sum("rollcall_journal_unavailable", &[]), 0);
     server.wait_for_user("late", "10.65.0.3");
     assert_eq!(server.user_at("10.65.0.2").as_deref(), Some("bob"), "the disk took it after all");
     let server = server.kill_and_restart();

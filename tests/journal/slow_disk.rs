@@ -52,8 +52,8 @@ fn a_slow_disk_makes_only_those_wait_who_push() {
     assert!(asking < i128::from(DELAY) / 1000, "a question took {asking} ms");
     assert_eq!(server.get("/readyz").status, 200);
     let metrics = server.metrics();
-    assert_eq!(metrics.sum("rollcall_deciding_journal_illnesses_total", &[]), 0);
-    let took = metrics.sum("rollcall_deciding_commit_seconds_sum", &[]);
+    assert_eq!(metrics.sum("rollcall_journal_write_failures_total", &[]), 0);
+    let took = metrics.sum("rollcall_journal_commit_seconds_sum", &[]);
     assert!(took >= 1, "the metric shows it: {took} s in all");
     drop(slow);
     let server = server.kill_and_restart();

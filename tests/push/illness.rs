@@ -211,12 +211,12 @@ fn a_target_that_is_removed_lags_no_more() {
     edge.server().down();
     up(&mut firewall, "bob", "10.1.13.2");
     let lag = |name| server.metrics().sum(name, &[("target", "edge")]);
-    until("it lags", || (lag("rollcall_pushing_lag_changes") > 0).then_some(()));
-    until("for a second", || (lag("rollcall_pushing_lag_seconds") > 0).then_some(()));
+    until("it lags", || (lag("rollcall_push_lag_revisions") > 0).then_some(()));
+    until("for a second", || (lag("rollcall_push_lag_seconds") > 0).then_some(()));
     let section = edge.section("");
     server.rewrite(|text| text.replace(&section, ""));
     assert_eq!(server.post("/api/v1/reload").status, 200);
-    for gauge in ["rollcall_pushing_lag_changes", "rollcall_pushing_lag_seconds"] {
+    for gauge in ["rollcall_push_lag_revisions", "rollcall_push_lag_seconds"] {
         assert_eq!(lag(gauge), 0, "{gauge}");
     }
     server.stop();

@@ -117,7 +117,7 @@ fn streams_that_never_pause_do_not_keep_the_datagrams_of_another_client_waiting(
         })
     };
     let floods: Vec<_> = (0..4).map(flood).collect();
-    let depth = || server.metrics().sum("rollcall_receiving_mailbox_depth", &[("actor", "syslog")]);
+    let depth = || server.metrics().sum("rollcall_actor_mailbox_depth", &[("actor", "syslog")]);
     until("all places of the producer are taken", || (depth() >= 60).then_some(()));
     let quiet = UdpSocket::bind("127.0.0.2:0").unwrap();
     for n in 1..=10 {

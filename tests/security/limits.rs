@@ -76,7 +76,7 @@ fn one_address_does_not_take_all_connections() {
     // And not because it said nothing for too long.
     let refused = [("listener", "enforcement"), ("reason", "address")];
     let metrics = server.metrics();
-    assert_eq!(metrics.sum("rollcall_answering_connections_refused_total", &refused), 1);
+    assert_eq!(metrics.sum("rollcall_http_connections_refused_total", &refused), 1);
     let url = format!("{}/user_query/v2", server.enforcement());
     let authority = server.setup().authority().certificate().display().to_string();
     let output = run(

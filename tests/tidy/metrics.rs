@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use {rollcall_runtime::metric::Instrument, rollcall_server::metrics::catalogue};
+use {rollcall_runtime::metric::Instrument, rollcall_server::metrics::registry};
 
 use super::{files, from_root, none, text};
 
@@ -13,9 +13,9 @@ fn scraped() -> BTreeSet<String> {
         Instrument::Histogram => {
             ["_bucket", "_sum", "_count"].map(|part| format!("{}{part}", metric.name)).to_vec()
         }
-        Instrument::Counter | Instrument::Gauge => vec![metric.name],
+        Instrument::Counter | Instrument::Gauge => vec![metric.name.to_owned()],
     };
-    catalogue().into_iter().flat_map(series).collect()
+    registry().into_iter().flat_map(series).collect()
 }
 
 /// The words of a text that look like a metric of ours. Recording rules have colons in theirs.
@@ -45,7 +45,8 @@ fn every_metric_of_a_dashboard_or_a_rule_exists() {
 fn every_metric_is_documented_and_every_documented_one_exists() {
     let text = text("docs/metrics.md");
     let documented = named(&text);
-    let metrics: BTreeSet<String> = catalogue().into_iter().map(|metric| metric.name).collect();
+    let metrics: BTreeSet<String> =
+        registry().into_iter().map(|metric| metric.name.to_owned()).collect();
     let silent = metrics.iter().filter(|name| !documented.contains(name.as_str())).cloned();
     none("not in docs/metrics.md", &silent.collect::<Vec<_>>());
     let scraped = scraped();
@@ -61,7 +62,7 @@ fn metrics_are_named_as_the_architecture_says_and_carry_no_identity() {
     let forbidden = ["user", "address", "ip", "host", "domain", "device"];
     let mut faults = Vec::new();
     let mut seen = BTreeSet::new();
-    for metric in catalogue() {
+    for metric in registry() {
         let stage = metric.name.strip_prefix("rollcall_").and_then(|rest| rest.split('_').next());
         // What the process itself exposes has the names that Prometheus's own clients give it.
         let process = metric.name.starts_with("process_");
@@ -153,7 +154,7 @@ fn every_alert_has_its_row_in_the_documentation_with_its_severity() {
 fn every_label_of_a_metric_and_every_kind_of_actor_is_in_the_table_of_labels() {
     let documentation = text("docs/metrics.md");
     let documented = first_column(&documentation, "| label |");
-    let metrics = catalogue();
+    let metrics = registry();
     let labels: BTreeSet<&str> = metrics.iter().flat_map(|metric| metric.labels).copied().collect();
     let mut missing: Vec<String> =
         labels.difference(&documented).map(|label| format!("the label {label}")).collect();

@@ -32,17 +32,17 @@ pub(super) fn accounts(exposition: &str) -> BTreeMap<String, Account> {
         let Some(producer) = label("producer") else { continue };
         let account = accounts.entry(producer.clone()).or_default();
         match (metric, label("outcome").map(String::as_str)) {
-            ("rollcall_receiving_items_total", _) => account.received += value,
-            ("rollcall_receiving_dropped_total", _) => {
+            ("rollcall_events_received_total", _) => account.received += value,
+            ("rollcall_events_dropped_total", _) => {
                 account.dropped += value;
                 let reason = label("reason").cloned().unwrap_or_default();
                 *account.dropped_by_reason.entry(reason).or_default() += value;
             }
-            ("rollcall_deciding_events_total", Some("applied")) => account.applied += value,
-            ("rollcall_deciding_events_total", Some("deduplicated")) => {
+            ("rollcall_events_decided_total", Some("applied")) => account.applied += value,
+            ("rollcall_events_decided_total", Some("deduplicated")) => {
                 account.deduplicated += value;
             }
-            ("rollcall_deciding_events_total", Some("refused")) => account.refused += value,
+            ("rollcall_events_decided_total", Some("refused")) => account.refused += value,
             _ => {}
         }
     }
@@ -89,16 +89,16 @@ mod tests {
     #[test]
     fn the_account_of_each_producer_adds_up() {
         let exposition = r#"
-# TYPE rollcall_receiving_items_total counter
-rollcall_receiving_items_total{producer="syslog"} 10
-rollcall_receiving_items_total{producer="a \"b\", c\\"} 1
-rollcall_receiving_dropped_total{producer="syslog",reason="no_user",form="junos-vpn"} 2
-rollcall_receiving_dropped_total{producer="syslog",reason="no_user",form="asa"} 1
-rollcall_deciding_events_total{producer="syslog",outcome="applied",reason="first_user"} 4
-rollcall_deciding_events_total{producer="syslog",outcome="applied",reason="rekeyed"} 1
-rollcall_deciding_events_total{producer="syslog",outcome="deduplicated",reason="known_already"} 1
-rollcall_deciding_events_total{producer="syslog",outcome="refused",reason="too_old"} 1
-rollcall_deciding_sessions 4
+# TYPE rollcall_events_received_total counter
+rollcall_events_received_total{producer="syslog"} 10
+rollcall_events_received_total{producer="a \"b\", c\\"} 1
+rollcall_events_dropped_total{producer="syslog",reason="no_user",form="junos-vpn"} 2
+rollcall_events_dropped_total{producer="syslog",reason="no_user",form="asa"} 1
+rollcall_events_decided_total{producer="syslog",outcome="applied",reason="first_user"} 4
+rollcall_events_decided_total{producer="syslog",outcome="applied",reason="rekeyed"} 1
+rollcall_events_decided_total{producer="syslog",outcome="deduplicated",reason="known_already"} 1
+rollcall_events_decided_total{producer="syslog",outcome="refused",reason="too_old"} 1
+rollcall_sessions 4
 "#;
         let accounts = accounts(exposition);
         let syslog = Account {

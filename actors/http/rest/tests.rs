@@ -218,9 +218,9 @@ fn the_metrics_can_be_scraped_and_name_no_user() {
         let answer = house.raw("GET", "/metrics", "").await;
         assert!(answer.header("content-type").unwrap().starts_with("text/plain; version=0.0.4"));
         for part in [
-            "# HELP rollcall_deciding_messages_total Messages handled",
-            "rollcall_answering_http_requests_total{listener=\"rest\",code=\"200\"}",
-            "rollcall_deciding_handling_seconds_bucket{",
+            "# HELP rollcall_actor_messages_total Messages handled",
+            "rollcall_http_requests_total{listener=\"rest\",code=\"200\"}",
+            "rollcall_actor_handling_seconds_bucket{stage=\"deciding\"",
             "\nprocess_resident_memory_bytes ",
             "\nprocess_open_fds ",
         ] {

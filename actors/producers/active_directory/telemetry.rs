@@ -3,13 +3,14 @@
 use std::fmt::Display;
 use std::time::Duration;
 
-use metrics::{counter, gauge, histogram};
 use rollcall_identity::Timestamp;
 use rollcall_wire::active_directory::ObjectProblem;
 use tracing::{debug, info, warn};
 
 use crate::active_directory::{Anew, Failure};
 use rollcall_runtime::telemetry::TelemetryEvent;
+
+use crate::metrics;
 
 /// A domain controller let Rollcall in.
 pub(crate) struct DirectoryConnected<'a, S> {
@@ -20,7 +21,7 @@ pub(crate) struct DirectoryConnected<'a, S> {
 impl<S: Display> TelemetryEvent for DirectoryConnected<'_, S> {
     fn emit(self) {
         let Self { producer, server } = self;
-        gauge!("rollcall_receiving_directory_connected", "producer" => producer.to_owned()).set(1);
+        metrics::DIRECTORY_CONNECTED.with([producer.to_owned().into()]).set(1);
         info!(producer, %server, "directory connected");
     }
 }
@@ -34,10 +35,12 @@ pub(crate) struct DirectoryFailed<'a> {
 impl TelemetryEvent for DirectoryFailed<'_> {
     fn emit(self) {
         let Self { producer, why } = self;
-        gauge!("rollcall_receiving_directory_connected", "producer" => producer.to_owned()).set(0);
+        metrics::DIRECTORY_CONNECTED.with([producer.to_owned().into()]).set(0);
         let stage: &'static str = why.stage().into();
         let labels = [("producer", producer.to_owned()), ("stage", stage.to_owned())];
-        counter!("rollcall_receiving_directory_failures_total", &labels).increment(1);
+        metrics::DIRECTORY_FAILURES
+            .with([producer.to_owned().into(), stage.to_owned().into()])
+            .increment(1);
         warn!(producer, stage, %why, "directory cannot be read");
     }
 }
@@ -50,7 +53,7 @@ pub(crate) struct DirectoryWatched<'a> {
 impl TelemetryEvent for DirectoryWatched<'_> {
     fn emit(self) {
         let Self { producer } = self;
-        gauge!("rollcall_receiving_directory_notifies", "producer" => producer.to_owned()).set(1);
+        metrics::DIRECTORY_CHANGE_NOTIFICATION.with([producer.to_owned().into()]).set(1);
         debug!(producer, "directory notifies");
     }
 }
@@ -64,7 +67,7 @@ pub(crate) struct DirectoryNotWatched<'a> {
 impl TelemetryEvent for DirectoryNotWatched<'_> {
     fn emit(self) {
         let Self { producer, why } = self;
-        gauge!("rollcall_receiving_directory_notifies", "producer" => producer.to_owned()).set(0);
+        metrics::DIRECTORY_CHANGE_NOTIFICATION.with([producer.to_owned().into()]).set(0);
         debug!(producer, %why, "directory does not notify");
     }
 }
@@ -94,14 +97,18 @@ impl TelemetryEvent for DirectoryRead<'_> {
         let Self { producer, way, objects, searches, took, at } = self;
         let name: &'static str = way.into();
         let labels = [("producer", producer.to_owned()), ("way", name.to_owned())];
-        counter!("rollcall_receiving_directory_objects_total", &labels).increment(objects as u64);
-        counter!("rollcall_receiving_directory_searches_total", &labels).increment(searches);
-        histogram!("rollcall_receiving_directory_read_seconds", &labels).record(took.as_secs_f64());
-        gauge!(
-            "rollcall_receiving_directory_current_timestamp_seconds",
-            "producer" => producer.to_owned()
-        )
-        .set(at.millis() as f64 / 1000.0);
+        metrics::DIRECTORY_OBJECTS
+            .with([producer.to_owned().into(), name.to_owned().into()])
+            .increment(objects as u64);
+        metrics::DIRECTORY_SEARCHES
+            .with([producer.to_owned().into(), name.to_owned().into()])
+            .increment(searches);
+        metrics::DIRECTORY_READ_SECONDS
+            .with([producer.to_owned().into(), name.to_owned().into()])
+            .record(took.as_secs_f64());
+        metrics::DIRECTORY_CURRENT_TIMESTAMP_SECONDS
+            .with([producer.to_owned().into()])
+            .set(at.millis() as f64 / 1000.0);
         match way {
             ReadWay::Whole => info!(producer, objects, ?took, "directory read"),
             ReadWay::Changes => debug!(producer, objects, ?took, "directory asked for changes"),
@@ -120,7 +127,9 @@ impl TelemetryEvent for DirectoryReadAnew<'_> {
         let Self { producer, why } = self;
         let name: &'static str = why.into();
         let labels = [("producer", producer.to_owned()), ("why", name.to_owned())];
-        counter!("rollcall_receiving_directory_anew_total", &labels).increment(1);
+        metrics::DIRECTORY_FULL_RESYNCS
+            .with([producer.to_owned().into(), name.to_owned().into()])
+            .increment(1);
         match why {
             Anew::Restored | Anew::SetBack => {
                 warn!(producer, why = name, "directory went back: all of it is read and compared");
@@ -142,7 +151,9 @@ impl TelemetryEvent for ObjectUnreadable<'_> {
         let Self { producer, problem, count } = self;
         let problem: &'static str = problem.into();
         let labels = [("producer", producer.to_owned()), ("problem", problem.to_owned())];
-        counter!("rollcall_receiving_directory_problems_total", &labels).increment(count);
+        metrics::DIRECTORY_PROBLEMS
+            .with([producer.to_owned().into(), problem.to_owned().into()])
+            .increment(count);
         debug!(producer, problem, count, "objects of the directory have values of no use");
     }
 }

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use metrics::{Counter, Gauge, counter, gauge};
 use rollcall_identity::logon::auditing::{AuditGap, AuditSubcategory};
 use strum::IntoEnumIterator;
 use tracing::{info, warn};
 
 use crate::event_log::{Cause, Failure, LastGap};
 use rollcall_runtime::telemetry::TelemetryEvent;
+
+use crate::metrics;
 
 /// An event log is to be followed. Its counters begin at zero, so that the first gap is seen to
 /// grow from something.
@@ -19,8 +20,8 @@ pub(crate) struct EventLogBegins<'a> {
 impl TelemetryEvent for EventLogBegins<'_> {
     fn emit(self) {
         let producer = || self.producer.to_owned();
-        gauge!("rollcall_receiving_event_log_connected", "producer" => producer()).set(0);
-        gauge!("rollcall_receiving_event_log_silent", "producer" => producer()).set(0);
+        metrics::EVENT_LOG_CONNECTED.with([producer().into()]).set(0);
+        metrics::EVENT_LOG_SILENT.with([producer().into()]).set(0);
         unreadable(self.producer).increment(0);
         for cause in Cause::iter() {
             gap(self.producer, cause).increment(0);
@@ -31,20 +32,20 @@ impl TelemetryEvent for EventLogBegins<'_> {
     }
 }
 
-fn gap(producer: &str, cause: Cause) -> Counter {
+fn gap(producer: &str, cause: Cause) -> ::metrics::Counter {
     let cause: &'static str = cause.into();
     let labels = [("producer", producer.to_owned()), ("cause", cause.to_owned())];
-    counter!("rollcall_receiving_event_log_gaps_total", &labels)
+    metrics::EVENT_LOG_GAPS.with([producer.to_owned().into(), cause.to_owned().into()])
 }
 
-fn unreadable(producer: &str) -> Counter {
-    counter!("rollcall_receiving_event_log_unreadable_total", "producer" => producer.to_owned())
+fn unreadable(producer: &str) -> ::metrics::Counter {
+    metrics::EVENT_LOG_UNREADABLE.with([producer.to_owned().into()])
 }
 
-fn unaudited(producer: &str, kind: AuditSubcategory) -> Gauge {
+fn unaudited(producer: &str, kind: AuditSubcategory) -> ::metrics::Gauge {
     let kind: &'static str = kind.into();
     let labels = [("producer", producer.to_owned()), ("subcategory", kind.to_owned())];
-    gauge!("rollcall_receiving_event_log_unaudited", &labels)
+    metrics::EVENT_LOG_AUDIT_MISSING.with([producer.to_owned().into(), kind.to_owned().into()])
 }
 
 /// A server gives its log.
@@ -56,7 +57,7 @@ pub(crate) struct EventLogConnected<'a> {
 impl TelemetryEvent for EventLogConnected<'_> {
     fn emit(self) {
         let Self { producer, server } = self;
-        gauge!("rollcall_receiving_event_log_connected", "producer" => producer.to_owned()).set(1);
+        metrics::EVENT_LOG_CONNECTED.with([producer.to_owned().into()]).set(1);
         info!(producer, server, "event log is followed");
     }
 }
@@ -70,10 +71,12 @@ pub(crate) struct EventLogFailed<'a> {
 impl TelemetryEvent for EventLogFailed<'_> {
     fn emit(self) {
         let Self { producer, why } = self;
-        gauge!("rollcall_receiving_event_log_connected", "producer" => producer.to_owned()).set(0);
+        metrics::EVENT_LOG_CONNECTED.with([producer.to_owned().into()]).set(0);
         let stage: &'static str = why.stage().into();
         let labels = [("producer", producer.to_owned()), ("stage", stage.to_owned())];
-        counter!("rollcall_receiving_event_log_failures_total", &labels).increment(1);
+        metrics::EVENT_LOG_FAILURES
+            .with([producer.to_owned().into(), stage.to_owned().into()])
+            .increment(1);
         let remedy = why.remedy().unwrap_or("none known");
         warn!(producer, stage, %why, remedy, "event log cannot be followed");
     }
@@ -131,7 +134,7 @@ pub(crate) struct EventLogHeard<'a> {
 impl TelemetryEvent for EventLogHeard<'_> {
     fn emit(self) {
         let producer = self.producer.to_owned();
-        gauge!("rollcall_receiving_event_log_silent", "producer" => producer).set(0);
+        metrics::EVENT_LOG_SILENT.with([producer.into()]).set(0);
     }
 }
 
@@ -144,7 +147,7 @@ pub(crate) struct EventLogSilent<'a> {
 impl TelemetryEvent for EventLogSilent<'_> {
     fn emit(self) {
         let Self { producer, span } = self;
-        gauge!("rollcall_receiving_event_log_silent", "producer" => producer.to_owned()).set(1);
+        metrics::EVENT_LOG_SILENT.with([producer.to_owned().into()]).set(1);
         let remedy = "see whether the server audits logons, and whether anybody logs on there";
         warn!(producer, ?span, remedy, "event log is silent");
     }

@@ -3,10 +3,10 @@
 
 use std::fs;
 
-use metrics::{counter, gauge};
 use rollcall_identity::Timestamp;
 
 use crate::clock::Clock;
+use crate::metrics;
 
 /// One reading of `/proc` (proc(5)). What cannot be read is left out.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -71,18 +71,18 @@ impl Process {
             self;
         if let Some(seconds) = cpu_seconds {
             // Whole seconds: the counters of the recorder are integers.
-            counter!("process_cpu_seconds_total").absolute(seconds as u64);
+            metrics::PROCESS_CPU_SECONDS.with([]).absolute(seconds as u64);
         }
-        for (name, value) in [
-            ("process_start_time_seconds", started),
-            ("process_resident_memory_bytes", resident),
-            ("process_virtual_memory_bytes", address_space),
-            ("process_threads", threads),
-            ("process_open_fds", open_files),
-            ("process_max_fds", most_files),
+        for (gauge, value) in [
+            (&metrics::PROCESS_START_TIME_SECONDS, started),
+            (&metrics::PROCESS_RESIDENT_MEMORY_BYTES, resident),
+            (&metrics::PROCESS_VIRTUAL_MEMORY_BYTES, address_space),
+            (&metrics::PROCESS_THREADS, threads),
+            (&metrics::PROCESS_OPEN_FDS, open_files),
+            (&metrics::PROCESS_MAX_FDS, most_files),
         ] {
             if let Some(value) = value {
-                gauge!(name).set(value);
+                gauge.with([]).set(value);
             }
         }
     }

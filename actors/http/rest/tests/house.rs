@@ -47,9 +47,7 @@ fn prometheus() -> PrometheusHandle {
     RECORDER
         .get_or_init(|| {
             rollcall_runtime::prometheus::install(
-                rollcall_runtime::actor_metrics::catalogue()
-                    .chain(rollcall_runtime::metric::declared(crate::metrics::ROWS))
-                    .collect(),
+                &[rollcall_runtime::actor_metrics::METRICS, crate::metrics::METRICS].concat(),
             )
             .unwrap()
         })

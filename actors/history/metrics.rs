@@ -1,0 +1,21 @@
+//! The metrics of questions about the past.
+
+use rollcall_runtime::metric::{Counter, Histogram, Metric};
+use rollcall_runtime::prometheus::buckets::QUERYING;
+
+pub(crate) static HISTORY_QUERIES: Counter<1> = Counter::new(
+    "rollcall_history_queries_total",
+    ["outcome"],
+    "Questions about the past: told, not_known, unreasonable, too_broad or ill",
+);
+
+pub(crate) static HISTORY_QUERY_SECONDS: Histogram<0> = Histogram::new(
+    "rollcall_history_query_seconds",
+    [],
+    "Time to answer a question about the past from the journal",
+    QUERYING,
+);
+
+/// The declarations, in the order of the documentation.
+pub const METRICS: &[Metric] =
+    &[HISTORY_QUERIES.declaration(), HISTORY_QUERY_SECONDS.declaration()];
