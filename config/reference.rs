@@ -1,15 +1,15 @@
-//! The reference of all keys: a configuration file that is its own documentation.
+//! The reference of all keys: a commented configuration file, and its Markdown page.
 
 use std::fmt::Write;
 
-/// Every key with its default and its meaning; the configuration in force when there is no file.
+/// All keys with their defaults and meanings. Also the configuration that applies without a file.
 pub const REFERENCE: &str = include_str!("reference.toml");
 
-/// The reference as a page of Markdown, made from the comments and the values of [`REFERENCE`].
+/// The reference as a Markdown page, generated from the comments and values of [`REFERENCE`].
 pub fn reference_markdown() -> String {
     let mut page = String::from(
         "# Configuration reference\n\n\
-         <!-- Made from config/reference.toml; a test keeps it current. -->\n\n",
+         <!-- Generated from config/reference.toml; a test keeps it current. -->\n\n",
     );
     for block in blocks() {
         block.write(&mut page);
@@ -17,10 +17,10 @@ pub fn reference_markdown() -> String {
     page
 }
 
-/// The keys of one section.
+/// The keys of one table.
 #[derive(Default)]
-struct Block {
-    /// `[rest.limits]`; empty for what comes before the first.
+struct ReferenceTable {
+    /// `[rest.limits]`; empty for the text before the first table.
     heading: String,
     prose: String,
     rows: Vec<Row>,
@@ -28,16 +28,17 @@ struct Block {
 
 struct Row {
     key: String,
-    /// As written; of several lines for a long list.
+    /// As in the file. A long list has several lines.
     value: String,
-    /// Whether the value is an example of a key that is not set.
+    /// Whether the key is not set and the value is an example.
     example: bool,
     meaning: String,
 }
 
-/// Reads the file line by line: prose follows `# `, keys and headings that are not set follow `#`.
-fn blocks() -> Vec<Block> {
-    let mut blocks = vec![Block::default()];
+/// Parses the reference line by line. Prose follows `# `; keys and headings that are not set follow
+/// `#` without a space.
+fn blocks() -> Vec<ReferenceTable> {
+    let mut blocks = vec![ReferenceTable::default()];
     let mut prose = String::new();
     let mut lines = REFERENCE.lines();
     while let Some(line) = lines.next() {
@@ -52,7 +53,7 @@ fn blocks() -> Vec<Block> {
             "#" => prose.push_str("\n\n"),
             _ if bare.starts_with('[') => {
                 let (heading, prose) = (bare.to_owned(), std::mem::take(&mut prose));
-                blocks.push(Block { heading, prose, rows: Vec::new() });
+                blocks.push(ReferenceTable { heading, prose, rows: Vec::new() });
             }
             _ => match (line.strip_prefix("# "), bare.split_once(" = ")) {
                 (Some(text), _) => {
@@ -75,7 +76,7 @@ fn blocks() -> Vec<Block> {
     blocks
 }
 
-impl Block {
+impl ReferenceTable {
     fn write(&self, page: &mut String) {
         // Writing to a String cannot fail.
         if !self.heading.is_empty() {

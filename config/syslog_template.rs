@@ -56,7 +56,7 @@ pub(crate) struct TemplateCache(RefCell<BTreeMap<PathBuf, Option<Arc<SyslogTempl
 impl TemplateCache {
     /// Reads the list `templates` of a client: names of shipped templates and paths of other ones.
     /// Without the list, all shipped templates are used.
-    pub(crate) fn from_table(&self, table: &TableReader<'_>) -> Vec<Arc<SyslogTemplate>> {
+    pub(crate) fn listed_templates(&self, table: &TableReader<'_>) -> Vec<Arc<SyslogTemplate>> {
         let Some(listed) = table.list::<String>("templates") else {
             let shipped = SHIPPED_TEMPLATES.iter();
             return shipped.filter_map(|(name, text)| self.shipped(table, name, text)).collect();

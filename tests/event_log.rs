@@ -521,7 +521,7 @@ fn a_recorded_log_is_replayed_with_its_decisions() {
     assert!(said[0].starts_with("1: record 1, 4768: login 10.1.46.1 user=alice@"), "{said:?}");
     assert!(said[0].ends_with("applied (first_user)"), "{said:?}");
     assert_eq!(said[1], "2: record 2, 4768: no event: not a success audit");
-    assert!(said[2].starts_with("3: unreadable: it is not an object of JSON"), "{said:?}");
+    assert!(said[2].starts_with("3: unreadable: the line is not a JSON object"), "{said:?}");
     assert!(said[3].ends_with("deduplicated (known_already)"), "{said:?}");
     assert!(said.last().unwrap().to_lowercase().ends_with("10.1.46.1 alice@corp"), "{said:?}");
     let (code, said) = replay("cut.evtx");

@@ -286,7 +286,7 @@ impl SyslogClient {
             name: name?,
             addresses,
             certificate_names,
-            templates: templates.from_table(table),
+            templates: templates.listed_templates(table),
             zone,
             sender_time: table.get_or("event_time", EventTimeSource::default()),
             domain: table.get::<Domain>("domain").map(|domain| domain.0),

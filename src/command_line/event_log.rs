@@ -120,11 +120,11 @@ impl Replay {
         let opened = EvtxParser::from_path(&self.file);
         let mut parser = opened.map_err(|why| self.failed(&why.to_string()))?;
         for (number, found) in (1_u64..).zip(parser.records_json()) {
-            let told = match found {
+            let result = match found {
                 Ok(record) => replaying.line(&record.data),
                 Err(why) => replaying.unreadable(&why.to_string()),
             };
-            self.say(number, &told, output)?;
+            self.say(number, &result, output)?;
         }
         Ok(())
     }
@@ -132,11 +132,11 @@ impl Replay {
     fn say(
         &self,
         number: u64,
-        told: &RecordResult,
+        result: &RecordResult,
         output: &mut Output<'_>,
     ) -> Result<(), CommandError> {
-        match !self.quiet || told.matters {
-            true => output.either(&told.json, format_args!("{number}: {}", told.plain)),
+        match !self.quiet || result.matters {
+            true => output.either(&result.json, format_args!("{number}: {}", result.plain)),
             false => Ok(()),
         }
     }
@@ -247,10 +247,10 @@ impl ReplayState {
                 output.line(format_args!("{count:>8} {what}"))?;
             }
             for session in &sessions {
-                let who = session.principal.as_ref().map(ToString::to_string);
+                let holder = session.principal.as_ref().map(ToString::to_string);
                 let device = session.device.as_ref().map(|device| format!("<{device}>"));
-                let who = who.or(device).unwrap_or_default();
-                output.line(format_args!("{} {who}", session.address))?;
+                let holder = holder.or(device).unwrap_or_default();
+                output.line(format_args!("{} {holder}", session.address))?;
             }
         }
         if sessions.is_empty() { Err(CommandError::NotFound) } else { Ok(()) }

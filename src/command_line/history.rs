@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::CommandError;
 use super::output::{Output, OutputFormat};
 use super::server::{Response, Server};
-use super::sessions::{line, who, word};
+use super::sessions::{line, user_or_device, word};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum History {
@@ -128,14 +128,14 @@ pub(super) fn lookup_at(
     server: &Server,
     output: &mut Output<'_>,
 ) -> Result<(), CommandError> {
-    let told = at(address, moment, server)?;
+    let found = at(address, moment, server)?;
     if output.format() == OutputFormat::Json {
-        output.line(&told)?;
+        output.line(&found)?;
     } else {
-        output.line(format_args!("at {}: {}", moment.text, holder(&told)))?;
-        notes(&told, output)?;
+        output.line(format_args!("at {}: {}", moment.text, holder(&found)))?;
+        notes(&found, output)?;
     }
-    if told["session"].is_null() { Err(CommandError::NotFound) } else { Ok(()) }
+    if found["session"].is_null() { Err(CommandError::NotFound) } else { Ok(()) }
 }
 
 /// Prints why `address` had its session at a time.
@@ -144,15 +144,15 @@ pub(super) fn explain_at(
     server: &Server,
     output: &mut Output<'_>,
 ) -> Result<(), CommandError> {
-    let told = at(address, moment, server)?;
+    let found = at(address, moment, server)?;
     if output.format() == OutputFormat::Json {
-        return output.line(&told);
+        return output.line(&found);
     }
-    output.line(format_args!("at {}: {}", moment.text, word(&told["sentence"])))?;
-    for record in told["competed"].as_array().into_iter().flatten() {
+    output.line(format_args!("at {}: {}", moment.text, word(&found["sentence"])))?;
+    for record in found["competed"].as_array().into_iter().flatten() {
         output.line(format_args!("  {}", word(&record["sentence"])))?;
     }
-    notes(&told, output)
+    notes(&found, output)
 }
 
 fn at(address: Address, moment: &PointInTime, server: &Server) -> Result<Value, CommandError> {
@@ -161,23 +161,23 @@ fn at(address: Address, moment: &PointInTime, server: &Server) -> Result<Value, 
 }
 
 /// `alice@corp had 10.0.0.7, since …, until …`.
-fn holder(told: &Value) -> String {
-    let (session, address) = (&told["session"], word(&told["address"]));
+fn holder(found: &Value) -> String {
+    let (session, address) = (&found["session"], word(&found["address"]));
     if session.is_null() {
         return format!("{address} had no session");
     }
-    let until = match (told["until"].as_str(), told["ended_by"]["kind"].as_str()) {
+    let until = match (found["until"].as_str(), found["ended_by"]["kind"].as_str()) {
         (Some(until), Some(kind)) => format!("until {until} ({kind})"),
         (Some(until), None) => format!("until {until} (logoff time)"),
-        (None, _) => format!("and still at {}", word(&told["known_until"])),
+        (None, _) => format!("and still at {}", word(&found["known_until"])),
     };
     let since = word(&session["since"]);
-    format!("{} had {address}, since {since}, {until}", who(session))
+    format!("{} had {address}, since {since}, {until}", user_or_device(session))
 }
 
 /// Prints the notes of a response.
-fn notes(told: &Value, output: &mut Output<'_>) -> Result<(), CommandError> {
-    let notes = told["sources"]["notes"].as_array().into_iter().flatten();
+fn notes(found: &Value, output: &mut Output<'_>) -> Result<(), CommandError> {
+    let notes = found["sources"]["notes"].as_array().into_iter().flatten();
     notes.filter_map(Value::as_str).try_for_each(|note| output.line(format_args!("note: {note}")))
 }
 
@@ -246,7 +246,8 @@ fn pages(
 
 /// A session, or an address with a difference.
 fn entry_line(entry: &Value) -> String {
-    let side = |side: &Value| if side.is_null() { "no session".to_owned() } else { who(side) };
+    let side =
+        |side: &Value| if side.is_null() { "no session".to_owned() } else { user_or_device(side) };
     match entry["what"].as_str() {
         Some(what) => {
             let (before, after) = (side(&entry["before"]), side(&entry["after"]));
@@ -276,8 +277,8 @@ mod tests {
     fn a_time_is_parsed_in_the_local_zone_or_with_its_offset() {
         let berlin = TimeZone::get("Europe/Berlin").unwrap();
         let read = |text: &str| moment_in(text, &berlin).map(|moment| moment.text);
-        let told = read("2026-11-20 14:05").unwrap();
-        assert_eq!(told, "2026-11-20T14:05:00+01:00[Europe/Berlin], 2026-11-20T13:05:00Z");
+        let found = read("2026-11-20 14:05").unwrap();
+        assert_eq!(found, "2026-11-20T14:05:00+01:00[Europe/Berlin], 2026-11-20T13:05:00Z");
         assert_eq!(read("2026-11-20T14:05:00Z").unwrap(), "2026-11-20T14:05:00Z");
         assert_eq!(read("2026-11-20T14:05:00+02:00").unwrap(), "2026-11-20T12:05:00Z");
         assert!(read("2026-11-20").unwrap().starts_with("2026-11-20T00:00:00+01:00"));
@@ -290,11 +291,11 @@ mod tests {
     #[test]
     fn a_past_session_is_printed_with_its_end() {
         let session = json!({"user": "alice", "domain": null, "since": "S"});
-        let told = json!({"address": "10.0.0.7", "session": session, "until": "U",
+        let found = json!({"address": "10.0.0.7", "session": session, "until": "U",
             "ended_by": {"kind": "logout"}});
-        assert_eq!(holder(&told), "alice had 10.0.0.7, since S, until U (logout)");
-        let told = json!({"address": "10.0.0.7", "session": session, "known_until": "K"});
-        assert_eq!(holder(&told), "alice had 10.0.0.7, since S, and still at K");
+        assert_eq!(holder(&found), "alice had 10.0.0.7, since S, until U (logout)");
+        let found = json!({"address": "10.0.0.7", "session": session, "known_until": "K"});
+        assert_eq!(holder(&found), "alice had 10.0.0.7, since S, and still at K");
         assert_eq!(holder(&json!({"address": "10.0.0.7"})), "10.0.0.7 had no session");
     }
 

@@ -121,7 +121,8 @@ impl ReceivedPeriod {
 
 /// An event with the field names of the REST API.
 fn exported(epoch: u64, revision: Revision, event: &Event) -> Value {
-    let who = |principal: &Principal| json!({"user": principal.user, "domain": principal.domain});
+    let principal_json =
+        |principal: &Principal| json!({"user": principal.user, "domain": principal.domain});
     let groups = |set: &Option<GroupSet>| {
         let names = |set: &GroupSet| -> Vec<Name> {
             set.as_slice().iter().map(|group| group.name.clone()).collect()
@@ -136,9 +137,9 @@ fn exported(epoch: u64, revision: Revision, event: &Event) -> Value {
         "precision": event.precision,
         "kind": event.kind,
         "address": event.address,
-        "user": event.principal.as_ref().map(|who| &who.user),
-        "domain": event.principal.as_ref().and_then(|who| who.domain.as_ref()),
-        "formerly": event.renamed_from.as_deref().map(who),
+        "user": event.principal.as_ref().map(|principal| &principal.user),
+        "domain": event.principal.as_ref().and_then(|principal| principal.domain.as_ref()),
+        "formerly": event.renamed_from.as_deref().map(principal_json),
         "sid": event.sid,
         "proof": event.proof,
         "device": event.device,

@@ -81,8 +81,8 @@ impl Simulate {
 fn shape(Differing { address, has, would_have }: &Differing) -> Value {
     let side = |session: &Session| {
         json!({
-            "user": session.principal.as_ref().map(|who| &who.user),
-            "domain": session.principal.as_ref().and_then(|who| who.domain.as_ref()),
+            "user": session.principal.as_ref().map(|principal| &principal.user),
+            "domain": session.principal.as_ref().and_then(|principal| principal.domain.as_ref()),
             "device": session.device,
         })
     };
@@ -96,12 +96,13 @@ fn shape(Differing { address, has, would_have }: &Differing) -> Value {
 
 /// `10.0.0.7  alice@corp -> no session`, and the reason in the next line.
 fn line(Differing { address, has, would_have }: &Differing) -> String {
-    let who = |session: Option<&Session>| {
+    let user_or_device = |session: Option<&Session>| {
         let Some(session) = session else { return "no session".to_owned() };
         let device = || session.device.as_ref().map(|device| format!("device {device}"));
         session.principal.as_ref().map(Principal::to_string).or_else(device).unwrap_or_default()
     };
-    let (has, other) = (who(has.as_deref()), who(would_have.session.as_deref()));
+    let (has, other) =
+        (user_or_device(has.as_deref()), user_or_device(would_have.session.as_deref()));
     let why = match (&would_have.session, would_have.competed.first()) {
         (None, Some(record)) => record.to_string(),
         _ => would_have.to_string().lines().next().unwrap_or_default().to_owned(),

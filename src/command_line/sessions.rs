@@ -180,7 +180,7 @@ pub(super) fn line(session: &Value) -> String {
     let mut line = format!(
         "{:<15}  {:<24}  since {}  {until}  by {}/{}",
         word(&session["address"]),
-        who(session),
+        user_or_device(session),
         word(&session["since"]),
         word(&session["producer"]),
         word(&session["client"]),
@@ -197,7 +197,7 @@ pub(super) fn line(session: &Value) -> String {
 }
 
 /// `alice@corp`, `alice`, or `device pc1`.
-pub(super) fn who(session: &Value) -> String {
+pub(super) fn user_or_device(session: &Value) -> String {
     match (session["user"].as_str(), session["domain"].as_str()) {
         (Some(user), Some(domain)) => format!("{user}@{domain}"),
         (Some(user), None) => user.to_owned(),

@@ -277,7 +277,7 @@ mod tests {
         });
         let said = "event log: it cannot be read; last event T, record 9; 2 gaps, the last overwritten \
                     after record 7: make it larger; no audits of Logon: auditpol; last error, U: access \
-                    denied (5), remedy: the group";
+                    denied (5); remedy: the group";
         assert_eq!(log_of(&ill).unwrap(), said);
     }
 

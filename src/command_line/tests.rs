@@ -412,7 +412,10 @@ fn check_prints_the_effective_configuration_or_all_errors() {
     let (Err(CommandError::Usage(why)), printed) = check(wrong, &[]) else {
         panic!("it is invalid")
     };
-    assert!(printed.is_empty() && why.contains("drain") && why.contains("rest.listen"), "{why}");
+    assert!(
+        printed.is_empty() && why.contains("shutdown_timeout") && why.contains("rest.listen"),
+        "{why}"
+    );
     assert_eq!(CommandError::Usage(why).exit(), ExitCode::from(2));
     let (_, printed) = check(wrong, &["--json"]);
     let printed: Value = serde_json::from_str(&printed).unwrap();

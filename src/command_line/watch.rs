@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::CommandError;
 use super::output::{Output, OutputFormat};
 use super::server::Server;
-use super::sessions::{who, word};
+use super::sessions::{user_or_device, word};
 
 #[derive(Debug, Default, Args)]
 pub(super) struct Watch {
@@ -165,7 +165,7 @@ fn print(name: &str, data: &Value, output: &mut Output<'_>) -> Result<(), Comman
     let cause = &data["cause"];
     let whom = match &data["session"] {
         Value::Null => "all users".to_owned(),
-        session => who(session),
+        session => user_or_device(session),
     };
     let line = format!(
         "{}  {name:<7}  {:<15}  {whom}  ({} by {}/{}, {})",
