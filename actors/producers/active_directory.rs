@@ -1,26 +1,26 @@
 //! Active Directory: reads the users, computers and groups of a domain, and hears what changes.
 //!
-//! What is learnt goes to a [`Learner`]. When a domain controller fails, the next one is asked; what
+//! What is learnt goes to a [`DirectorySink`]. When a domain controller fails, the next one is asked; what
 //! was learnt stays in force until somebody knows better.
 
+mod change_notification;
 mod connection;
+mod directory_writer;
 mod entry;
-mod failure;
-mod keeping;
-mod opening;
+mod error;
+mod handshake;
 mod position;
-mod reading;
+mod position_store;
 pub mod registry;
 mod relay;
 mod seal;
 mod servers;
 mod status;
-mod teaching;
+mod sync;
 pub mod telemetry;
 mod test_run;
 mod tls;
-mod watching;
-mod wire;
+mod transport;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -33,12 +33,12 @@ use rollcall_identity::Producer as Word;
 use rollcall_identity::directory::{DirectorySnapshot, DomainNames, Update};
 use rustls::ClientConfig;
 
-pub use self::failure::{Failure, Stage};
-pub(crate) use self::position::Anew;
-use self::reading::Reader;
-pub use self::status::{LastRead, State, Status};
-pub use self::teaching::Teaching;
-pub use self::test_run::{Report, test};
+pub use self::directory_writer::DirectoryWriter;
+pub use self::error::{DirectoryError, DirectoryStage};
+pub(crate) use self::position::FullResyncReason;
+pub use self::status::{DirectoryState, DirectoryStatus, LastSync};
+use self::sync::Reader;
+pub use self::test_run::{DirectoryTestReport, test};
 use super::{Outlet, Producer, Running, Stop};
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::status_cell::StatusCell;
@@ -46,14 +46,14 @@ use rollcall_runtime::tls::TlsError;
 
 /// What a directory told.
 #[derive(Debug)]
-pub enum Learnt {
+pub enum DirectoryUpdate {
     /// The whole domain, in the place of all that was known of it.
     Whole(Box<DirectorySnapshot>),
     /// What changed since.
     Changes(Vec<Update>),
 }
 
-impl Learnt {
+impl DirectoryUpdate {
     /// Whether nothing changed.
     fn is_empty(&self) -> bool {
         matches!(self, Self::Changes(updates) if updates.is_empty())
@@ -61,10 +61,10 @@ impl Learnt {
 }
 
 /// Who is told what directories say.
-pub trait Learner: Send + Sync + 'static {
+pub trait DirectorySink: Send + Sync + 'static {
     /// Takes in what the directory of the domain `names` told, after every reading: also when nothing
     /// changed. Only when the answer is `Ok` it is not told again.
-    fn learn<'a>(&'a self, names: &'a DomainNames, learnt: Learnt) -> Learning<'a>;
+    fn learn<'a>(&'a self, names: &'a DomainNames, learnt: DirectoryUpdate) -> PendingUpdates<'a>;
 
     /// Whether it says the same of an object of the domain `names` already, so that a whole image
     /// need not hold what it is.
@@ -80,7 +80,7 @@ pub trait Learner: Send + Sync + 'static {
 
     /// Keeps how far the directory of the domain `names` was read, and what it must be compared with
     /// at the next start.
-    fn keep<'a>(&'a self, _names: &'a DomainNames, _place: Arc<[u8]>) -> Learning<'a> {
+    fn keep<'a>(&'a self, _names: &'a DomainNames, _place: Arc<[u8]>) -> PendingUpdates<'a> {
         Box::pin(async { Ok(()) })
     }
 
@@ -89,22 +89,23 @@ pub trait Learner: Send + Sync + 'static {
 }
 
 /// Something being taken in.
-pub type Learning<'a> = Pin<Box<dyn Future<Output = Result<(), NotLearnt>> + 'a>>;
+pub type PendingUpdates<'a> = Pin<Box<dyn Future<Output = Result<(), UpdateFailed>> + 'a>>;
 
 /// A place that was kept, being looked for.
-pub type Recalling<'a> = Pin<Box<dyn Future<Output = Result<Option<Arc<[u8]>>, NotLearnt>> + 'a>>;
+pub type Recalling<'a> =
+    Pin<Box<dyn Future<Output = Result<Option<Arc<[u8]>>, UpdateFailed>> + 'a>>;
 
 /// Why it was not taken in: it is told again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("nobody takes in what the directory says; it is being replaced")]
-pub struct NotLearnt;
+pub struct UpdateFailed;
 
 /// A directory that can be read: its files are.
 pub struct ActiveDirectory {
     settings: config::ActiveDirectory,
     tls: Option<Arc<ClientConfig>>,
-    learner: Arc<dyn Learner>,
-    board: StatusCell<Status>,
+    learner: Arc<dyn DirectorySink>,
+    board: StatusCell<DirectoryStatus>,
     clock: Clock,
 }
 
@@ -115,7 +116,7 @@ impl ActiveDirectory {
     /// When the file of the authority holds none.
     pub fn new(
         settings: &config::ActiveDirectory,
-        learner: Arc<dyn Learner>,
+        learner: Arc<dyn DirectorySink>,
         clock: Clock,
     ) -> Result<Self, TlsError> {
         let tls = tls::client(settings)?;
@@ -138,7 +139,7 @@ impl ActiveDirectory {
     }
 
     /// How it is: who answers, what was read last, what is wrong.
-    pub fn status(&self) -> Status {
+    pub fn status(&self) -> DirectoryStatus {
         self.board.status()
     }
 }

@@ -11,16 +11,16 @@
 //! handed over when they are.
 
 mod connection;
-mod failure;
-mod following;
+mod decoder;
+mod error;
 mod gaps;
-mod harvesting;
-mod logs;
+mod in_flight;
+mod registry;
 mod status;
-mod subscribing;
+mod subscription;
+mod subscription_loop;
 mod telemetry;
 mod test_run;
-mod under_way;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,13 +28,13 @@ use std::time::Duration;
 use rollcall_config as config;
 use rollcall_identity::Producer as Word;
 
-pub use self::failure::{Failure, Stage};
-use self::following::Follower;
-pub use self::logs::EventLogs;
-pub use self::status::{Cause, LastEvent, LastFailure, LastGap, State, Status};
-pub use self::test_run::{Report, test};
+pub use self::error::{EventLogError, EventLogStage};
+pub use self::registry::EventLogs;
+pub use self::status::{Cause, EventLogState, EventLogStatus, LastEvent, LastFailure, LastGap};
+use self::subscription_loop::Follower;
+pub use self::test_run::{EventLogTestReport, test};
 use super::{Outlet, Producer, Running, Stop};
-use crate::event_log::telemetry::EventLogBegins;
+use crate::event_log::telemetry::EventLogStarted;
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::status_cell::StatusCell;
 use rollcall_runtime::telemetry::TelemetryEvent;
@@ -46,7 +46,7 @@ const CHANNEL: &str = "Security";
 pub struct EventLog {
     source: Source,
     clock: Clock,
-    board: Arc<StatusCell<Status>>,
+    board: Arc<StatusCell<EventLogStatus>>,
     /// Those beside it.
     logs: EventLogs,
 }
@@ -97,7 +97,7 @@ impl Producer for EventLog {
 
     fn run(self: Arc<Self>, outlet: Outlet, mut stop: Stop) -> Running {
         Box::pin(async move {
-            EventLogBegins { producer: outlet.producer() }.emit();
+            EventLogStarted { producer: outlet.producer() }.emit();
             let mut follower = Follower::new(&self, &outlet);
             let following = async {
                 let (first, longest) = PAUSES;
@@ -110,7 +110,7 @@ impl Producer for EventLog {
                     let chance = Duration::from_millis(fastrand::u64(0..250));
                     let wait = match failure {
                         // It is well, but for its silence: its next event is not to wait.
-                        Failure::Quiet(_) => first,
+                        EventLogError::Quiet(_) => first,
                         _ if failure.refuses_the_account() => REFUSED,
                         _ => pause,
                     };

@@ -9,7 +9,7 @@ use rollcall_identity::Name;
 
 use super::bind::{self, BindError, Certificate, ListenAddress};
 use rollcall_engine::directory::SharedDirectory;
-use rollcall_producers::active_directory::{ActiveDirectory, Teaching};
+use rollcall_producers::active_directory::{ActiveDirectory, DirectoryWriter};
 use rollcall_producers::event_log::{EventLog, EventLogs, Source};
 use rollcall_producers::syslog::Syslog;
 use rollcall_producers::{Producer, Producing};
@@ -133,7 +133,7 @@ pub(super) fn prepare(
         if running.get(&section.name).is_some_and(|e| e.prepared.fingerprint == fingerprint) {
             continue;
         }
-        let learner = Arc::new(Teaching::new(section, directory.clone()));
+        let learner = Arc::new(DirectoryWriter::new(section, directory.clone()));
         match ActiveDirectory::new(section, learner, clock.clone()) {
             Ok(directory) => {
                 let parts = ProducerParts::ActiveDirectory(Arc::new(directory));

@@ -10,7 +10,8 @@ use rollcall_identity::directory::{
     self, AccountKind, Directory, DomainNames, ResolvedAccount, UnqualifiedNames,
 };
 use rollcall_producers::active_directory::{
-    ActiveDirectory, Learner, Learning, Learnt, State, Status,
+    ActiveDirectory, DirectorySink, DirectoryState, DirectoryStatus, DirectoryUpdate,
+    PendingUpdates,
 };
 use rollcall_runtime::clock::Clock;
 use tokio::sync::oneshot;
@@ -36,17 +37,19 @@ struct Book {
     wholes: Mutex<usize>,
 }
 
-impl Learner for Book {
-    fn learn<'a>(&'a self, names: &'a DomainNames, learnt: Learnt) -> Learning<'a> {
+impl DirectorySink for Book {
+    fn learn<'a>(&'a self, names: &'a DomainNames, learnt: DirectoryUpdate) -> PendingUpdates<'a> {
         Box::pin(async move {
             let mut directory = self.directory.lock().unwrap();
             directory.put_domain(names.clone(), UnqualifiedNames::ThisDomain);
             match learnt {
-                Learnt::Whole(image) => {
+                DirectoryUpdate::Whole(image) => {
                     directory.replace(&names.dns, *image).unwrap();
                     *self.wholes.lock().unwrap() += 1;
                 }
-                Learnt::Changes(updates) => drop(directory.apply(&names.dns, updates).unwrap()),
+                DirectoryUpdate::Changes(updates) => {
+                    drop(directory.apply(&names.dns, updates).unwrap())
+                }
             }
             Ok(())
         })
@@ -76,7 +79,7 @@ impl Reader {
         let settings = load(Some(&folder.path().join("rollcall.toml")), &Environment::process());
         let settings = settings.unwrap();
         let book = Arc::new(Book::default());
-        let learner: Arc<dyn Learner> = Arc::clone(&book) as _;
+        let learner: Arc<dyn DirectorySink> = Arc::clone(&book) as _;
         let section = &settings.active_directory[0];
         let directory = ActiveDirectory::new(section, learner, Clock::system()).unwrap();
         let directory = Arc::new(directory);
@@ -95,7 +98,7 @@ impl Reader {
         Self { book, directory, stop, thread, _folder: folder }
     }
 
-    pub(super) fn status(&self) -> Status {
+    pub(super) fn status(&self) -> DirectoryStatus {
         self.directory.status()
     }
 
@@ -117,7 +120,7 @@ impl Reader {
     pub(super) fn until_read(&self) {
         until("everything is read", || {
             let status = self.status();
-            assert_ne!(status.state, State::Failing, "{:?}", status.error);
+            assert_ne!(status.state, DirectoryState::Failing, "{:?}", status.error);
             (self.wholes() > 0).then_some(())
         });
     }
@@ -241,11 +244,11 @@ fn a_controller_that_stops_or_is_restored_leaves_no_gap() {
     let reader = Reader::start(&controller, SEALED);
     reader.until_read();
     controller.stop();
-    until("it is noticed", || (reader.status().state == State::Failing).then_some(()));
+    until("it is noticed", || (reader.status().state == DirectoryState::Failing).then_some(()));
     assert!(reader.user_at("bob").is_some(), "what is known stays in force");
     assert!(reader.status().error.is_some());
     controller.start_again();
-    until("it is read again", || (reader.status().state == State::Current).then_some(()));
+    until("it is read again", || (reader.status().state == DirectoryState::Current).then_some(()));
     assert_eq!(reader.wholes(), 1, "the same server goes on where it was");
     controller.modify(&change(&staff("Bob"), "delete"));
     until("an ordinary account counts, and bob is gone", || {

@@ -5,7 +5,7 @@ use std::fs;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use rollcall_producers::active_directory::State;
+use rollcall_producers::active_directory::DirectoryState;
 
 use super::configured;
 use super::following::{Reader, SEALED, SEES_DELETIONS, change, staff, until, with_member};
@@ -108,7 +108,7 @@ fn a_directory_that_is_larger_than_allowed_is_cut_and_what_is_known_stays() {
     controller.modify(&ldif);
     let why = until("it is said", || reader.status().error);
     assert!(why.contains("cut after 1000 objects and members"), "{why}");
-    assert_eq!(reader.status().state, State::Failing);
+    assert_eq!(reader.status().state, DirectoryState::Failing);
     assert!(reader.user_at("bob").is_some(), "what is known stays in force");
     controller.modify(&change(&group, "modify\ndelete: member"));
     controller.modify(&with_member("everyone-here", "add", &staff("Bob")));
@@ -135,14 +135,14 @@ fn an_account_that_loses_its_rights_ends_nobody() {
     until("she is in the group", || {
         reader.groups("alice").contains(&"everyone-here".to_owned()).then_some(())
     });
-    assert_eq!(reader.status().state, State::Failing);
+    assert_eq!(reader.status().state, DirectoryState::Failing);
     // Whoever begins now hears the same.
     let folder = configured(&controller, &more);
     let (worked, said) = super::tested(folder.path());
     assert!(!worked && said.contains("has it lost its rights?"), "{said}");
     // As soon as it has its rights again, it goes on by itself, and nothing is lost.
     controller.restore_permissions(hidden);
-    until("it is read again", || (reader.status().state == State::Current).then_some(()));
+    until("it is read again", || (reader.status().state == DirectoryState::Current).then_some(()));
     assert_eq!((reader.wholes(), reader.status().error), (1, None));
     controller.modify(&change(&staff("Bob"), "delete"));
     until("and deletions are noticed", || reader.user_at("bob").is_none().then_some(()));
@@ -202,7 +202,7 @@ fn a_base_that_was_left_by_everybody_is_believed_to_be_empty() {
         let before = reader.status().changes;
         until("it is counted", || (reader.status().changes != before).then_some(()));
     }
-    assert_eq!((reader.status().state, reader.status().error), (State::Current, None));
+    assert_eq!((reader.status().state, reader.status().error), (DirectoryState::Current, None));
 }
 
 #[test]
@@ -224,7 +224,7 @@ fn a_base_where_everybody_was_deleted_is_believed_by_who_sees_deletions_alone() 
     controller.set_invocation();
     controller.start_again();
     until("everything is compared", || {
-        (seeing.wholes() == 2 && seeing.status().state == State::Current).then_some(())
+        (seeing.wholes() == 2 && seeing.status().state == DirectoryState::Current).then_some(())
     });
     assert!(ordinary.user_at("m3").is_some());
 }
@@ -247,7 +247,7 @@ fn a_controller_that_gives_up_a_search_is_told_and_asked_again() {
     let reader = Reader::start(&controller, SEALED);
     let why = until("it is said", || reader.status().error);
     assert!(why.contains("the search") && why.contains(Controller::BASE), "{why}");
-    assert_eq!((reader.status().state, reader.wholes()), (State::Failing, 0));
+    assert_eq!((reader.status().state, reader.wholes()), (DirectoryState::Failing, 0));
     controller.modify(&(limited("delete", 1) + "\n" + &limited("add", 120)));
     until("it is read when the limit is gone", || (reader.wholes() > 0).then_some(()));
     assert!(reader.user_at("user00100").is_some());

@@ -1,7 +1,7 @@
 //! Several controllers of one domain, and several domains.
 
 use nix::sys::signal::Signal;
-use rollcall_producers::active_directory::State;
+use rollcall_producers::active_directory::DirectoryState;
 use serde_json::json;
 
 use super::configured;
@@ -25,7 +25,8 @@ fn when_a_controller_stops_the_next_answers_and_the_first_is_returned_to() {
             assert!(reader.wholes() == 0 || reader.user_at("bob").is_some(), "what is known stays");
             let status = reader.status();
             let is_it = status.server.as_deref() == Some(controller.address());
-            (is_it && status.state == State::Current && reader.wholes() >= wholes).then_some(())
+            (is_it && status.state == DirectoryState::Current && reader.wholes() >= wholes)
+                .then_some(())
         });
     };
     answers(&first, 1);

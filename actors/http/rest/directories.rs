@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Rest;
-use rollcall_producers::active_directory::{LastRead, State, Status};
+use rollcall_producers::active_directory::{DirectoryState, DirectoryStatus, LastSync};
 
 /// A directory that is configured.
 #[derive(Debug, Serialize, ToSchema)]
@@ -20,7 +20,7 @@ pub(super) struct DirectoryShape {
     name: Name,
     /// `connecting`, `reading`, `current`, or `failing`: what was known last is in force then.
     #[schema(value_type = String)]
-    state: State,
+    state: DirectoryState,
     /// Since when it is so.
     #[schema(value_type = Option<String>, format = DateTime)]
     since: Option<Timestamp>,
@@ -61,8 +61,8 @@ pub(super) async fn list(rest: Data<Rest>) -> impl Responder {
     Json(all.into_iter().map(DirectoryShape::from).collect::<Vec<_>>())
 }
 
-impl From<(Name, Status)> for DirectoryShape {
-    fn from((name, status): (Name, Status)) -> Self {
+impl From<(Name, DirectoryStatus)> for DirectoryShape {
+    fn from((name, status): (Name, DirectoryStatus)) -> Self {
         let problems = status.problems.iter();
         Self {
             name,
@@ -79,8 +79,8 @@ impl From<(Name, Status)> for DirectoryShape {
     }
 }
 
-impl From<LastRead> for Reading {
-    fn from(LastRead { at, objects, millis }: LastRead) -> Self {
+impl From<LastSync> for Reading {
+    fn from(LastSync { at, objects, millis }: LastSync) -> Self {
         Self { at, objects, seconds: std::time::Duration::from_millis(millis).as_secs_f64() }
     }
 }

@@ -7,7 +7,9 @@ use rollcall_identity::logon::auditing::AuditGap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use rollcall_producers::event_log::{Cause, LastEvent, LastFailure, LastGap, State, Status};
+use rollcall_producers::event_log::{
+    Cause, EventLogState, EventLogStatus, LastEvent, LastFailure, LastGap,
+};
 
 /// How the reading of an event log is.
 #[derive(Debug, Serialize, ToSchema)]
@@ -15,7 +17,7 @@ use rollcall_producers::event_log::{Cause, LastEvent, LastFailure, LastGap, Stat
 pub(super) struct EventLogShape {
     /// `connecting`, `catching_up`, `following`, `silent`, or `failing`.
     #[schema(value_type = String, example = "following")]
-    state: State,
+    state: EventLogState,
     /// The same in a sentence.
     #[schema(example = "connected; events are read as they are written")]
     in_words: &'static str,
@@ -102,8 +104,8 @@ pub(super) struct ErrorShape {
     remedy: Option<&'static str>,
 }
 
-impl From<Status> for EventLogShape {
-    fn from(status: Status) -> Self {
+impl From<EventLogStatus> for EventLogShape {
+    fn from(status: EventLogStatus) -> Self {
         Self {
             state: status.state,
             in_words: status.state.in_words(),

@@ -19,13 +19,13 @@ use rollcall_wire::ldap::{
 };
 use tokio::time::timeout;
 
-use super::Failure;
+use super::DirectoryError;
 use super::entry::entry;
-use super::opening::{prove, reach, refused};
+use super::handshake::{prove, reach, refused};
 use super::relay::Relay;
-use super::servers::Server;
+use super::servers::DirectoryServer;
 use super::tls::Tls;
-use super::wire::Wire;
+use super::transport::Transport;
 use crate::windows::sspi::Beneath;
 use rollcall_runtime::clock::Clock;
 
@@ -34,13 +34,13 @@ use rollcall_runtime::clock::Clock;
 const REFERENCES: usize = 10_000;
 
 /// A connection to a server that let the account in.
-pub(super) struct Connection {
+pub(super) struct LdapConnection {
     library: Ldap,
     line: Line,
     /// How many searches were asked, pages counted one by one.
     searches: u64,
     /// Which server.
-    pub(super) server: Server,
+    pub(super) server: DirectoryServer,
     /// What it says of itself.
     pub(super) root: RootDse,
 }
@@ -65,13 +65,13 @@ pub(super) struct Open<'a> {
     stream: SearchStream<'a, &'a str, Vec<&'a str>>,
 }
 
-impl Connection {
+impl LdapConnection {
     /// Connects to `server`, proves who Rollcall is, and hears what the server says of itself.
     pub(super) async fn open(
         settings: &config::ActiveDirectory,
         tls: &Tls,
-        server: Server,
-    ) -> Result<Self, Failure> {
+        server: DirectoryServer,
+    ) -> Result<Self, DirectoryError> {
         let began = Clock::instant();
         let reached = reach(settings, tls, &server).await?;
         let left = settings.limits.connect.saturating_sub(began.elapsed());
@@ -82,13 +82,13 @@ impl Connection {
     /// all of that in `patience`, however busily the server answers.
     pub(super) async fn over(
         settings: &config::ActiveDirectory,
-        reached: (Wire, Beneath),
-        server: Server,
+        reached: (Transport, Beneath),
+        server: DirectoryServer,
         patience: Duration,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, DirectoryError> {
         let (named, account) = (server.to_string(), settings.account.name.clone());
         let entering = timeout(patience, Self::enter(settings, reached, server)).await;
-        entering.unwrap_or(Err(Failure::Slow {
+        entering.unwrap_or(Err(DirectoryError::Slow {
             server: named,
             account,
             patience: settings.limits.connect,
@@ -97,9 +97,9 @@ impl Connection {
 
     async fn enter(
         settings: &config::ActiveDirectory,
-        (mut wire, beneath): (Wire, Beneath),
-        server: Server,
-    ) -> Result<Self, Failure> {
+        (mut wire, beneath): (Transport, Beneath),
+        server: DirectoryServer,
+    ) -> Result<Self, DirectoryError> {
         if settings.bind != BindMethod::Simple {
             prove(settings, &server, &mut wire, beneath).await?;
         }
@@ -113,7 +113,7 @@ impl Connection {
         // What it says of itself is asked for in the protected connection.
         let root = line.root(&mut library).await?;
         if !root.domain.eq_ignore_ascii_case(&settings.root()) {
-            return Err(Failure::OtherDomain {
+            return Err(DirectoryError::OtherDomain {
                 server: server.to_string(),
                 found: root.domain,
                 wanted: settings.root(),
@@ -123,7 +123,7 @@ impl Connection {
     }
 
     /// Asks the server again for what it says of itself: how far it is, what its clock shows.
-    pub(super) async fn ask_root(&mut self) -> Result<(), Failure> {
+    pub(super) async fn ask_root(&mut self) -> Result<(), DirectoryError> {
         self.searches += 1;
         self.root = self.line.root(&mut self.library).await?;
         Ok(())
@@ -135,8 +135,8 @@ impl Connection {
         &mut self,
         asked: &SearchRequest,
         controls: &[Control],
-        each: impl FnMut(&SearchResultEntry<'_>) -> Result<(), Failure>,
-    ) -> Result<Done, Failure> {
+        each: impl FnMut(&SearchResultEntry<'_>) -> Result<(), DirectoryError>,
+    ) -> Result<Done, DirectoryError> {
         self.searches += 1;
         self.line.search(&mut self.library, asked, controls, each).await
     }
@@ -152,14 +152,14 @@ impl Connection {
         asked: &'a SearchRequest,
         controls: &[Control],
         patience: Duration,
-    ) -> Result<Open<'a>, Failure> {
+    ) -> Result<Open<'a>, DirectoryError> {
         let open = self.line.begin(&mut self.library, asked, controls).await?;
         self.line.relay.set_patience(patience);
         Ok(open)
     }
 
     /// Waits until the search `open` brings an entry.
-    pub(super) async fn hear(&mut self, open: &mut Open<'_>) -> Result<(), Failure> {
+    pub(super) async fn hear(&mut self, open: &mut Open<'_>) -> Result<(), DirectoryError> {
         while let Some(found) = self.line.turn(open.stream.next()).await? {
             if !found.is_ref() {
                 return Ok(());
@@ -179,7 +179,7 @@ impl Connection {
 
 impl Line {
     /// Puts the library on `wire`.
-    async fn over(wire: Wire) -> Result<(Ldap, Self), Failure> {
+    async fn over(wire: Transport) -> Result<(Ldap, Self), DirectoryError> {
         let (relay, end) = Relay::new(wire)?;
         let settings = LdapConnSettings::new().set_std_stream(StdStream::Unix(end));
         // The stream is open already: the address only says of which kind it is.
@@ -200,12 +200,12 @@ impl Line {
     async fn turn<T>(
         &mut self,
         asked: impl Future<Output = Result<T, LdapError>>,
-    ) -> Result<T, Failure> {
+    ) -> Result<T, DirectoryError> {
         let mut asked = pin!(asked);
         loop {
             tokio::select! {
                 biased;
-                answer = &mut asked => return answer.map_err(|why| Failure::Broken(why.into())),
+                answer = &mut asked => return answer.map_err(|why| DirectoryError::Broken(why.into())),
                 why = &mut self.driver => return Err(why.into()),
                 carried = self.relay.step() => carried?,
             }
@@ -218,7 +218,7 @@ impl Line {
         &mut self,
         library: &mut Ldap,
         settings: &config::ActiveDirectory,
-    ) -> Result<LdapResult, Failure> {
+    ) -> Result<LdapResult, DirectoryError> {
         let config::ActiveDirectory { account, domain, .. } = settings;
         let name = match account.is_distinguished() {
             true => account.name.as_str().into(),
@@ -228,7 +228,7 @@ impl Line {
         self.turn(bind).await.map(|result| outcome(&result))
     }
 
-    async fn root(&mut self, library: &mut Ldap) -> Result<RootDse, Failure> {
+    async fn root(&mut self, library: &mut Ldap) -> Result<RootDse, DirectoryError> {
         let mut root = None;
         let look = |entry: &SearchResultEntry<'_>| {
             root = Some(RootDse::read(entry));
@@ -243,8 +243,8 @@ impl Line {
         library: &mut Ldap,
         asked: &SearchRequest,
         controls: &[Control],
-        mut each: impl FnMut(&SearchResultEntry<'_>) -> Result<(), Failure>,
-    ) -> Result<Done, Failure> {
+        mut each: impl FnMut(&SearchResultEntry<'_>) -> Result<(), DirectoryError>,
+    ) -> Result<Done, DirectoryError> {
         let Open { mut stream, .. } = self.begin(library, asked, controls).await?;
         // Servers that could be asked instead, which are not followed.
         let mut references = 0;
@@ -255,7 +255,7 @@ impl Line {
             }
             references += 1;
             if references > REFERENCES {
-                return Err(Failure::Endless(format!("{REFERENCES} references")));
+                return Err(DirectoryError::Endless(format!("{REFERENCES} references")));
             }
         }
         let result = stream.finish().await;
@@ -275,7 +275,7 @@ impl Line {
         library: &mut Ldap,
         asked: &'a SearchRequest,
         controls: &[Control],
-    ) -> Result<Open<'a>, Failure> {
+    ) -> Result<Open<'a>, DirectoryError> {
         let control = |control: &Control| RawControl {
             ctype: control.oid.to_owned(),
             crit: true,
@@ -301,7 +301,7 @@ fn outcome(result: &Ldap3Result) -> LdapResult {
     LdapResult::new(result.rc, &result.text)
 }
 
-fn failed(asked: &SearchRequest, result: &Ldap3Result) -> Failure {
+fn failed(asked: &SearchRequest, result: &Ldap3Result) -> DirectoryError {
     let search = format!("{} below {:?}", asked.filter, asked.base);
-    Failure::Search { search, outcome: outcome(result) }
+    DirectoryError::Search { search, outcome: outcome(result) }
 }

@@ -28,7 +28,7 @@ pub(super) enum Mark {
 /// Why everything is read, and not only what changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::EnumIter)]
 #[strum(serialize_all = "snake_case")]
-pub(crate) enum Anew {
+pub(crate) enum FullResyncReason {
     /// It was never read before.
     First,
     /// Rollcall was started, and goes on at the server where it stopped.
@@ -54,15 +54,15 @@ impl Position {
 
     /// Why the server that says `root` of itself, in the invocation `invocation`, cannot go on from
     /// here; `None` when it can. What one that was set back says from now on would not be heard.
-    pub(super) fn breaks(&self, root: &RootDse, invocation: Guid) -> Option<Anew> {
+    pub(super) fn breaks(&self, root: &RootDse, invocation: Guid) -> Option<FullResyncReason> {
         if self.service != root.service {
-            return Some(Anew::OtherServer);
+            return Some(FullResyncReason::OtherServer);
         }
         if self.invocation != invocation {
-            return Some(Anew::Restored);
+            return Some(FullResyncReason::Restored);
         }
         match &self.mark {
-            Mark::Usn(usn) => (*usn > root.committed).then_some(Anew::SetBack),
+            Mark::Usn(usn) => (*usn > root.committed).then_some(FullResyncReason::SetBack),
             Mark::Cookie(_) => None,
         }
     }
@@ -130,9 +130,9 @@ mod tests {
         let position = Position::new(&root("a", 100), one, Mark::Usn(100));
         assert_eq!(position.breaks(&root("a", 100), one), None);
         assert_eq!(position.breaks(&root("a", 200), one), None);
-        assert_eq!(position.breaks(&root("b", 200), one), Some(Anew::OtherServer));
-        assert_eq!(position.breaks(&root("a", 200), two), Some(Anew::Restored));
-        assert_eq!(position.breaks(&root("a", 99), one), Some(Anew::SetBack));
+        assert_eq!(position.breaks(&root("b", 200), one), Some(FullResyncReason::OtherServer));
+        assert_eq!(position.breaks(&root("a", 200), two), Some(FullResyncReason::Restored));
+        assert_eq!(position.breaks(&root("a", 99), one), Some(FullResyncReason::SetBack));
     }
 
     proptest! {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 use rollcall_identity::Name;
 
-use super::{ActiveDirectory, Status};
+use super::{ActiveDirectory, DirectoryStatus};
 
 /// The directories that are read, for those who ask how they are.
 #[derive(Clone, Default)]
@@ -24,7 +24,7 @@ impl Directories {
     }
 
     /// How each of them is, in the order of their names.
-    pub fn status(&self) -> Vec<(Name, Status)> {
+    pub fn status(&self) -> Vec<(Name, DirectoryStatus)> {
         let all = self.0.read();
         all.iter().map(|(name, directory)| (name.clone(), directory.status())).collect()
     }

@@ -9,15 +9,15 @@ use rollcall_wire::ldap::{GuardVerdict, ResponseGuard, frame_length};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
-use super::Failure;
-use super::wire::{READ, Wire};
+use super::DirectoryError;
+use super::transport::{READ, Transport};
 
 /// Passes whole messages on, both ways.
 ///
 /// It runs only while its owner waits for an answer, and only when the library has nothing to give:
 /// a server is not read faster than its answers are used.
 pub(super) struct Relay {
-    wire: Wire,
+    wire: Transport,
     guard: ResponseGuard,
     /// Our end of the stream over which the library speaks.
     end: UnixStream,
@@ -32,7 +32,7 @@ impl Relay {
     ///
     /// # Errors
     /// When the system has no room for a pair of sockets.
-    pub(super) fn new(wire: Wire) -> io::Result<(Self, StdUnixStream)> {
+    pub(super) fn new(wire: Transport) -> io::Result<(Self, StdUnixStream)> {
         let (end, theirs) = StdUnixStream::pair()?;
         end.set_nonblocking(true)?;
         let (guard, end) = (ResponseGuard::default(), UnixStream::from_std(end)?);
@@ -46,7 +46,7 @@ impl Relay {
     }
 
     /// Carries what there is to carry, a step of the way. It may be given up and begun again.
-    pub(super) async fn step(&mut self) -> Result<(), Failure> {
+    pub(super) async fn step(&mut self) -> Result<(), DirectoryError> {
         // Nothing is read meanwhile: there is one request at a time, and it is shorter than what a
         // system keeps for a server that is still writing.
         self.wire.flush().await?;
@@ -65,7 +65,7 @@ impl Relay {
     }
 
     /// Puts each whole request that the library has written on its way.
-    fn request(&mut self) -> Result<(), Failure> {
+    fn request(&mut self) -> Result<(), DirectoryError> {
         while let Some(length) = frame_length(&self.asked)?
             && length <= self.asked.len()
         {
@@ -78,7 +78,7 @@ impl Relay {
     }
 
     /// Looks through the whole answers that were received, as many as are passed on at once.
-    fn look_through(&mut self) -> Result<(), Failure> {
+    fn look_through(&mut self) -> Result<(), DirectoryError> {
         if self.waiting() {
             return Ok(());
         }
@@ -90,7 +90,9 @@ impl Relay {
         {
             match self.guard.check(answer)? {
                 GuardVerdict::Forward => answers.extend_from_slice(answer),
-                GuardVerdict::Disconnection(outcome) => return Err(Failure::Closed(outcome)),
+                GuardVerdict::Disconnection(outcome) => {
+                    return Err(DirectoryError::Closed(outcome));
+                }
             }
         }
         Ok(())

@@ -4,14 +4,14 @@
 use sspi::credssp::SspiContext;
 use sspi::{EncryptionFlags, SecurityBufferRef, Sspi};
 
-use super::Failure;
+use super::DirectoryError;
 
 /// What seals and opens the buffers of a connection.
 pub(super) struct Seal(pub(super) SspiContext);
 
 impl Seal {
     /// Seals `message`, with the length before it.
-    pub(super) fn close(&mut self, message: &[u8]) -> Result<Vec<u8>, Failure> {
+    pub(super) fn close(&mut self, message: &[u8]) -> Result<Vec<u8>, DirectoryError> {
         let mut data = message.to_vec();
         let mut token = vec![0; self.trailer()?];
         let mut buffers =
@@ -26,7 +26,7 @@ impl Seal {
     }
 
     /// Opens a buffer, and checks that it is the server's next one.
-    pub(super) fn open(&mut self, buffer: &[u8]) -> Result<Vec<u8>, Failure> {
+    pub(super) fn open(&mut self, buffer: &[u8]) -> Result<Vec<u8>, DirectoryError> {
         let mut buffer = buffer.to_vec();
         let trailer = self.trailer()?;
         let Some((token, data)) = buffer.split_at_mut_checked(trailer) else {
@@ -37,13 +37,13 @@ impl Seal {
         Ok(buffers[0].data().to_vec())
     }
 
-    fn trailer(&mut self) -> Result<usize, Failure> {
+    fn trailer(&mut self) -> Result<usize, DirectoryError> {
         let sizes = self.0.query_context_sizes().map_err(|why| broken(&why))?;
         Ok(sizes.security_trailer as usize)
     }
 }
 
-fn broken(why: &sspi::Error) -> Failure {
+fn broken(why: &sspi::Error) -> DirectoryError {
     let text = format!("its sealing is broken: {}", why.description);
-    Failure::Broken(std::io::Error::other(text))
+    DirectoryError::Broken(std::io::Error::other(text))
 }

@@ -5,14 +5,14 @@ use std::net::{IpAddr, SocketAddr};
 
 use rollcall_config as config;
 
-use super::Failure;
-use super::connection::Connection;
+use super::DirectoryError;
+use super::connection::LdapConnection;
 use super::tls::Tls;
 use crate::resolver::{Names, NoName};
 
 /// A domain controller at one of its addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Server {
+pub(super) struct DirectoryServer {
     /// Its name, by which its certificate and its tickets are checked.
     pub(super) host: String,
     /// Where it is.
@@ -21,7 +21,7 @@ pub(super) struct Server {
     pub(super) rank: usize,
 }
 
-impl Server {
+impl DirectoryServer {
     /// Where its LDAP is.
     pub(super) fn at(&self, transport: config::DirectoryTransport) -> SocketAddr {
         let port = match transport {
@@ -32,7 +32,7 @@ impl Server {
     }
 }
 
-impl fmt::Display for Server {
+impl fmt::Display for DirectoryServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.host.parse::<IpAddr>() {
             Ok(_) => write!(f, "{}", self.host),
@@ -51,7 +51,7 @@ pub(super) async fn first(
     tls: &Tls,
     below: usize,
     doubtful: Option<&str>,
-) -> Result<Connection, Failure> {
+) -> Result<LdapConnection, DirectoryError> {
     let names = Names { servers: &settings.name_servers };
     let hosts = if settings.servers.is_empty() {
         names.controllers(settings.domain.as_str()).await?
@@ -69,18 +69,18 @@ pub(super) async fn first(
             }
         };
         for address in addresses {
-            let server = Server { host: host.clone(), address, rank };
-            match Connection::open(settings, tls, server).await {
+            let server = DirectoryServer { host: host.clone(), address, rank };
+            match LdapConnection::open(settings, tls, server).await {
                 Ok(connection) => return Ok(connection),
                 Err(why) => tried.push((host.clone(), why)),
             }
         }
     }
     if tried.len() > 1 {
-        return Err(Failure::Tried(tried));
+        return Err(DirectoryError::Tried(tried));
     }
     let alone = tried.pop().map(|(_, why)| why);
-    Err(alone.unwrap_or(Failure::Names { what, why: NoName::None }))
+    Err(alone.unwrap_or(DirectoryError::Names { what, why: NoName::None }))
 }
 
 /// The hosts with their ranks, `doubtful` last.

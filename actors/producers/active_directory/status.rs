@@ -11,7 +11,7 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
-pub enum State {
+pub enum DirectoryState {
     /// A server is being looked for.
     #[default]
     Connecting,
@@ -25,9 +25,9 @@ pub enum State {
 
 /// How a directory is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Status {
+pub struct DirectoryStatus {
     /// In one word.
-    pub state: State,
+    pub state: DirectoryState,
     /// The server that answers, or did last.
     pub server: Option<String>,
     /// Since when it is in this state.
@@ -35,9 +35,9 @@ pub struct Status {
     /// What the domain is called.
     pub domain: Option<DomainNames>,
     /// The last time that everything was read.
-    pub whole: Option<LastRead>,
+    pub whole: Option<LastSync>,
     /// The last time that it was asked what changed.
-    pub changes: Option<LastRead>,
+    pub changes: Option<LastSync>,
     /// What could not be read of objects, since everything was read the last time.
     pub problems: BTreeMap<ObjectProblem, u64>,
     /// By how many seconds the server's clock is ahead of ours, or behind.
@@ -48,7 +48,7 @@ pub struct Status {
 
 /// One reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LastRead {
+pub struct LastSync {
     /// When it ended.
     pub at: Timestamp,
     /// How many objects it brought.
@@ -57,9 +57,9 @@ pub struct LastRead {
     pub millis: u64,
 }
 
-impl Status {
+impl DirectoryStatus {
     /// It is `state` since `now`, unless it was before.
-    pub(super) fn enter(&mut self, state: State, now: Timestamp) {
+    pub(super) fn enter(&mut self, state: DirectoryState, now: Timestamp) {
         if self.state != state || self.since.is_none() {
             (self.state, self.since) = (state, Some(now));
         }

@@ -7,7 +7,7 @@ use rollcall_identity::Timestamp;
 use rollcall_wire::active_directory::ObjectProblem;
 use tracing::{debug, info, warn};
 
-use crate::active_directory::{Anew, Failure};
+use crate::active_directory::{DirectoryError, FullResyncReason};
 use rollcall_runtime::telemetry::TelemetryEvent;
 
 use crate::metrics;
@@ -29,7 +29,7 @@ impl<S: Display> TelemetryEvent for DirectoryConnected<'_, S> {
 /// A directory cannot be read; what is known of it stays in force.
 pub(crate) struct DirectoryFailed<'a> {
     pub producer: &'a str,
-    pub why: &'a Failure,
+    pub why: &'a DirectoryError,
 }
 
 impl TelemetryEvent for DirectoryFailed<'_> {
@@ -46,11 +46,11 @@ impl TelemetryEvent for DirectoryFailed<'_> {
 }
 
 /// A directory says at once that something changed.
-pub(crate) struct DirectoryWatched<'a> {
+pub(crate) struct ChangeNotificationActive<'a> {
     pub producer: &'a str,
 }
 
-impl TelemetryEvent for DirectoryWatched<'_> {
+impl TelemetryEvent for ChangeNotificationActive<'_> {
     fn emit(self) {
         let Self { producer } = self;
         metrics::DIRECTORY_CHANGE_NOTIFICATION.with([producer.to_owned().into()]).set(1);
@@ -59,12 +59,12 @@ impl TelemetryEvent for DirectoryWatched<'_> {
 }
 
 /// A directory does not say at once what changes; it is asked at its interval.
-pub(crate) struct DirectoryNotWatched<'a> {
+pub(crate) struct ChangeNotificationUnavailable<'a> {
     pub producer: &'a str,
-    pub why: &'a Failure,
+    pub why: &'a DirectoryError,
 }
 
-impl TelemetryEvent for DirectoryNotWatched<'_> {
+impl TelemetryEvent for ChangeNotificationUnavailable<'_> {
     fn emit(self) {
         let Self { producer, why } = self;
         metrics::DIRECTORY_CHANGE_NOTIFICATION.with([producer.to_owned().into()]).set(0);
@@ -117,12 +117,12 @@ impl TelemetryEvent for DirectoryRead<'_> {
 }
 
 /// All of a directory is read, and not only what changed.
-pub(crate) struct DirectoryReadAnew<'a> {
+pub(crate) struct DirectoryFullResync<'a> {
     pub producer: &'a str,
-    pub why: Anew,
+    pub why: FullResyncReason,
 }
 
-impl TelemetryEvent for DirectoryReadAnew<'_> {
+impl TelemetryEvent for DirectoryFullResync<'_> {
     fn emit(self) {
         let Self { producer, why } = self;
         let name: &'static str = why.into();
@@ -131,7 +131,7 @@ impl TelemetryEvent for DirectoryReadAnew<'_> {
             .with([producer.to_owned().into(), name.to_owned().into()])
             .increment(1);
         match why {
-            Anew::Restored | Anew::SetBack => {
+            FullResyncReason::Restored | FullResyncReason::SetBack => {
                 warn!(producer, why = name, "directory went back: all of it is read and compared");
             }
             _ => info!(producer, why = name, "all of the directory is read"),

@@ -6,8 +6,8 @@ use rollcall_config as config;
 use rollcall_identity::directory::{AccountKind, Object, Update};
 use rollcall_wire::active_directory as wire;
 
-use super::reading::{identify, seconds_ahead};
-use super::{Failure, servers, tls};
+use super::sync::{identify, seconds_ahead};
+use super::{DirectoryError, servers, tls};
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::tls::TlsError;
 
@@ -16,14 +16,14 @@ const SKEW: i64 = 60;
 
 /// What a look at a directory showed.
 #[derive(Debug)]
-pub struct Report {
+pub struct DirectoryTestReport {
     /// What was found out, a line each.
     pub lines: Vec<String>,
     /// Why it cannot be read, if it cannot.
-    pub failure: Option<Failure>,
+    pub failure: Option<DirectoryError>,
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for DirectoryTestReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.lines.iter().try_for_each(|line| writeln!(f, "{line}"))?;
         match &self.failure {
@@ -37,11 +37,14 @@ impl fmt::Display for Report {
 ///
 /// # Errors
 /// When the file of its authority holds none.
-pub async fn test(settings: &config::ActiveDirectory, clock: &Clock) -> Result<Report, TlsError> {
+pub async fn test(
+    settings: &config::ActiveDirectory,
+    clock: &Clock,
+) -> Result<DirectoryTestReport, TlsError> {
     let tls = tls::client(settings)?;
     let mut lines = Vec::new();
     let failure = look(settings, &tls, clock, &mut lines).await.err();
-    Ok(Report { lines, failure })
+    Ok(DirectoryTestReport { lines, failure })
 }
 
 async fn look(
@@ -49,7 +52,7 @@ async fn look(
     tls: &tls::Tls,
     clock: &Clock,
     lines: &mut Vec<String>,
-) -> Result<(), Failure> {
+) -> Result<(), DirectoryError> {
     let mut connection = servers::first(settings, tls, usize::MAX, None).await?;
     let (transport, bind): (&str, &str) = (settings.transport.into(), settings.bind.into());
     lines.push(format!("connected to {} over {transport}", connection.server));
@@ -76,10 +79,10 @@ async fn look(
 
 /// Reads one page below `base`, and says what is on it.
 async fn first_page(
-    connection: &mut super::connection::Connection,
+    connection: &mut super::connection::LdapConnection,
     settings: &config::ActiveDirectory,
     base: &str,
-) -> Result<String, Failure> {
+) -> Result<String, DirectoryError> {
     let (mut users, mut computers, mut groups, mut problems) = (0, 0, 0, 0);
     let asked = wire::all_objects(base, wire::MailAttribute::Skip);
     let controls = [wire::paged_results(settings.limits.page, &[]), wire::extended_names()];
@@ -101,7 +104,7 @@ async fn first_page(
     });
     let done = done.await?;
     if users + computers + groups == 0 {
-        return Err(Failure::Nothing(base.to_owned()));
+        return Err(DirectoryError::Nothing(base.to_owned()));
     }
     let more = !wire::paged_results_cookie(done.control.as_deref())?.is_empty();
     let more = if more { ", and more follow" } else { "" };

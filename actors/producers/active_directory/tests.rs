@@ -15,10 +15,10 @@ use rollcall_wire::ldap::{
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
-use super::connection::Connection;
-use super::reading::Pass;
-use super::servers::Server;
-use super::wire::Wire;
+use super::connection::LdapConnection;
+use super::servers::DirectoryServer;
+use super::sync::PagedSearch;
+use super::transport::Transport;
 use super::*;
 use crate::windows::sspi::Beneath;
 
@@ -38,8 +38,8 @@ fn settings() -> config::ActiveDirectory {
     config::ActiveDirectory { limits, ..settings.active_directory.remove(0) }
 }
 
-fn server() -> Server {
-    Server { host: "dc1".into(), address: [127, 0, 0, 1].into(), rank: 0 }
+fn server() -> DirectoryServer {
+    DirectoryServer { host: "dc1".into(), address: [127, 0, 0, 1].into(), rank: 0 }
 }
 
 /// What a search asks: its number, its base, and all of it as it was sent.
@@ -133,7 +133,7 @@ async fn serve(
 fn read_all(
     settings: &config::ActiveDirectory,
     answer: impl FnMut(Asked) -> Vec<u8>,
-) -> Result<Vec<Update>, Failure> {
+) -> Result<Vec<Update>, DirectoryError> {
     read_counted(settings, answer, &Cell::new(0))
 }
 
@@ -141,7 +141,7 @@ fn read_counted(
     settings: &config::ActiveDirectory,
     answer: impl FnMut(Asked) -> Vec<u8>,
     taken: &Cell<usize>,
-) -> Result<Vec<Update>, Failure> {
+) -> Result<Vec<Update>, DirectoryError> {
     read_these(
         settings,
         &wire::all_objects("DC=x,DC=org", wire::MailAttribute::Skip),
@@ -156,16 +156,17 @@ fn read_these(
     asked: &SearchRequest,
     answer: impl FnMut(Asked) -> Vec<u8>,
     taken: &Cell<usize>,
-) -> Result<Vec<Update>, Failure> {
+) -> Result<Vec<Update>, DirectoryError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let (ours, theirs) = tokio::io::duplex(4096);
         let reading = async {
-            let wire = Wire::new(ours, settings.limits.answer);
+            let wire = Transport::new(ours, settings.limits.answer);
             let reached = (wire, Beneath::Clear);
             let patience = settings.limits.connect;
-            let mut connection = Connection::over(settings, reached, server(), patience).await?;
-            let mut pass = Pass::new(settings);
+            let mut connection =
+                LdapConnection::over(settings, reached, server(), patience).await?;
+            let mut pass = PagedSearch::new(settings);
             let mut updates = Vec::new();
             pass.pages(&mut connection, asked, &[], |update| updates.push(update)).await?;
             for (group, added) in pass.rest_of_groups(&mut connection).await? {
@@ -193,7 +194,7 @@ fn a_directory_that_answers_for_ever_is_cut() {
         and on; see [active_directory.limits]"
     );
     let failure = read_all(&settings(), |asked| entry(asked.id, "CN=a", &[]).repeat(200));
-    assert!(matches!(failure, Err(Failure::Endless(_))), "{failure:?}");
+    assert!(matches!(failure, Err(DirectoryError::Endless(_))), "{failure:?}");
 }
 
 #[test]
@@ -242,15 +243,15 @@ fn what_ends_a_search_is_told_in_words() {
         assert!(!text.contains("canary"));
     }
     let closed = read_all(&settings(), |_| message(0, &outcome(0x78, 52))).unwrap_err();
-    assert!(matches!(closed, Failure::Closed(_)), "{closed}");
+    assert!(matches!(closed, DirectoryError::Closed(_)), "{closed}");
     let unpaged = read_all(&settings(), |asked| message(asked.id, &outcome(0x65, 0))).unwrap_err();
-    assert!(matches!(unpaged, Failure::Control(_)), "{unpaged}");
+    assert!(matches!(unpaged, DirectoryError::Control(_)), "{unpaged}");
     let long = read_all(&settings(), |_| vec![0x30, 0x84, 0x7f, 0, 0, 0]).unwrap_err();
-    assert!(matches!(long, Failure::Protocol(BerError::TooLong)), "{long}");
+    assert!(matches!(long, DirectoryError::Protocol(BerError::TooLong)), "{long}");
     let mut hasty = settings();
     hasty.limits.answer = Duration::from_millis(50);
     let silent = read_all(&hasty, |_| Vec::new()).unwrap_err();
-    assert!(matches!(silent, Failure::Silent(_)), "{silent}");
+    assert!(matches!(silent, DirectoryError::Silent(_)), "{silent}");
 }
 
 /// The server is never silent, and never says anything whole.
@@ -271,15 +272,15 @@ fn a_server_that_does_not_let_in_is_left_in_time() {
                 }
             }
         };
-        let reached = (Wire::new(ours, hasty.limits.answer), Beneath::Clear);
+        let reached = (Transport::new(ours, hasty.limits.answer), Beneath::Clear);
         tokio::select! {
-            opened = Connection::over(&hasty, reached, server(), hasty.limits.connect) => {
+            opened = LdapConnection::over(&hasty, reached, server(), hasty.limits.connect) => {
                 opened.err().expect("it never lets anybody in")
             }
             () = dripping => unreachable!("it drips for ever"),
         }
     });
-    assert_eq!(failure.stage(), Stage::Credentials);
+    assert_eq!(failure.stage(), DirectoryStage::Credentials);
     let text = failure.to_string();
     assert!(text.contains("dc1") && text.contains("has not let a@x.org in after 200ms"), "{text}");
     assert_eq!(DirectoryLimits::default().connect, Duration::from_secs(10));
@@ -308,7 +309,7 @@ fn references_without_end_are_cut() {
     let read = read_all(&settings(), |asked| {
         message(asked.id, &element(0x73, &[&octets(b"ldap://elsewhere/")])).repeat(10_001)
     });
-    assert!(matches!(read, Err(Failure::Endless(_))), "{read:?}");
+    assert!(matches!(read, Err(DirectoryError::Endless(_))), "{read:?}");
 }
 
 #[test]
@@ -323,10 +324,10 @@ fn what_the_library_would_not_survive_does_not_reach_it() {
         (bad, BerError::Text),
     ] {
         let failure = read_all(&settings(), |asked| message(asked.id, &answer)).unwrap_err();
-        assert!(matches!(&failure, Failure::Protocol(found) if *found == why), "{failure}");
+        assert!(matches!(&failure, DirectoryError::Protocol(found) if *found == why), "{failure}");
     }
     let other = read_all(&settings(), |asked| message(asked.id + 1, &outcome(0x65, 0)));
-    assert!(matches!(other, Err(Failure::Protocol(BerError::Unsolicited))), "{other:?}");
+    assert!(matches!(other, Err(DirectoryError::Protocol(BerError::Unsolicited))), "{other:?}");
 }
 
 #[test]
@@ -365,7 +366,7 @@ fn a_directory_is_not_read_faster_than_it_is_understood() {
     let taken = Cell::new(0);
     let answer = |asked: Asked| entry(asked.id, &dn, &[]).repeat(5 * UNDERSTOOD);
     let failure = read_counted(&patient, answer, &taken);
-    assert!(matches!(failure, Err(Failure::Endless(_))), "{failure:?}");
+    assert!(matches!(failure, Err(DirectoryError::Endless(_))), "{failure:?}");
     // What lies in buffers in between is some 300 KiB, however much there is.
     let ahead = taken.get() - UNDERSTOOD * length;
     assert!(ahead < 1 << 20, "{ahead} bytes ahead of {}", taken.get());

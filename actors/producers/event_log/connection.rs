@@ -13,7 +13,7 @@ use rollcall_wire::msrpc::samr::{
     self, BUILTIN, CloseHandle, Connect5, EnumerateDomains, LookupDomain, SamrError,
 };
 
-use super::{Failure, Source};
+use super::{EventLogError, Source};
 use crate::resolver::{Names, NoName};
 use crate::windows::msrpc::{Client, Patience, Trouble, port_of, unproven};
 use crate::windows::sspi::{Applicant, Beneath, KERBEROS, Kdc, Mechanism, Proof};
@@ -22,26 +22,26 @@ use crate::windows::sspi::{Applicant, Beneath, KERBEROS, Kdc, Mechanism, Proof};
 const EVENTS: Interface = Interface::new(INTERFACE, VERSION.0, VERSION.1);
 
 /// A connection on which calls are made.
-pub(super) struct Connection {
+pub(super) struct RpcConnection {
     client: Client,
     patience: Patience,
 }
 
 /// A server at one of its addresses.
-pub(super) struct Server<'a> {
+pub(super) struct EventLogServer<'a> {
     source: &'a Source,
     /// Which.
     pub(super) address: IpAddr,
 }
 
-impl<'a> Server<'a> {
+impl<'a> EventLogServer<'a> {
     /// All addresses of the server of `source`.
-    pub(super) async fn all(source: &'a Source) -> Result<Vec<Self>, Failure> {
+    pub(super) async fn all(source: &'a Source) -> Result<Vec<Self>, EventLogError> {
         if let Some(address) = source.server.address {
             return Ok(vec![Self { source, address }]);
         }
         let host = &source.server.host;
-        let failed = |why| Failure::Names { host: host.clone(), why };
+        let failed = |why| EventLogError::Names { host: host.clone(), why };
         let found = names(source).addresses(host).await;
         let mut servers: Vec<Self> = Vec::new();
         for address in found.map_err(|not_found| failed(not_found.why))? {
@@ -56,7 +56,7 @@ impl<'a> Server<'a> {
     }
 
     /// The port of its event log: the configured one, or what its endpoint mapper says.
-    pub(super) async fn port(&self) -> Result<u16, Failure> {
+    pub(super) async fn port(&self) -> Result<u16, EventLogError> {
         match self.source.server.port {
             Some(port) => Ok(port.get()),
             None => self.mapped(&EVENTS).await,
@@ -65,7 +65,7 @@ impl<'a> Server<'a> {
 
     /// The port of `interface`, by the endpoint mapper. One that does not answer strangers is asked
     /// again with a proof (`RestrictRemoteClients`).
-    async fn mapped(&self, interface: &Interface) -> Result<u16, Failure> {
+    async fn mapped(&self, interface: &Interface) -> Result<u16, EventLogError> {
         let (at, patience) = (self.at(endpoint_mapper::PORT), self.patience());
         if self.source.settings.endpoint_mapper == EndpointMapperAuth::Anonymous {
             let asked = match Client::anonymous(at, endpoint_mapper::INTERFACE, patience).await {
@@ -74,22 +74,22 @@ impl<'a> Server<'a> {
             };
             match asked {
                 Err(Trouble::NoEndpoint(EndpointError::AccessDenied)) => {}
-                asked => return asked.map_err(Failure::Endpoint),
+                asked => return asked.map_err(EventLogError::Endpoint),
             }
         }
         let mut client = self.bind(at, endpoint_mapper::INTERFACE).await?;
-        port_of(&mut client, interface, patience).await.map_err(Failure::Endpoint)
+        port_of(&mut client, interface, patience).await.map_err(EventLogError::Endpoint)
     }
 
     /// The domain of a domain controller, by its account manager: the name of NetBIOS, and the SID that
     /// those of its accounts begin with.
-    pub(super) async fn domain(&self) -> Result<(String, Sid), Failure> {
+    pub(super) async fn domain(&self) -> Result<(String, Sid), EventLogError> {
         let port = self.mapped(&samr::INTERFACE).await?;
         let mut client = self.bind(self.at(port), samr::INTERFACE).await?;
         let patience = Some(self.patience().answer);
         let mut ask = async |call, opnum, stub: Vec<u8>| {
             let answer = client.call(opnum, &stub, patience).await;
-            answer.map_err(|why| Failure::Call { call, why })
+            answer.map_err(|why| EventLogError::Call { call, why })
         };
         let call = "SamrConnect5";
         let answer = ask(call, Connect5::OPNUM, Connect5.stub()).await?;
@@ -99,7 +99,8 @@ impl<'a> Server<'a> {
         let answer = ask(call, EnumerateDomains::OPNUM, enumerate.stub()).await?;
         let names = told(call, EnumerateDomains::decode(&answer))?;
         let own = names.into_iter().find(|name| !name.eq_ignore_ascii_case(BUILTIN));
-        let none = || Failure::Configured(format!("{call}: the server has no domain of its own"));
+        let none =
+            || EventLogError::Configured(format!("{call}: the server has no domain of its own"));
         let name = own.ok_or_else(none)?;
         let call = "SamrLookupDomainInSamServer";
         let look_up = LookupDomain { handle, name: &name };
@@ -110,14 +111,14 @@ impl<'a> Server<'a> {
     }
 
     /// Binds to the event log at `port`.
-    pub(super) async fn connect(&self, port: u16) -> Result<Connection, Failure> {
+    pub(super) async fn connect(&self, port: u16) -> Result<RpcConnection, EventLogError> {
         let client = self.bind(self.at(port), EVENTS).await?;
-        Ok(Connection { client, patience: self.patience() })
+        Ok(RpcConnection { client, patience: self.patience() })
     }
 
-    async fn bind(&self, at: SocketAddr, interface: Interface) -> Result<Client, Failure> {
+    async fn bind(&self, at: SocketAddr, interface: Interface) -> Result<Client, EventLogError> {
         let account = &self.source.settings.account.name;
-        let failed = |why| Failure::Credentials { account: account.clone(), why };
+        let failed = |why| EventLogError::Credentials { account: account.clone(), why };
         let kdc = self.kdc().await.map_err(failed)?;
         let proof = self.proof(kdc).map_err(|why| failed(unproven(&why)))?;
         Client::sealed(at, interface, proof, self.patience()).await.map_err(failed)
@@ -177,23 +178,23 @@ fn names(source: &Source) -> Names<'_> {
 fn told<T>(
     call: &'static str,
     answer: Result<Result<T, SamrError>, NdrError>,
-) -> Result<T, Failure> {
-    let answer = answer.map_err(|why| Failure::Answer { call, why })?;
-    answer.map_err(|why| Failure::NotTold { call, why })
+) -> Result<T, EventLogError> {
+    let answer = answer.map_err(|why| EventLogError::Answer { call, why })?;
+    answer.map_err(|why| EventLogError::NotTold { call, why })
 }
 
-impl Connection {
+impl RpcConnection {
     /// Makes the call that is `named` so in MS-EVEN6; the answer is the stub, to be read by
     /// `C::decode`.
     pub(super) async fn call<C: EventLogCall>(
         &mut self,
         named: &'static str,
         call: &C,
-    ) -> Result<Vec<u8>, Failure> {
+    ) -> Result<Vec<u8>, EventLogError> {
         let stub = call.stub()?;
         let patience = Some(self.patience.answer);
         let answer = self.client.call(C::OPNUM, &stub, patience).await;
-        answer.map_err(|why| Failure::Call { call: named, why })
+        answer.map_err(|why| EventLogError::Call { call: named, why })
     }
 
     /// The same for a call that is answered when something happens, however long that takes.
@@ -201,9 +202,9 @@ impl Connection {
         &mut self,
         named: &'static str,
         call: &C,
-    ) -> Result<Vec<u8>, Failure> {
+    ) -> Result<Vec<u8>, EventLogError> {
         let stub = call.stub()?;
         let answer = self.client.call(C::OPNUM, &stub, None).await;
-        answer.map_err(|why| Failure::Call { call: named, why })
+        answer.map_err(|why| EventLogError::Call { call: named, why })
     }
 }

@@ -7,8 +7,8 @@ use rollcall_wire::event_log::call::{EventLogCall, GetLogFileInfo, LogProperty, 
 use rollcall_wire::event_log::{Continuity, LostRecords};
 use rollcall_wire::msrpc::ndr::ContextHandle;
 
-use super::connection::Connection;
-use super::{CHANNEL, Failure};
+use super::connection::RpcConnection;
+use super::{CHANNEL, EventLogError};
 use crate::windows::msrpc::Trouble;
 use rollcall_runtime::clock::Clock;
 
@@ -33,9 +33,9 @@ impl Gaps {
     /// When the connection is lost.
     pub(super) async fn look(
         &mut self,
-        connection: &mut Connection,
+        connection: &mut RpcConnection,
         continuity: &mut Continuity,
-    ) -> Result<Option<LostRecords>, Failure> {
+    ) -> Result<Option<LostRecords>, EventLogError> {
         let now = Clock::instant();
         let recently = self.asked.is_some_and(|asked| now.duration_since(asked) < PAUSE);
         if !continuity.has_gap() || recently || self.unable.is_some() {
@@ -54,7 +54,10 @@ impl Gaps {
     }
 
     /// The number of the oldest record; `None` for a log without any.
-    async fn oldest(&mut self, connection: &mut Connection) -> Result<Option<u64>, Failure> {
+    async fn oldest(
+        &mut self,
+        connection: &mut RpcConnection,
+    ) -> Result<Option<u64>, EventLogError> {
         const OPEN: &str = "EvtRpcOpenLogHandle";
         const ASK: &str = "EvtRpcGetLogFileInfo";
         let handle = match self.log {
@@ -62,9 +65,9 @@ impl Gaps {
             None => {
                 let stub = connection.call(OPEN, &OpenLogHandle { channel: CHANNEL }).await?;
                 let opened = OpenLogHandle::decode(&stub);
-                let opened = opened.map_err(|why| Failure::Answer { call: OPEN, why })?;
+                let opened = opened.map_err(|why| EventLogError::Answer { call: OPEN, why })?;
                 if !opened.status.is_success() {
-                    return Err(Failure::Status { call: OPEN, status: opened.status });
+                    return Err(EventLogError::Status { call: OPEN, status: opened.status });
                 }
                 *self.log.insert(opened.handle)
             }
@@ -72,20 +75,20 @@ impl Gaps {
         let asked = GetLogFileInfo { handle, property: LogProperty::OldestRecord };
         let stub = connection.call(ASK, &asked).await?;
         let said = GetLogFileInfo::decode(&stub);
-        let said = said.map_err(|why| Failure::Answer { call: ASK, why })?;
+        let said = said.map_err(|why| EventLogError::Answer { call: ASK, why })?;
         match said.status.is_success() {
             true => Ok(said.value),
-            false => Err(Failure::Status { call: ASK, status: said.status }),
+            false => Err(EventLogError::Status { call: ASK, status: said.status }),
         }
     }
 }
 
 /// Whether only this call failed, and the connection is as good as before.
-const fn is_of_the_call(why: &Failure) -> bool {
+const fn is_of_the_call(why: &EventLogError) -> bool {
     matches!(
         why,
-        Failure::Status { .. }
-            | Failure::Answer { .. }
-            | Failure::Call { why: Trouble::Fault(_), .. }
+        EventLogError::Status { .. }
+            | EventLogError::Answer { .. }
+            | EventLogError::Call { why: Trouble::Fault(_), .. }
     )
 }

@@ -6,13 +6,13 @@ use rollcall_identity::Timestamp;
 use rollcall_identity::logon::auditing::AuditGap;
 use serde::Serialize;
 
-use super::{Failure, Stage};
+use super::{EventLogError, EventLogStage};
 
 /// How the reading of an event log is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
-pub enum State {
+pub enum EventLogState {
     /// The server is being looked for and connected to.
     #[default]
     Connecting,
@@ -26,7 +26,7 @@ pub enum State {
     Failing,
 }
 
-impl State {
+impl EventLogState {
     /// The same in a sentence.
     pub const fn in_words(self) -> &'static str {
         match self {
@@ -41,9 +41,9 @@ impl State {
 
 /// How an event log is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Status {
+pub struct EventLogStatus {
     /// In one word.
-    pub state: State,
+    pub state: EventLogState,
     /// Since when it is in this state.
     pub since: Option<Timestamp>,
     /// The addresses of the server; `None` until they were looked up once.
@@ -125,7 +125,7 @@ pub struct LastFailure {
     /// When.
     pub at: Timestamp,
     /// How far it came.
-    pub stage: Stage,
+    pub stage: EventLogStage,
     /// What went wrong.
     pub error: String,
     /// What an administrator can do about it, where that is known.
@@ -133,15 +133,15 @@ pub struct LastFailure {
 }
 
 impl LastFailure {
-    pub(super) fn of(failure: &Failure, at: Timestamp) -> Self {
+    pub(super) fn of(failure: &EventLogError, at: Timestamp) -> Self {
         let (stage, remedy) = (failure.stage(), failure.remedy());
         Self { at, stage, error: failure.to_string(), remedy }
     }
 }
 
-impl Status {
+impl EventLogStatus {
     /// It is `state` since `now`, unless it was before.
-    pub(super) fn enter(&mut self, state: State, now: Timestamp) {
+    pub(super) fn enter(&mut self, state: EventLogState, now: Timestamp) {
         if self.state != state || self.since.is_none() {
             (self.state, self.since) = (state, Some(now));
         }

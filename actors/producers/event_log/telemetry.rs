@@ -6,18 +6,18 @@ use rollcall_identity::logon::auditing::{AuditGap, AuditSubcategory};
 use strum::IntoEnumIterator;
 use tracing::{info, warn};
 
-use crate::event_log::{Cause, Failure, LastGap};
+use crate::event_log::{Cause, EventLogError, LastGap};
 use rollcall_runtime::telemetry::TelemetryEvent;
 
 use crate::metrics;
 
 /// An event log is to be followed. Its counters begin at zero, so that the first gap is seen to
 /// grow from something.
-pub(crate) struct EventLogBegins<'a> {
+pub(crate) struct EventLogStarted<'a> {
     pub producer: &'a str,
 }
 
-impl TelemetryEvent for EventLogBegins<'_> {
+impl TelemetryEvent for EventLogStarted<'_> {
     fn emit(self) {
         let producer = || self.producer.to_owned();
         metrics::EVENT_LOG_CONNECTED.with([producer().into()]).set(0);
@@ -65,7 +65,7 @@ impl TelemetryEvent for EventLogConnected<'_> {
 /// An event log cannot be followed; it is tried again.
 pub(crate) struct EventLogFailed<'a> {
     pub producer: &'a str,
-    pub why: &'a Failure,
+    pub why: &'a EventLogError,
 }
 
 impl TelemetryEvent for EventLogFailed<'_> {
@@ -127,11 +127,11 @@ impl TelemetryEvent for EventLogAudits<'_> {
 }
 
 /// An answer of a server had events.
-pub(crate) struct EventLogHeard<'a> {
+pub(crate) struct EventLogResumed<'a> {
     pub producer: &'a str,
 }
 
-impl TelemetryEvent for EventLogHeard<'_> {
+impl TelemetryEvent for EventLogResumed<'_> {
     fn emit(self) {
         let producer = self.producer.to_owned();
         metrics::EVENT_LOG_SILENT.with([producer.into()]).set(0);

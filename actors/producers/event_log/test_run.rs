@@ -9,31 +9,31 @@ use rollcall_wire::event_log::call::{
 };
 use rollcall_wire::event_log::{AuditRecord, Decoder};
 
-use super::connection::{Connection, Server};
-use super::subscribing::subscribe;
-use super::{CHANNEL, Failure, Source};
+use super::connection::{EventLogServer, RpcConnection};
+use super::subscription::subscribe;
+use super::{CHANNEL, EventLogError, Source};
 
 /// What a look at an event log showed.
 #[derive(Debug)]
-pub struct Report {
+pub struct EventLogTestReport {
     /// What was found out, a line each.
     pub lines: Vec<String>,
     /// Why it cannot be read, if it cannot.
-    pub failure: Option<Failure>,
+    pub failure: Option<EventLogError>,
 }
 
 /// Connects to `source`, proves the account, subscribes, and reads one event.
-pub async fn test(source: &Source) -> Report {
+pub async fn test(source: &Source) -> EventLogTestReport {
     let mut lines = Vec::new();
     let failure = look(source, &mut lines).await.err();
-    Report { lines, failure }
+    EventLogTestReport { lines, failure }
 }
 
-async fn look(source: &Source, lines: &mut Vec<String>) -> Result<(), Failure> {
+async fn look(source: &Source, lines: &mut Vec<String>) -> Result<(), EventLogError> {
     // Whether there is an event can only be asked, and not waited for.
     let settings = config::EventLog { delivery: Delivery::Pull, ..source.settings.clone() };
     let source = &Source { settings, server: source.server.clone() };
-    let servers = Server::all(source).await?;
+    let servers = EventLogServer::all(source).await?;
     let host = &source.server.host;
     let addresses: Vec<String> = servers.iter().map(|server| server.address.to_string()).collect();
     lines.push(format!("{host} is at {}", addresses.join(", ")));
@@ -73,7 +73,7 @@ async fn look(source: &Source, lines: &mut Vec<String>) -> Result<(), Failure> {
     let call = "EvtRpcRemoteSubscriptionNext";
     let stub = connection.call(call, &next).await?;
     let batch = RemoteSubscriptionNext::decode(&stub);
-    let batch = batch.map_err(|why| Failure::Answer { call, why })?;
+    let batch = batch.map_err(|why| EventLogError::Answer { call, why })?;
     lines.push(match batch.events().next() {
         None => "it holds no event of those that are asked for, within catch_up".to_owned(),
         Some(Err(why)) => format!("its first event cannot be read: {why}"),
@@ -84,20 +84,21 @@ async fn look(source: &Source, lines: &mut Vec<String>) -> Result<(), Failure> {
 
 /// How many events a query of the log has, of those that one answer holds. The query ends with the
 /// connection.
-async fn queried(connection: &mut Connection, source: &Source) -> Result<usize, Failure> {
+async fn queried(connection: &mut RpcConnection, source: &Source) -> Result<usize, EventLogError> {
     let call = "EvtRpcRegisterLogQuery";
     let query =
         RegisterLogQuery { channel: Some(CHANNEL), query: "*", order: EventOrder::NewestFirst };
     let stub = connection.call(call, &query).await?;
-    let opened = RegisterLogQuery::decode(&stub).map_err(|why| Failure::Answer { call, why })?;
+    let opened =
+        RegisterLogQuery::decode(&stub).map_err(|why| EventLogError::Answer { call, why })?;
     if !opened.status.is_success() {
-        return Err(Failure::Status { call, status: opened.status });
+        return Err(EventLogError::Status { call, status: opened.status });
     }
     let call = "EvtRpcQueryNext";
     let (handle, records) = (opened.handle, source.settings.limits.records);
     let next = QueryNext { handle, records, timeout: Duration::ZERO };
     let stub = connection.call(call, &next).await?;
-    let batch = QueryNext::decode(&stub).map_err(|why| Failure::Answer { call, why })?;
+    let batch = QueryNext::decode(&stub).map_err(|why| EventLogError::Answer { call, why })?;
     Ok(batch.events().len())
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use rollcall_config::ActiveDirectory;
-use rollcall_producers::active_directory::{Report, test};
+use rollcall_producers::active_directory::{DirectoryTestReport, test};
 use rollcall_runtime::clock::Clock;
 use serde_json::json;
 
@@ -36,7 +36,7 @@ pub(super) fn test_all(
     if succeeded { Ok(()) } else { Err(CommandError::NotFound) }
 }
 
-fn test_one(directory: &ActiveDirectory) -> Result<Report, CommandError> {
+fn test_one(directory: &ActiveDirectory) -> Result<DirectoryTestReport, CommandError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|why| CommandError::Request(why.to_string()))?;
     let report = runtime.block_on(test(directory, &Clock::system()));
@@ -45,7 +45,7 @@ fn test_one(directory: &ActiveDirectory) -> Result<Report, CommandError> {
 
 fn print(
     directory: &ActiveDirectory,
-    report: &Report,
+    report: &DirectoryTestReport,
     output: &mut Output<'_>,
 ) -> Result<(), CommandError> {
     let name = directory.name.as_str();

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rollcall_producers::event_log::{Report, Source, test};
+use rollcall_producers::event_log::{EventLogTestReport, Source, test};
 use serde_json::json;
 
 use crate::command_line::output::{Output, OutputFormat};
@@ -36,7 +36,11 @@ pub(super) fn test_all(
     if succeeded { Ok(()) } else { Err(CommandError::NotFound) }
 }
 
-fn print(source: &Source, report: &Report, output: &mut Output<'_>) -> Result<(), CommandError> {
+fn print(
+    source: &Source,
+    report: &EventLogTestReport,
+    output: &mut Output<'_>,
+) -> Result<(), CommandError> {
     let name = source.name().as_str();
     let failure = report.failure.as_ref();
     let remedy = failure.and_then(|failure| failure.remedy());

@@ -1,7 +1,7 @@
 //! Reading a domain: whole at first, then what changed, interval by interval.
 
-mod census;
-mod pass;
+mod deletion_scan;
+mod paged_search;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -12,15 +12,15 @@ use rollcall_identity::directory::{DirectorySnapshot, DomainNames, Guid, Update}
 use rollcall_wire::active_directory as wire;
 use tokio::sync::Notify;
 
-use self::census::Census;
-pub(super) use self::pass::Pass;
-use self::pass::{Below, Present};
-use super::connection::Connection;
-use super::position::{Anew, Mark, Position};
-use super::status::{LastRead, State};
-use super::{ActiveDirectory, Failure, Learnt, servers, watching};
+use self::deletion_scan::DeletionScan;
+pub(super) use self::paged_search::PagedSearch;
+use self::paged_search::{Below, Present};
+use super::connection::LdapConnection;
+use super::position::{FullResyncReason, Mark, Position};
+use super::status::{DirectoryState, LastSync};
+use super::{ActiveDirectory, DirectoryError, DirectoryUpdate, change_notification, servers};
 use crate::active_directory::telemetry::{
-    DirectoryConnected, DirectoryFailed, DirectoryRead, DirectoryReadAnew, ObjectUnreadable,
+    DirectoryConnected, DirectoryFailed, DirectoryFullResync, DirectoryRead, ObjectUnreadable,
     ReadWay,
 };
 use rollcall_runtime::clock::Clock;
@@ -42,14 +42,14 @@ pub(super) struct Reader {
     /// What was below each base then.
     below: Vec<Below>,
     /// Who is there; `None` where deletions are told.
-    census: Option<Census>,
+    census: Option<DeletionScan>,
     /// The server that let us in and then gave nothing: the others are tried before it.
     doubtful: Option<String>,
 }
 
 /// A server that answers, and what its domain is called.
 struct Visit {
-    connection: Connection,
+    connection: LdapConnection,
     names: DomainNames,
     invocation: Guid,
 }
@@ -63,12 +63,12 @@ impl Reader {
     }
 
     /// Reads until it fails: why, and whether anything was read before.
-    pub(super) async fn follow(&mut self) -> (Failure, bool) {
+    pub(super) async fn follow(&mut self) -> (DirectoryError, bool) {
         let (directory, producer) = (Arc::clone(&self.directory), self.producer.clone());
         let (bell, mut lasted) = (Notify::new(), false);
         let failed = tokio::select! {
             failed = self.read_on(&bell, &mut lasted) => failed,
-            never = watching::watch(&directory, &producer, &bell) => match never {},
+            never = change_notification::watch(&directory, &producer, &bell) => match never {},
         };
         match failed {
             Ok(never) => match never {},
@@ -77,16 +77,20 @@ impl Reader {
     }
 
     /// Says that it failed.
-    pub(super) fn failed(&self, failure: &Failure) {
+    pub(super) fn failed(&self, failure: &DirectoryError) {
         let now = self.directory.clock.now();
         self.directory.board.write(|status| {
-            status.enter(State::Failing, now);
+            status.enter(DirectoryState::Failing, now);
             status.error = Some(failure.to_string());
         });
         DirectoryFailed { producer: &self.producer, why: failure }.emit();
     }
 
-    async fn read_on(&mut self, bell: &Notify, lasted: &mut bool) -> Result<Infallible, Failure> {
+    async fn read_on(
+        &mut self,
+        bell: &Notify,
+        lasted: &mut bool,
+    ) -> Result<Infallible, DirectoryError> {
         let directory = Arc::clone(&self.directory);
         let (settings, tls) = (&directory.settings, &directory.tls);
         if self.compared.is_none() {
@@ -103,7 +107,7 @@ impl Reader {
             match self.why_anew(&visit) {
                 Ok(mark) => self.read_changes(&mut visit, mark).await?,
                 Err(why) => {
-                    DirectoryReadAnew { producer: &self.producer, why }.emit();
+                    DirectoryFullResync { producer: &self.producer, why }.emit();
                     self.read_whole(&mut visit).await?;
                 }
             }
@@ -129,14 +133,14 @@ impl Reader {
     }
 
     /// From where what changed is read, or why everything is.
-    fn why_anew(&self, visit: &Visit) -> Result<Mark, Anew> {
-        let position = self.position.as_ref().ok_or(Anew::First)?;
+    fn why_anew(&self, visit: &Visit) -> Result<Mark, FullResyncReason> {
+        let position = self.position.as_ref().ok_or(FullResyncReason::First)?;
         if let Some(why) = position.breaks(&visit.connection.root, visit.invocation) {
             return Err(why);
         }
-        let compared = self.compared.ok_or(Anew::Start)?;
+        let compared = self.compared.ok_or(FullResyncReason::Start)?;
         let is_due = compared.elapsed() >= self.directory.settings.limits.compare;
-        if is_due { Err(Anew::Due) } else { Ok(position.mark.clone()) }
+        if is_due { Err(FullResyncReason::Due) } else { Ok(position.mark.clone()) }
     }
 
     /// Notes how far it was read, for the next start, too.
@@ -150,7 +154,7 @@ impl Reader {
     }
 
     /// Hears from a server that let the account in what its domain is called.
-    async fn arrive(&self, mut connection: Connection) -> Result<Visit, Failure> {
+    async fn arrive(&self, mut connection: LdapConnection) -> Result<Visit, DirectoryError> {
         let now = self.directory.clock.now();
         let (names, invocation) = identify(&mut connection).await?;
         DirectoryConnected { producer: &self.producer, server: &connection.server }.emit();
@@ -163,14 +167,14 @@ impl Reader {
     }
 
     /// Reads everything, and has it compared with what is known.
-    async fn read_whole(&mut self, visit: &mut Visit) -> Result<(), Failure> {
+    async fn read_whole(&mut self, visit: &mut Visit) -> Result<(), DirectoryError> {
         let directory = Arc::clone(&self.directory);
         let settings = &directory.settings;
         directory.board.write(|status| {
-            status.enter(State::Reading, directory.clock.now());
+            status.enter(DirectoryState::Reading, directory.clock.now());
             status.problems.clear();
         });
-        let mut pass = Pass::new(settings);
+        let mut pass = PagedSearch::new(settings);
         let Visit { connection, names, invocation } = visit;
         // Where the changes begin is asked for before the first object: nothing falls between.
         connection.ask_root().await?;
@@ -207,9 +211,9 @@ impl Reader {
         pass.believe(connection, &present, (&places[..], &self.below[..])).await?;
         let below = present.below.clone();
         // What was read took longer than counting will: the first one finds out.
-        self.census = Census::begin(connection, present, Duration::ZERO).await?;
+        self.census = DeletionScan::begin(connection, present, Duration::ZERO).await?;
         let position = Position::new(&connection.root, *invocation, mark);
-        let learnt = Learnt::Whole(Box::new(image));
+        let learnt = DirectoryUpdate::Whole(Box::new(image));
         directory.learner.learn(names, learnt).await?;
         self.reach(names, position).await;
         (self.below, self.compared) = (below, Some(Clock::instant()));
@@ -218,9 +222,9 @@ impl Reader {
     }
 
     /// Reads what changed since `mark`.
-    async fn read_changes(&mut self, visit: &mut Visit, mark: Mark) -> Result<(), Failure> {
+    async fn read_changes(&mut self, visit: &mut Visit, mark: Mark) -> Result<(), DirectoryError> {
         let directory = Arc::clone(&self.directory);
-        let mut pass = Pass::new(&directory.settings);
+        let mut pass = PagedSearch::new(&directory.settings);
         let connection = &mut visit.connection;
         if let Some(census) = &mut self.census {
             census.reached(connection.root.committed);
@@ -245,11 +249,11 @@ impl Reader {
             match census.gone(connection, &mut pass, terms).await {
                 Ok(gone) => updates.extend(gone),
                 // Whoever is still seen is heard all the same.
-                Err(why @ Failure::Nothing(_)) => doubt = Some(why),
+                Err(why @ DirectoryError::Nothing(_)) => doubt = Some(why),
                 Err(why) => return Err(why),
             }
         }
-        directory.learner.learn(&visit.names, Learnt::Changes(updates)).await?;
+        directory.learner.learn(&visit.names, DirectoryUpdate::Changes(updates)).await?;
         let position = Position::new(&connection.root, visit.invocation, next);
         self.reach(&visit.names, position).await;
         if let Some(why) = doubt {
@@ -261,18 +265,18 @@ impl Reader {
     }
 
     /// Says what a reading brought.
-    fn tell(&self, way: ReadWay, pass: &Pass<'_>, searches: u64) {
+    fn tell(&self, way: ReadWay, pass: &PagedSearch<'_>, searches: u64) {
         let producer = self.producer.as_str();
         let now = self.directory.clock.now();
         let took = pass.began.elapsed();
         let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-        let read = LastRead { at: now, objects: pass.objects, millis };
+        let read = LastSync { at: now, objects: pass.objects, millis };
         for (problem, count) in &pass.problems {
             ObjectUnreadable { producer, problem: *problem, count: *count }.emit();
         }
         DirectoryRead { producer, way, objects: pass.objects, searches, took, at: now }.emit();
         self.directory.board.write(|status| {
-            status.enter(State::Current, now);
+            status.enter(DirectoryState::Current, now);
             status.error = None;
             match way {
                 ReadWay::Whole => status.whole = Some(read),
@@ -299,7 +303,9 @@ pub(super) fn seconds_ahead(
 }
 
 /// What the domain of a server is called, and which life of the server this is.
-pub(super) async fn identify(connection: &mut Connection) -> Result<(DomainNames, Guid), Failure> {
+pub(super) async fn identify(
+    connection: &mut LdapConnection,
+) -> Result<(DomainNames, Guid), DirectoryError> {
     let root = connection.root.clone();
     let (mut sid, mut invocation, mut naming) = (None, None, None);
     connection

@@ -18,7 +18,7 @@ use rollcall_engine::messages::ApplyError;
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, strum::IntoStaticStr, strum::EnumIter,
 )]
 #[strum(serialize_all = "snake_case")]
-pub enum Stage {
+pub enum EventLogStage {
     /// Finding the server's address.
     Names,
     /// Finding where its event log listens.
@@ -35,7 +35,7 @@ pub enum Stage {
 
 /// Why an event log cannot be read.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
+pub enum EventLogError {
     /// Its name leads nowhere.
     #[error("the address of {host} is not to be had: {why}")]
     Names {
@@ -98,27 +98,27 @@ pub enum Failure {
     NotTaken(#[from] ApplyError),
 }
 
-impl From<EventLogCallError> for Failure {
+impl From<EventLogCallError> for EventLogError {
     fn from(why: EventLogCallError) -> Self {
         Self::Configured(why.to_string())
     }
 }
 
-impl Failure {
+impl EventLogError {
     /// How far it came.
-    pub fn stage(&self) -> Stage {
+    pub fn stage(&self) -> EventLogStage {
         match self {
-            Self::Names { .. } => Stage::Names,
-            Self::Endpoint(_) => Stage::Endpoint,
-            Self::Credentials { .. } => Stage::Credentials,
-            _ if self.is_denied() => Stage::Rights,
-            Self::NotTaken(_) => Stage::HandingOver,
+            Self::Names { .. } => EventLogStage::Names,
+            Self::Endpoint(_) => EventLogStage::Endpoint,
+            Self::Credentials { .. } => EventLogStage::Credentials,
+            _ if self.is_denied() => EventLogStage::Rights,
+            Self::NotTaken(_) => EventLogStage::HandingOver,
             Self::Call { .. }
             | Self::Status { .. }
             | Self::NotTold { .. }
             | Self::Answer { .. }
             | Self::Configured(_)
-            | Self::Quiet(_) => Stage::Read,
+            | Self::Quiet(_) => EventLogStage::Read,
         }
     }
 
@@ -267,17 +267,17 @@ mod tests {
 
     use super::*;
 
-    fn status(code: u32) -> Failure {
+    fn status(code: u32) -> EventLogError {
         let call = "EvtRpcRemoteSubscriptionNext";
-        Failure::Status { call, status: CallStatus::from_code(code) }
+        EventLogError::Status { call, status: CallStatus::from_code(code) }
     }
 
-    fn call(why: Trouble) -> Failure {
-        Failure::Call { call: "EvtRpcRegisterRemoteSubscription", why }
+    fn call(why: Trouble) -> EventLogError {
+        EventLogError::Call { call: "EvtRpcRegisterRemoteSubscription", why }
     }
 
-    fn credentials(why: Trouble) -> Failure {
-        Failure::Credentials { account: "reader".to_owned(), why }
+    fn credentials(why: Trouble) -> EventLogError {
+        EventLogError::Credentials { account: "reader".to_owned(), why }
     }
 
     fn fault(status: FaultStatus) -> Trouble {
@@ -292,29 +292,33 @@ mod tests {
     #[test]
     fn what_an_administrator_can_mend_has_its_remedy() {
         for (failure, stage, helps) in [
-            (status(5), Stage::Rights, "Event Log Readers"),
-            (call(fault(FaultStatus::ACCESS_DENIED)), Stage::Rights, "Event Log Readers"),
-            (status(0x3a98), Stage::Read, "no log called Security"),
-            (status(0x3a9f), Stage::Read, "no log called Security"),
-            (status(0x3aa3), Stage::Read, "wevtutil sl Security /ms:"),
-            (status(0x3aa4), Stage::Read, "wevtutil sl Security /ms:"),
-            (status(0x490), Stage::Read, "wevtutil sl Security /ms:"),
-            (status(14), Stage::Read, "memory"),
-            (Failure::Endpoint(refused()), Stage::Endpoint, "TCP 135"),
+            (status(5), EventLogStage::Rights, "Event Log Readers"),
+            (call(fault(FaultStatus::ACCESS_DENIED)), EventLogStage::Rights, "Event Log Readers"),
+            (status(0x3a98), EventLogStage::Read, "no log called Security"),
+            (status(0x3a9f), EventLogStage::Read, "no log called Security"),
+            (status(0x3aa3), EventLogStage::Read, "wevtutil sl Security /ms:"),
+            (status(0x3aa4), EventLogStage::Read, "wevtutil sl Security /ms:"),
+            (status(0x490), EventLogStage::Read, "wevtutil sl Security /ms:"),
+            (status(14), EventLogStage::Read, "memory"),
+            (EventLogError::Endpoint(refused()), EventLogStage::Endpoint, "TCP 135"),
             (
-                Failure::Endpoint(Trouble::NoEndpoint(EndpointError::NotRegistered)),
-                Stage::Endpoint,
+                EventLogError::Endpoint(Trouble::NoEndpoint(EndpointError::NotRegistered)),
+                EventLogStage::Endpoint,
                 "start the service \"Windows Event Log\"",
             ),
-            (credentials(refused()), Stage::Credentials, "49152"),
-            (credentials(Trouble::NoKdc(String::new())), Stage::Credentials, "write kdc"),
-            (credentials(Trouble::Proof(String::new())), Stage::Credentials, "its password"),
-            (call(Trouble::Closed), Stage::Read, "cuts connections"),
-            (call(fault(FaultStatus::OP_RANGE)), Stage::Read, "Windows server"),
-            (Failure::Quiet(Duration::from_secs(1)), Stage::Read, "auditpol"),
+            (credentials(refused()), EventLogStage::Credentials, "49152"),
+            (credentials(Trouble::NoKdc(String::new())), EventLogStage::Credentials, "write kdc"),
             (
-                Failure::NotTaken(ApplyError::Journal("full".to_owned())),
-                Stage::HandingOver,
+                credentials(Trouble::Proof(String::new())),
+                EventLogStage::Credentials,
+                "its password",
+            ),
+            (call(Trouble::Closed), EventLogStage::Read, "cuts connections"),
+            (call(fault(FaultStatus::OP_RANGE)), EventLogStage::Read, "Windows server"),
+            (EventLogError::Quiet(Duration::from_secs(1)), EventLogStage::Read, "auditpol"),
+            (
+                EventLogError::NotTaken(ApplyError::Journal("full".to_owned())),
+                EventLogStage::HandingOver,
                 "/readyz",
             ),
         ] {

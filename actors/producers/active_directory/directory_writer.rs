@@ -11,13 +11,13 @@ use rollcall_identity::directory::{
 };
 use rollcall_identity::{Name, Origin, Producer as Word};
 
-use super::keeping::{Keeping, Known, Told};
-use super::{Learner, Learning, Learnt, NotLearnt, Recalling};
+use super::position_store::{ApplyState, Known, PositionStore};
+use super::{DirectorySink, DirectoryUpdate, PendingUpdates, Recalling, UpdateFailed};
 use crate::Outlet;
 use rollcall_engine::directory::SharedDirectory;
 
 /// The learner of a directory whose producer is at work.
-pub struct Teaching {
+pub struct DirectoryWriter {
     book: SharedDirectory,
     bare: UnqualifiedNames,
     gone: RemovalPolicy,
@@ -25,10 +25,10 @@ pub struct Teaching {
     patience: Duration,
     origin: Arc<Origin>,
     outlet: ArcSwapOption<Outlet>,
-    keeping: Keeping,
+    keeping: PositionStore,
 }
 
-impl Teaching {
+impl DirectoryWriter {
     /// Enters into `book` what the directory of `section` says.
     pub fn new(section: &config::ActiveDirectory, book: SharedDirectory) -> Self {
         let rule = |sessions: config::SessionPolicy| match sessions {
@@ -52,13 +52,13 @@ impl Teaching {
             patience: section.limits.read,
             origin: Arc::new(Origin { kind: Word::ActiveDirectory, producer, client, form }),
             outlet: ArcSwapOption::empty(),
-            keeping: Keeping::default(),
+            keeping: PositionStore::default(),
         }
     }
 
     /// How the sessions and the journal are reached.
-    fn outlet(&self) -> Result<Arc<Outlet>, NotLearnt> {
-        self.outlet.load_full().ok_or(NotLearnt)
+    fn outlet(&self) -> Result<Arc<Outlet>, UpdateFailed> {
+        self.outlet.load_full().ok_or(UpdateFailed)
     }
 
     /// Enters what was learnt, on a thread that may wait: whoever stops waiting for it does not stop
@@ -67,19 +67,19 @@ impl Teaching {
         &self,
         roster: Arc<KnownMembers>,
         names: &DomainNames,
-        learnt: Learnt,
-    ) -> Result<(), NotLearnt> {
+        learnt: DirectoryUpdate,
+    ) -> Result<(), UpdateFailed> {
         let (book, names, bare) = (self.book.clone(), names.clone(), self.bare);
         let entering = tokio::task::spawn_blocking(move || {
             book.ingest_after(&roster, &names.dns, |directory| {
                 directory.put_domain(names.clone(), bare);
                 match learnt {
-                    Learnt::Whole(image) => directory.begin_replace(&names.dns, *image),
-                    Learnt::Changes(updates) => directory.begin_apply(&names.dns, updates),
+                    DirectoryUpdate::Whole(image) => directory.begin_replace(&names.dns, *image),
+                    DirectoryUpdate::Changes(updates) => directory.begin_apply(&names.dns, updates),
                 }
             })
         });
-        entering.await.map_err(|_| NotLearnt)?.map_err(|_| NotLearnt)
+        entering.await.map_err(|_| UpdateFailed)?.map_err(|_| UpdateFailed)
     }
 
     /// Brings to the sessions whom it concerns, with what a predecessor entered and could not tell.
@@ -91,7 +91,7 @@ impl Teaching {
         while let Some(affected) = self.book.pending(&names.dns) {
             self.keeping.note(&affected);
             while self.keeping.is_begun()
-                && self.keeping.keep_roster(outlet, known(Told::NotYet)).await.is_err()
+                && self.keeping.keep_roster(outlet, known(ApplyState::NotYet)).await.is_err()
             {
                 tokio::time::sleep(AGAIN).await;
             }
@@ -101,7 +101,7 @@ impl Teaching {
         }
         if is_told && !self.book.has_pending(&names.dns) {
             // What is not kept now is with the next position.
-            let _ = self.keeping.keep_roster(outlet, known(Told::All)).await;
+            let _ = self.keeping.keep_roster(outlet, known(ApplyState::All)).await;
         }
     }
 }
@@ -109,15 +109,15 @@ impl Teaching {
 /// How long to wait before the journal is given again what it did not take.
 const AGAIN: Duration = Duration::from_secs(1);
 
-impl Learner for Teaching {
+impl DirectorySink for DirectoryWriter {
     fn attend(&self, outlet: Outlet) {
         self.outlet.store(Some(Arc::new(outlet)));
     }
 
-    fn learn<'a>(&'a self, names: &'a DomainNames, learnt: Learnt) -> Learning<'a> {
+    fn learn<'a>(&'a self, names: &'a DomainNames, learnt: DirectoryUpdate) -> PendingUpdates<'a> {
         Box::pin(async move {
             let outlet = self.outlet()?;
-            if matches!(learnt, Learnt::Whole(_)) {
+            if matches!(learnt, DirectoryUpdate::Whole(_)) {
                 self.keeping.note_all();
             }
             if !learnt.is_empty() {
@@ -138,16 +138,20 @@ impl Learner for Teaching {
     fn recall<'a>(&'a self) -> Recalling<'a> {
         Box::pin(async move {
             let place = self.keeping.recall(&*self.outlet()?).await;
-            place.map_err(|_| NotLearnt)
+            place.map_err(|_| UpdateFailed)
         })
     }
 
-    fn keep<'a>(&'a self, names: &'a DomainNames, place: Arc<[u8]>) -> Learning<'a> {
+    fn keep<'a>(&'a self, names: &'a DomainNames, place: Arc<[u8]>) -> PendingUpdates<'a> {
         Box::pin(async move {
-            let told = if self.book.has_pending(&names.dns) { Told::NotYet } else { Told::All };
+            let told = if self.book.has_pending(&names.dns) {
+                ApplyState::NotYet
+            } else {
+                ApplyState::All
+            };
             let known = Known { book: &self.book, domain: &names.dns, told };
             let kept = self.keeping.keep(&*self.outlet()?, known, place).await;
-            kept.map_err(|_| NotLearnt)
+            kept.map_err(|_| UpdateFailed)
         })
     }
 }

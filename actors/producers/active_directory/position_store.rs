@@ -26,12 +26,12 @@ pub(super) struct Known<'a> {
     /// Their domain.
     pub(super) domain: &'a Name,
     /// How much of it the sessions say.
-    pub(super) told: Told,
+    pub(super) told: ApplyState,
 }
 
 /// How much the sessions say of what a directory told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Told {
+pub(super) enum ApplyState {
     /// All of it: whoever was known before by another name, or is gone, need not be kept.
     All,
     /// Perhaps not all: they may still say what they said before.
@@ -40,7 +40,7 @@ pub(super) enum Told {
 
 /// What is kept, and what is still to be.
 #[derive(Default)]
-pub(super) struct Keeping {
+pub(super) struct PositionStore {
     /// Who was known before the start, until the sessions say who of them is missed.
     roster: Mutex<Arc<KnownMembers>>,
     /// The parts of the roster as they are kept, by their fingerprints: what is the same is not
@@ -50,7 +50,7 @@ pub(super) struct Keeping {
     stale: Mutex<BTreeSet<KnownMembersPart>>,
 }
 
-impl Keeping {
+impl PositionStore {
     /// Notes that anybody may be new, gone, or called otherwise.
     pub(super) fn note_all(&self) {
         self.stale.lock().extend(KnownMembersPart::all());
@@ -109,7 +109,7 @@ impl Keeping {
         hand_over(outlet, position(), place).await
     }
 
-    /// Keeps who is known as far as [`Keeping::keep`] does, and nothing else.
+    /// Keeps who is known as far as [`PositionStore::keep`] does, and nothing else.
     ///
     /// # Errors
     /// The same.
@@ -128,11 +128,11 @@ impl Keeping {
         let Ok(Ok(draft)) = drafting.await else { return Ok(()) };
         for (part, bytes) in draft.finish(ReadPosition::LIMIT) {
             match told {
-                Told::All => {
+                ApplyState::All => {
                     self.keep_part(outlet, part, bytes).await?;
                     self.stale.lock().remove(&part);
                 }
-                Told::NotYet => self.add_to_part(outlet, part, bytes).await?,
+                ApplyState::NotYet => self.add_to_part(outlet, part, bytes).await?,
             }
         }
         Ok(())

@@ -6,14 +6,14 @@ use std::pin::Pin;
 
 use rollcall_identity::logon::auditing::AuditGap;
 
-use super::harvesting::Gathered;
+use super::decoder::DecodedBatch;
 use crate::{Harvest, Outlet};
 use rollcall_engine::messages::ApplyError;
 
 /// The batch that was handed over last, until it is visible. There is never a second one behind it:
 /// were the first refused, the bookmark of the second would be committed without it, and what it
 /// covers would be lost.
-pub(super) struct UnderWay<'a> {
+pub(super) struct InFlight<'a> {
     outlet: &'a Outlet,
     batch: Option<(Receipt, Read)>,
 }
@@ -25,7 +25,7 @@ type Receipt = Pin<Box<dyn Future<Output = Result<(), ApplyError>>>>;
 #[derive(Debug)]
 pub(super) struct Read {
     /// What it was, besides its events.
-    pub(super) gathered: Gathered,
+    pub(super) gathered: DecodedBatch,
     /// What the server does not audit, as far as it was known then.
     pub(super) unaudited: Vec<AuditGap>,
     /// The last record in it, or before it.
@@ -34,7 +34,7 @@ pub(super) struct Read {
     pub(super) is_full: bool,
 }
 
-impl<'a> UnderWay<'a> {
+impl<'a> InFlight<'a> {
     /// Nothing yet; what comes goes to `outlet`.
     pub(super) const fn new(outlet: &'a Outlet) -> Self {
         Self { outlet, batch: None }

@@ -12,8 +12,8 @@ use rollcall_wire::event_log::{Bookmark, CallStatus, EventLogQuery, EventSelecti
 use rollcall_wire::msrpc::ndr::{ContextHandle, NdrError};
 use tokio::time::timeout;
 
-use super::connection::{Connection, Server};
-use super::{CHANNEL, Failure, Source};
+use super::connection::{EventLogServer, RpcConnection};
+use super::{CHANNEL, EventLogError, Source};
 
 /// How long the server looks for events: what comes within is answered at once, and after that it is
 /// waited for.
@@ -21,7 +21,7 @@ const LOOKING: Duration = Duration::from_secs(1);
 
 /// A subscription, over the connection that it lasts as long as.
 pub(super) struct Subscription {
-    pub(super) connection: Connection,
+    pub(super) connection: RpcConnection,
     handle: ContextHandle,
     delivery: Delivery,
     records: u32,
@@ -39,7 +39,7 @@ pub(super) struct Answer {
 impl Subscription {
     /// The one that `handle` is, of `source`.
     pub(super) const fn new(
-        connection: Connection,
+        connection: RpcConnection,
         handle: ContextHandle,
         source: &Source,
     ) -> Self {
@@ -50,7 +50,7 @@ impl Subscription {
 
     /// The next answer: with events, or, when none comes within `patience`, a failure. Whoever pulls
     /// may be answered without events, and asks again.
-    pub(super) async fn next(&mut self, patience: Duration) -> Result<Answer, Failure> {
+    pub(super) async fn next(&mut self, patience: Duration) -> Result<Answer, EventLogError> {
         match self.delivery {
             Delivery::Pull => self.pull().await,
             Delivery::Push => self.pushed(patience).await,
@@ -58,22 +58,22 @@ impl Subscription {
     }
 
     /// Waits until there are events to be pulled; what is pushed comes of itself.
-    pub(super) async fn wait(&mut self, patience: Duration) -> Result<(), Failure> {
+    pub(super) async fn wait(&mut self, patience: Duration) -> Result<(), EventLogError> {
         const CALL: &str = "EvtRpcRemoteSubscriptionWaitAsync";
         if self.delivery == Delivery::Push {
             return Ok(());
         }
         let wait = RemoteSubscriptionWaitAsync { handle: self.handle };
         let stub = timeout(patience, self.connection.wait(CALL, &wait)).await;
-        let stub = stub.map_err(|_| Failure::Quiet(self.silent))??;
+        let stub = stub.map_err(|_| EventLogError::Quiet(self.silent))??;
         let status = RemoteSubscriptionWaitAsync::decode(&stub);
-        match status.map_err(|why| Failure::Answer { call: CALL, why })? {
+        match status.map_err(|why| EventLogError::Answer { call: CALL, why })? {
             CallStatus::Success | CallStatus::Timeout => Ok(()),
-            status => Err(Failure::Status { call: CALL, status }),
+            status => Err(EventLogError::Status { call: CALL, status }),
         }
     }
 
-    async fn pull(&mut self) -> Result<Answer, Failure> {
+    async fn pull(&mut self) -> Result<Answer, EventLogError> {
         const CALL: &str = "EvtRpcRemoteSubscriptionNext";
         let (handle, records) = (self.handle, self.records);
         let next = RemoteSubscriptionNext { handle, records, timeout: LOOKING };
@@ -81,29 +81,31 @@ impl Subscription {
         Ok(Answer { stub, read: RemoteSubscriptionNext::decode, call: CALL })
     }
 
-    async fn pushed(&mut self, patience: Duration) -> Result<Answer, Failure> {
+    async fn pushed(&mut self, patience: Duration) -> Result<Answer, EventLogError> {
         const CALL: &str = "EvtRpcRemoteSubscriptionNextAsync";
         let next = RemoteSubscriptionNextAsync { handle: self.handle, records: self.records };
         let stub = timeout(patience, self.connection.wait(CALL, &next)).await;
-        let stub = stub.map_err(|_| Failure::Quiet(self.silent))??;
+        let stub = stub.map_err(|_| EventLogError::Quiet(self.silent))??;
         Ok(Answer { stub, read: RemoteSubscriptionNextAsync::decode, call: CALL })
     }
 }
 
 impl Answer {
     /// The events in it.
-    pub(super) fn batch(&self) -> Result<EventBatch<'_>, Failure> {
+    pub(super) fn batch(&self) -> Result<EventBatch<'_>, EventLogError> {
         let call = self.call;
-        let batch = (self.read)(&self.stub).map_err(|why| Failure::Answer { call, why })?;
+        let batch = (self.read)(&self.stub).map_err(|why| EventLogError::Answer { call, why })?;
         match batch.status {
             CallStatus::Success | CallStatus::Timeout | CallStatus::NoMoreItems => Ok(batch),
-            status => Err(Failure::Status { call, status }),
+            status => Err(EventLogError::Status { call, status }),
         }
     }
 }
 
 /// Connects to the first of the servers that lets the account in.
-pub(super) async fn connect(servers: &[Server<'_>]) -> Result<Connection, Failure> {
+pub(super) async fn connect(
+    servers: &[EventLogServer<'_>],
+) -> Result<RpcConnection, EventLogError> {
     let mut failed = None;
     for server in servers {
         let connected = match server.port().await {
@@ -115,15 +117,15 @@ pub(super) async fn connect(servers: &[Server<'_>]) -> Result<Connection, Failur
             Err(why) => failed = Some(why),
         }
     }
-    Err(failed.unwrap_or_else(|| Failure::Configured("the server has no address".to_owned())))
+    Err(failed.unwrap_or_else(|| EventLogError::Configured("the server has no address".to_owned())))
 }
 
 /// Subscribes to what follows `bookmark`, or else to what is not too old.
 pub(super) async fn subscribe(
-    connection: &mut Connection,
+    connection: &mut RpcConnection,
     source: &Source,
     bookmark: Option<&Bookmark>,
-) -> Result<ContextHandle, Failure> {
+) -> Result<ContextHandle, EventLogError> {
     const CALL: &str = "EvtRpcRegisterRemoteSubscription";
     let catch_up = source.settings.catch_up;
     let (start, no_older_than, gaps) = match bookmark {
@@ -139,16 +141,16 @@ pub(super) async fn subscribe(
         .map(|(provider, event_ids)| EventSelection { provider: Some(provider), event_ids });
     let query =
         EventLogQuery { channel: CHANNEL, selections: &[logons, cleared, policy], no_older_than };
-    let query = query.to_xml().map_err(|why| Failure::Configured(why.to_string()))?;
+    let query = query.to_xml().map_err(|why| EventLogError::Configured(why.to_string()))?;
     let delivery = source.settings.delivery;
     let asked = RegisterRemoteSubscription { channel: None, query: &query, start, delivery, gaps };
     let stub = connection.call(CALL, &asked).await?;
     let opened = RegisterRemoteSubscription::decode(&stub);
-    let opened = opened.map_err(|why| Failure::Answer { call: CALL, why })?;
+    let opened = opened.map_err(|why| EventLogError::Answer { call: CALL, why })?;
     let refused = opened.channels.iter().map(|channel| channel.status);
     let refused = refused.chain([opened.status]).find(|status| !status.is_success());
     match refused {
-        Some(status) => Err(Failure::Status { call: CALL, status }),
+        Some(status) => Err(EventLogError::Status { call: CALL, status }),
         None => Ok(opened.handle),
     }
 }

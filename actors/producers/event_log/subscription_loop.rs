@@ -12,15 +12,15 @@ use rollcall_identity::logon::auditing::AuditGap;
 use rollcall_wire::event_log::call::EventBatch;
 use rollcall_wire::event_log::{Bookmark, Continuity, LostRecords};
 
-use super::connection::{Connection, Server};
+use super::connection::{EventLogServer, RpcConnection};
+use super::decoder::{DecodedBatch, RecordDecoder, bookmark, log};
 use super::gaps::Gaps;
-use super::harvesting::{Gathered, Harvester, bookmark, log};
-use super::subscribing::{Answer, Subscription, connect, subscribe};
-use super::under_way::{Read, UnderWay};
-use super::{CHANNEL, Cause, EventLog, Failure, LastFailure, LastGap, State};
+use super::in_flight::{InFlight, Read};
+use super::subscription::{Answer, Subscription, connect, subscribe};
+use super::{CHANNEL, Cause, EventLog, EventLogError, EventLogState, LastFailure, LastGap};
 use crate::event_log::telemetry::{
-    EventLogAudits, EventLogConnected, EventLogFailed, EventLogGap, EventLogHeard, EventLogSilent,
-    RecordsUnreadable,
+    EventLogAudits, EventLogConnected, EventLogFailed, EventLogGap, EventLogResumed,
+    EventLogSilent, RecordsUnreadable,
 };
 use crate::{Harvest, Outlet};
 use rollcall_runtime::clock::Clock;
@@ -31,9 +31,9 @@ pub(super) struct Follower<'a> {
     log: &'a EventLog,
     outlet: &'a Outlet,
     /// What was handed over.
-    under_way: UnderWay<'a>,
+    under_way: InFlight<'a>,
     /// Kept over a lost connection: it remembers who logged on.
-    harvester: Harvester,
+    harvester: RecordDecoder,
     /// The addresses of all servers, as the harvester knows them: which change that was.
     others: Option<u64>,
     /// What the server was said not to audit.
@@ -44,13 +44,13 @@ pub(super) struct Follower<'a> {
 
 impl<'a> Follower<'a> {
     pub(super) fn new(log: &'a EventLog, outlet: &'a Outlet) -> Self {
-        let harvester = Harvester::new(&log.source, &BTreeSet::new(), log.logs.hosts());
-        let (under_way, unaudited) = (UnderWay::new(outlet), Vec::new());
+        let harvester = RecordDecoder::new(&log.source, &BTreeSet::new(), log.logs.hosts());
+        let (under_way, unaudited) = (InFlight::new(outlet), Vec::new());
         Self { log, outlet, under_way, harvester, others: None, unaudited, heard: false }
     }
 
     /// Connects and follows the log until it cannot be followed any more.
-    pub(super) async fn follow(&mut self) -> Failure {
+    pub(super) async fn follow(&mut self) -> EventLogError {
         self.heard = false;
         let Err(failure) = self.try_follow().await;
         failure
@@ -62,16 +62,16 @@ impl<'a> Follower<'a> {
     }
 
     /// Tells why.
-    pub(super) fn failed(&self, why: &Failure) {
+    pub(super) fn failed(&self, why: &EventLogError) {
         let (producer, now) = (self.outlet.producer(), self.log.clock.now());
         let state = match why {
-            Failure::Quiet(span) => {
+            EventLogError::Quiet(span) => {
                 EventLogSilent { producer, span: *span }.emit();
-                State::Silent
+                EventLogState::Silent
             }
             why => {
                 EventLogFailed { producer, why }.emit();
-                State::Failing
+                EventLogState::Failing
             }
         };
         self.log.board.write(|status| {
@@ -80,7 +80,7 @@ impl<'a> Follower<'a> {
         });
     }
 
-    async fn try_follow(&mut self) -> Result<Infallible, Failure> {
+    async fn try_follow(&mut self) -> Result<Infallible, EventLogError> {
         // What was handed over and not committed is read again.
         let place = self.outlet.last_read(log()).await?;
         let bookmark = place.as_deref().and_then(bookmark);
@@ -99,7 +99,10 @@ impl<'a> Follower<'a> {
     }
 
     /// Reads what there is and what will be.
-    async fn read_on(&mut self, subscription: &mut Subscription) -> Result<Infallible, Failure> {
+    async fn read_on(
+        &mut self,
+        subscription: &mut Subscription,
+    ) -> Result<Infallible, EventLogError> {
         let (mut gaps, mut heard) = (Gaps::default(), Clock::instant());
         loop {
             let patience = self.patience(heard)?;
@@ -131,7 +134,7 @@ impl<'a> Follower<'a> {
         &mut self,
         subscription: &mut Subscription,
         patience: Duration,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<Answer, EventLogError> {
         let mut asked = pin!(subscription.next(patience));
         let visible = match select(asked.as_mut(), pin!(self.under_way.settled())).await {
             Either::Left((answer, _)) => return answer,
@@ -142,9 +145,9 @@ impl<'a> Follower<'a> {
     }
 
     /// Where the server is; the others are heeded from now on, too.
-    async fn servers(&self) -> Result<Vec<Server<'a>>, Failure> {
+    async fn servers(&self) -> Result<Vec<EventLogServer<'a>>, EventLogError> {
         let EventLog { source, board, logs, .. } = self.log;
-        let servers = Server::all(source).await;
+        let servers = EventLogServer::all(source).await;
         // One that cannot be found keeps nobody waiting.
         let found: Vec<IpAddr> = servers.iter().flatten().map(|server| server.address).collect();
         let changed = board.look(|status| status.addresses.as_ref() != Some(&found));
@@ -161,13 +164,13 @@ impl<'a> Follower<'a> {
     /// log is caught up with as at the first time.
     async fn begin(
         &mut self,
-        mut connection: Connection,
+        mut connection: RpcConnection,
         bookmark: Option<&Bookmark>,
-    ) -> Result<Subscription, Failure> {
+    ) -> Result<Subscription, EventLogError> {
         let source = &self.log.source;
         // After a silence it is silent until an event comes.
-        if self.log.board.look(|status| status.state) != State::Silent {
-            self.enter(State::CatchingUp);
+        if self.log.board.look(|status| status.state) != EventLogState::Silent {
+            self.enter(EventLogState::CatchingUp);
         }
         let handle = match subscribe(&mut connection, source, bookmark).await {
             Err(why) if bookmark.is_some() && why.is_gap() => {
@@ -184,16 +187,16 @@ impl<'a> Follower<'a> {
     }
 
     /// How long it may still be silent, after it was `heard` the last time.
-    fn patience(&self, heard: Instant) -> Result<Duration, Failure> {
+    fn patience(&self, heard: Instant) -> Result<Duration, EventLogError> {
         let silent = self.log.source.settings.silent;
         let left = silent.saturating_sub(Clock::instant().duration_since(heard));
-        if left.is_zero() { Err(Failure::Quiet(silent)) } else { Ok(left) }
+        if left.is_zero() { Err(EventLogError::Quiet(silent)) } else { Ok(left) }
     }
 
     /// Reads events, and hands over what they come to as soon as those before are visible.
-    async fn take(&mut self, batch: &EventBatch<'_>) -> Result<(), Failure> {
+    async fn take(&mut self, batch: &EventBatch<'_>) -> Result<(), EventLogError> {
         let EventLog { source, clock, logs, .. } = self.log;
-        EventLogHeard { producer: self.outlet.producer() }.emit();
+        EventLogResumed { producer: self.outlet.producer() }.emit();
         self.heard = true;
         let changes = logs.changes();
         if self.others.replace(changes) != Some(changes) {
@@ -211,7 +214,7 @@ impl<'a> Follower<'a> {
     }
 
     /// Waits until all that was read is visible.
-    async fn settle(&mut self) -> Result<(), Failure> {
+    async fn settle(&mut self) -> Result<(), EventLogError> {
         let visible = self.under_way.settled().await?;
         self.visible(visible);
         Ok(())
@@ -222,7 +225,10 @@ impl<'a> Follower<'a> {
         let Some(Read { gathered, unaudited, place, is_full }) = batch else { return };
         let now = self.log.clock.now();
         self.log.board.write(|status| {
-            status.enter(if is_full { State::CatchingUp } else { State::Following }, now);
+            status.enter(
+                if is_full { EventLogState::CatchingUp } else { EventLogState::Following },
+                now,
+            );
             status.last_event = gathered.last.or(status.last_event);
             status.bookmark = place;
             status.unreadable += gathered.unreadable;
@@ -231,7 +237,7 @@ impl<'a> Follower<'a> {
     }
 
     /// Tells what was wrong with records, and what the log says of itself.
-    fn tell(&mut self, gathered: Gathered, unaudited: Vec<AuditGap>) {
+    fn tell(&mut self, gathered: DecodedBatch, unaudited: Vec<AuditGap>) {
         let producer = self.outlet.producer();
         if let Some((record_id, why)) = gathered.first_unreadable {
             let count = gathered.unreadable;
@@ -268,12 +274,12 @@ impl<'a> Follower<'a> {
 
     /// There is nothing more to read; a silence goes on until an event comes.
     fn caught_up(&self) {
-        if self.log.board.look(|status| status.state) == State::CatchingUp {
-            self.enter(State::Following);
+        if self.log.board.look(|status| status.state) == EventLogState::CatchingUp {
+            self.enter(EventLogState::Following);
         }
     }
 
-    fn enter(&self, state: State) {
+    fn enter(&self, state: EventLogState) {
         let now = self.log.clock.now();
         self.log.board.write(|status| status.enter(state, now));
     }

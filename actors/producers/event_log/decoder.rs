@@ -14,12 +14,12 @@ use rollcall_wire::event_log::{
     AuditRecord, BinXmlError, Bookmark, Continuity, Decoder, ResultSet, ResultSetError,
 };
 
-use super::logs::SharedHosts;
+use super::registry::SharedHosts;
 use super::{CHANNEL, Cause, LastEvent, LastGap, Source};
 use crate::Harvest;
 
 /// Makes events of records, in their order.
-pub(super) struct Harvester {
+pub(super) struct RecordDecoder {
     reader: LogonReader,
     decoder: Decoder,
     auditing: AuditMonitor,
@@ -31,7 +31,7 @@ pub(super) struct Harvester {
 
 /// What an answer was, besides the events in it.
 #[derive(Debug, Default)]
-pub(super) struct Gathered {
+pub(super) struct DecodedBatch {
     /// How many records could not be read.
     pub(super) unreadable: u64,
     /// The number of the first of them, where it is known, and what is wrong with it.
@@ -51,7 +51,7 @@ enum Bad {
     Problem(#[from] BinXmlError),
 }
 
-impl Harvester {
+impl RecordDecoder {
     /// For the server of `source`, in a network whose servers are at `addresses`.
     pub(super) fn new(source: &Source, addresses: &BTreeSet<IpAddr>, hosts: SharedHosts) -> Self {
         let (name, server) = (source.name(), &source.server);
@@ -84,8 +84,8 @@ impl Harvester {
         batch: &EventBatch<'_>,
         seen: Timestamp,
         harvest: &mut Harvest,
-    ) -> Gathered {
-        let (mut last, mut gathered) = (None, Gathered::default());
+    ) -> DecodedBatch {
+        let (mut last, mut gathered) = (None, DecodedBatch::default());
         for found in batch.events() {
             let record_id = found.as_ref().ok().and_then(|set| set.position.record_id());
             last = record_id.or(last);
@@ -127,7 +127,7 @@ impl Harvester {
         }
     }
 
-    fn follows(&mut self, record_id: Option<u64>, at: Timestamp, gathered: &mut Gathered) {
+    fn follows(&mut self, record_id: Option<u64>, at: Timestamp, gathered: &mut DecodedBatch) {
         let Some(Err(anew)) = record_id.map(|id| self.continuity.observe(id)) else { return };
         let (cause, after) = (Cause::BegunAnew, anew.after);
         gathered.gaps.push(LastGap { at, cause, after, records: None });
@@ -137,7 +137,7 @@ impl Harvester {
         &mut self,
         set: &ResultSet<'_>,
         seen: Timestamp,
-        gathered: &mut Gathered,
+        gathered: &mut DecodedBatch,
     ) -> Result<ReadOutcome, Bad> {
         let record = self.decoder.record(set.event)?;
         let audit = AuditRecord::of(&record)?;

@@ -52,10 +52,10 @@ fn called(number: u32, login: &str) -> Update {
     Update::Upsert { guid: Guid(guid), dn, sid: None, object: Object::Account(account) }
 }
 
-fn image(users: u32) -> Learnt {
+fn image(users: u32) -> DirectoryUpdate {
     let mut image = DirectorySnapshot::default();
     (0..users).for_each(|number| image.add(user(number)));
-    Learnt::Whole(Box::new(image))
+    DirectoryUpdate::Whole(Box::new(image))
 }
 
 fn section(more: &str) -> config::ActiveDirectory {
@@ -134,7 +134,7 @@ fn what_is_learnt_when_the_producer_stops_is_told_by_its_successor() {
         let (engine, outlet) = life().await;
         log_in(&engine, "user3@corp").await;
         let book = engine.directory.clone();
-        let teaching = Teaching::new(&section(""), book.clone());
+        let teaching = DirectoryWriter::new(&section(""), book.clone());
         teaching.attend(outlet.clone());
         let names = names();
         let mut learning = teaching.learn(&names, image(10));
@@ -145,9 +145,9 @@ fn what_is_learnt_when_the_producer_stops_is_told_by_its_successor() {
         }
         assert_eq!(shown(&engine).await, "user3@corp", "nobody told the sessions");
 
-        let successor = Teaching::new(&section(""), book.clone());
+        let successor = DirectoryWriter::new(&section(""), book.clone());
         successor.attend(outlet);
-        successor.learn(&names, Learnt::Changes(Vec::new())).await.unwrap();
+        successor.learn(&names, DirectoryUpdate::Changes(Vec::new())).await.unwrap();
         assert_eq!(shown(&engine).await, "user3@corp.example.com");
         assert!(book.pending(&names.dns).is_none(), "nothing is told twice");
     });
@@ -166,7 +166,7 @@ fn what_is_kept_tells_the_deleted_from_the_renamed_at_the_next_start() {
         first.keep(&names, Arc::from(b"here".as_slice())).await.unwrap();
         // Of what changes later, what is kept keeps up.
         let changes = vec![called(3, "user3.b"), called(11, "user11")];
-        first.learn(&names, Learnt::Changes(changes)).await.unwrap();
+        first.learn(&names, DirectoryUpdate::Changes(changes)).await.unwrap();
         first.keep(&names, Arc::from(b"there".as_slice())).await.unwrap();
         let users = ["user2", "user3.b", "user4", "user11", "stranger"];
         for (place, user) in users.into_iter().enumerate() {
@@ -198,10 +198,10 @@ fn what_is_kept_tells_the_deleted_from_the_renamed_at_the_next_start() {
     });
 }
 
-fn whole(updates: impl IntoIterator<Item = Update>) -> Learnt {
+fn whole(updates: impl IntoIterator<Item = Update>) -> DirectoryUpdate {
     let mut image = DirectorySnapshot::default();
     updates.into_iter().for_each(|update| image.add(update));
-    Learnt::Whole(Box::new(image))
+    DirectoryUpdate::Whole(Box::new(image))
 }
 
 /// One who enters what the directory of `section` says, as at a start.
@@ -209,8 +209,8 @@ fn teaching(
     section: &config::ActiveDirectory,
     book: &SharedDirectory,
     outlet: &Outlet,
-) -> Teaching {
-    let teaching = Teaching::new(section, book.clone());
+) -> DirectoryWriter {
+    let teaching = DirectoryWriter::new(section, book.clone());
     teaching.attend(outlet.clone());
     teaching
 }
@@ -224,7 +224,7 @@ fn who_was_renamed_just_before_a_kill_is_known_by_either_name_at_the_next_start(
         first.learn(&names, image(10)).await.unwrap();
         first.keep(&names, Arc::from(b"here".as_slice())).await.unwrap();
         log_in(&engine, "corp\\user3").await;
-        first.learn(&names, Learnt::Changes(vec![called(3, "user3.b")])).await.unwrap();
+        first.learn(&names, DirectoryUpdate::Changes(vec![called(3, "user3.b")])).await.unwrap();
         assert_eq!(shown(&engine).await, "user3.b@corp.example.com");
         // It is killed before it keeps that, and the controller is set back to a copy.
         book.remove(&names.dns);
@@ -248,7 +248,10 @@ fn who_was_renamed_just_before_a_kill_is_known_by_either_name_at_the_next_start(
 
 /// Two domains that were read, with 3 and 4 of the first logged on; then everything is as at a start,
 /// and the first is read without them.
-async fn moved(engine: &Engine, outlet: &Outlet) -> (Teaching, Teaching, DomainNames) {
+async fn moved(
+    engine: &Engine,
+    outlet: &Outlet,
+) -> (DirectoryWriter, DirectoryWriter, DomainNames) {
     let (book, names) = (engine.directory.clone(), names());
     book.write().expect_domains(2);
     let other = section("").domain.as_str().replace("corp", "lab");
@@ -261,7 +264,7 @@ async fn moved(engine: &Engine, outlet: &Outlet) -> (Teaching, Teaching, DomainN
     corp.learn(&names, image(10)).await.unwrap();
     corp.keep(&names, Arc::from(b"here".as_slice())).await.unwrap();
     lab.learn(&lab_names, whole([user(11)])).await.unwrap();
-    corp.learn(&names, Learnt::Changes(Vec::new())).await.unwrap();
+    corp.learn(&names, DirectoryUpdate::Changes(Vec::new())).await.unwrap();
     for (address, user) in [("10.0.0.3", "corp\\user3"), ("10.0.0.4", "corp\\user4")] {
         log_in_at(engine, address, user).await;
     }
@@ -287,7 +290,7 @@ fn who_moved_to_a_domain_that_is_read_later_goes_on_there() {
         let (engine, outlet) = life().await;
         let (corp, lab, lab_names) = moved(&engine, &outlet).await;
         lab.learn(&lab_names, whole([user(3), user(11)])).await.unwrap();
-        corp.learn(&names(), Learnt::Changes(Vec::new())).await.unwrap();
+        corp.learn(&names(), DirectoryUpdate::Changes(Vec::new())).await.unwrap();
         assert_eq!(shown_at(&engine, "10.0.0.3").await.unwrap(), "user3@lab.example.com");
         assert_eq!(shown_at(&engine, "10.0.0.4").await, None, "4 is in neither domain");
     });
@@ -302,7 +305,7 @@ fn who_may_have_moved_to_a_domain_that_cannot_be_read_is_not_waited_for_without_
         book.release_deferred(&names().dns, Duration::from_secs(1800));
         assert!(book.pending(&names().dns).is_none(), "they are waited for");
         book.release_deferred(&names().dns, Duration::ZERO);
-        corp.learn(&names(), Learnt::Changes(Vec::new())).await.unwrap();
+        corp.learn(&names(), DirectoryUpdate::Changes(Vec::new())).await.unwrap();
         for address in ["10.0.0.3", "10.0.0.4"] {
             assert_eq!(shown_at(&engine, address).await, None);
         }
@@ -324,7 +327,7 @@ fn whoever_asks_gets_an_answer_while_a_large_directory_is_entered() {
             }
             between
         });
-        let Learnt::Whole(image) = image(50_000) else { unreachable!("it is whole") };
+        let DirectoryUpdate::Whole(image) = image(50_000) else { unreachable!("it is whole") };
         book.ingest(&names.dns, |directory| {
             directory.put_domain(names.clone(), UnqualifiedNames::ThisDomain);
             directory.begin_replace(&names.dns, *image)

@@ -8,8 +8,8 @@ use rollcall_identity::directory::{Guid, Member, Object, Update};
 use rollcall_wire::active_directory::{self as wire, MemberRange, ObjectChange, ObjectProblem};
 use rollcall_wire::ldap::{Control, SearchRequest, SearchResultEntry};
 
-use super::super::Failure;
-use super::super::connection::Connection;
+use super::super::DirectoryError;
+use super::super::connection::LdapConnection;
 use super::mail;
 use rollcall_runtime::clock::Clock;
 
@@ -17,7 +17,7 @@ use rollcall_runtime::clock::Clock;
 const TOGETHER: usize = 200;
 
 /// One reading.
-pub(in super::super) struct Pass<'a> {
+pub(in super::super) struct PagedSearch<'a> {
     settings: &'a config::ActiveDirectory,
     /// When it began.
     pub(super) began: Instant,
@@ -82,7 +82,7 @@ impl Present {
     }
 }
 
-impl<'a> Pass<'a> {
+impl<'a> PagedSearch<'a> {
     pub(in super::super) fn new(settings: &'a config::ActiveDirectory) -> Self {
         let (problems, unread, more) = (BTreeMap::new(), Vec::new(), Vec::new());
         Self { settings, began: Clock::instant(), objects: 0, problems, unread, weight: 0, more }
@@ -91,11 +91,11 @@ impl<'a> Pass<'a> {
     /// Everything that `asked` finds, page by page.
     pub(in super::super) async fn pages(
         &mut self,
-        connection: &mut Connection,
+        connection: &mut LdapConnection,
         asked: &SearchRequest,
         controls: &[Control],
         mut each: impl FnMut(Update),
-    ) -> Result<(), Failure> {
+    ) -> Result<(), DirectoryError> {
         let mut cookie = Vec::new();
         loop {
             let paged =
@@ -121,9 +121,9 @@ impl<'a> Pass<'a> {
     /// What changed at the server after `usn`.
     pub(super) async fn changed_since(
         &mut self,
-        connection: &mut Connection,
+        connection: &mut LdapConnection,
         usn: u64,
-    ) -> Result<Vec<Update>, Failure> {
+    ) -> Result<Vec<Update>, DirectoryError> {
         let asked = wire::changed_since(&connection.root.domain, usn, mail(self.settings));
         let mut updates = Vec::new();
         self.pages(connection, &asked, &[wire::show_deleted()], |u| updates.push(u)).await?;
@@ -133,9 +133,9 @@ impl<'a> Pass<'a> {
     /// What DirSync tells since `cookie`, and the cookie to go on with.
     pub(super) async fn synchronized(
         &mut self,
-        connection: &mut Connection,
+        connection: &mut LdapConnection,
         mut cookie: Vec<u8>,
-    ) -> Result<(Vec<Update>, Vec<u8>), Failure> {
+    ) -> Result<(Vec<Update>, Vec<u8>), DirectoryError> {
         let mut asked = wire::all_objects(&connection.root.domain, mail(self.settings));
         // An object that is moved or renamed changes in nothing else that is asked for.
         asked.attributes.push("name".to_owned());
@@ -179,7 +179,10 @@ impl<'a> Pass<'a> {
     }
 
     /// The cookie of DirSync for everything from now on. What it tells on the way is read anyway.
-    pub(super) async fn skip(&mut self, connection: &mut Connection) -> Result<Vec<u8>, Failure> {
+    pub(super) async fn skip(
+        &mut self,
+        connection: &mut LdapConnection,
+    ) -> Result<Vec<u8>, DirectoryError> {
         let mut asked = wire::all_objects(&connection.root.domain, mail(self.settings));
         asked.attributes = vec!["objectGUID".to_owned()];
         let mut cookie = Vec::new();
@@ -196,7 +199,10 @@ impl<'a> Pass<'a> {
     }
 
     /// Which objects there are now.
-    pub(super) async fn census(&mut self, connection: &mut Connection) -> Result<Present, Failure> {
+    pub(super) async fn census(
+        &mut self,
+        connection: &mut LdapConnection,
+    ) -> Result<Present, DirectoryError> {
         let mut present = Present::default();
         for base in self.settings.places() {
             let (asked, mut cookie) = (wire::object_guids(&base), Vec::new());
@@ -225,12 +231,12 @@ impl<'a> Pass<'a> {
     /// When there is nothing at all, or nothing below a base where there was much.
     pub(super) async fn believe(
         &mut self,
-        connection: &mut Connection,
+        connection: &mut LdapConnection,
         present: &Present,
         (bases, before): (&[String], &[Below]),
-    ) -> Result<(), Failure> {
+    ) -> Result<(), DirectoryError> {
         if present.all.is_empty() {
-            return Err(Failure::Nothing(bases.join("; ")));
+            return Err(DirectoryError::Nothing(bases.join("; ")));
         }
         for (base, before) in present.emptied(bases, before) {
             let asked = wire::existing_guids(&connection.root.domain, &before.some);
@@ -241,7 +247,7 @@ impl<'a> Pass<'a> {
             };
             connection.search(&asked, &[wire::show_deleted()], count).await?;
             if found * 2 <= before.some.len() {
-                return Err(Failure::Nothing(base.clone()));
+                return Err(DirectoryError::Nothing(base.clone()));
             }
         }
         Ok(())
@@ -250,9 +256,9 @@ impl<'a> Pass<'a> {
     /// Reads the objects `guids`, whole.
     pub(super) async fn again(
         &mut self,
-        connection: &mut Connection,
+        connection: &mut LdapConnection,
         guids: BTreeSet<Guid>,
-    ) -> Result<Vec<Update>, Failure> {
+    ) -> Result<Vec<Update>, DirectoryError> {
         let guids: Vec<Guid> = guids.into_iter().collect();
         let mut updates = Vec::new();
         for guids in guids.chunks(TOGETHER) {
@@ -266,9 +272,9 @@ impl<'a> Pass<'a> {
     /// those that are not below the configured bases are gone.
     async fn complete(
         &mut self,
-        connection: &mut Connection,
+        connection: &mut LdapConnection,
         mut updates: Vec<Update>,
-    ) -> Result<Vec<Update>, Failure> {
+    ) -> Result<Vec<Update>, DirectoryError> {
         let rest: BTreeMap<Guid, Vec<Member>> =
             self.rest_of_groups(connection).await?.into_iter().collect();
         let bases = &self.settings.bases;
@@ -289,8 +295,8 @@ impl<'a> Pass<'a> {
     /// The members that the server kept back, group by group.
     pub(in super::super) async fn rest_of_groups(
         &mut self,
-        connection: &mut Connection,
-    ) -> Result<Vec<(Guid, Vec<Member>)>, Failure> {
+        connection: &mut LdapConnection,
+    ) -> Result<Vec<(Guid, Vec<Member>)>, DirectoryError> {
         let mut groups = Vec::new();
         for first in std::mem::take(&mut self.more) {
             let mut members = Vec::new();
@@ -322,7 +328,7 @@ impl<'a> Pass<'a> {
     }
 
     /// Reads one entry.
-    fn take(&mut self, entry: &SearchResultEntry<'_>) -> Result<Option<Update>, Failure> {
+    fn take(&mut self, entry: &SearchResultEntry<'_>) -> Result<Option<Update>, DirectoryError> {
         let reading = wire::read(entry);
         self.note(&reading.problems);
         if reading.update.is_none() && !reading.problems.is_empty() {
@@ -345,14 +351,14 @@ impl<'a> Pass<'a> {
     }
 
     /// Counts what was read, and ends a reading that would not end.
-    fn weigh(&mut self, count: usize) -> Result<(), Failure> {
+    fn weigh(&mut self, count: usize) -> Result<(), DirectoryError> {
         let config::DirectoryLimits { objects, read, .. } = self.settings.limits;
         self.weight = self.weight.saturating_add(count);
         if self.weight > objects {
-            return Err(Failure::Endless(format!("{objects} objects and members")));
+            return Err(DirectoryError::Endless(format!("{objects} objects and members")));
         }
         if self.began.elapsed() > read {
-            return Err(Failure::Endless(format!("{read:?}")));
+            return Err(DirectoryError::Endless(format!("{read:?}")));
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::EventLog;
-use super::status::Status;
+use super::status::EventLogStatus;
 use rollcall_runtime::status_cell::StatusCell;
 
 /// The event logs that are read, for those who ask how they are, and for one another.
@@ -21,7 +21,7 @@ pub struct EventLogs(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    boards: RwLock<BTreeMap<Name, Arc<StatusCell<Status>>>>,
+    boards: RwLock<BTreeMap<Name, Arc<StatusCell<EventLogStatus>>>>,
     /// Counts how often the servers or their addresses changed.
     changes: watch::Sender<u64>,
     hosts: SharedHosts,
@@ -64,7 +64,7 @@ impl EventLogs {
     }
 
     /// How each of them is, by name.
-    pub fn status(&self) -> BTreeMap<Name, Status> {
+    pub fn status(&self) -> BTreeMap<Name, EventLogStatus> {
         let boards = self.0.boards.read().unwrap_or_else(PoisonError::into_inner);
         boards.iter().map(|(name, board)| (name.clone(), board.status())).collect()
     }

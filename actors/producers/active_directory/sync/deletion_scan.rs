@@ -10,16 +10,16 @@ use std::time::{Duration, Instant};
 use rollcall_identity::directory::{Guid, Update};
 use rollcall_wire::active_directory as wire;
 
-use super::super::Failure;
-use super::super::connection::Connection;
-use super::pass::{Below, Pass, Present};
+use super::super::DirectoryError;
+use super::super::connection::LdapConnection;
+use super::paged_search::{Below, PagedSearch, Present};
 use rollcall_runtime::clock::Clock;
 
 /// Counting through takes at most this part of the time.
 const SHARE: u32 = 20;
 
 /// Who is there, as far as is known.
-pub(super) struct Census {
+pub(super) struct DeletionScan {
     present: HashSet<Guid>,
     /// What was below each base, when it was counted through.
     below: Vec<Below>,
@@ -33,13 +33,13 @@ pub(super) struct Census {
     hidden: Option<String>,
 }
 
-impl Census {
+impl DeletionScan {
     /// Everybody who was read, when deletions cannot be seen otherwise.
     pub(super) async fn begin(
-        connection: &mut Connection,
+        connection: &mut LdapConnection,
         Present { all: present, below, .. }: Present,
         took: Duration,
-    ) -> Result<Option<Self>, Failure> {
+    ) -> Result<Option<Self>, DirectoryError> {
         let mut seen = false;
         let asked = wire::deleted_objects(&connection.root.domain);
         let control = [wire::show_deleted()];
@@ -49,7 +49,7 @@ impl Census {
         });
         match looked.await {
             // Hidden altogether.
-            Ok(_) | Err(Failure::Search { .. }) => {}
+            Ok(_) | Err(DirectoryError::Search { .. }) => {}
             Err(other) => return Err(other),
         }
         let (last, committed) = ((Clock::instant(), took), connection.root.committed);
@@ -82,17 +82,17 @@ impl Census {
     /// changed elsewhere.
     pub(super) async fn gone(
         &mut self,
-        connection: &mut Connection,
-        pass: &mut Pass<'_>,
+        connection: &mut LdapConnection,
+        pass: &mut PagedSearch<'_>,
         (bases, interval): (&[String], Duration),
-    ) -> Result<Vec<Update>, Failure> {
+    ) -> Result<Vec<Update>, DirectoryError> {
         let (counted, took) = self.last;
         if self.stale && counted.elapsed() >= interval.max(took * SHARE) {
             let began = Clock::instant();
             let counted = self.count(connection, pass, bases).await;
             self.last = (Clock::instant(), began.elapsed());
             match counted {
-                Err(Failure::Nothing(base)) => self.hidden = Some(base),
+                Err(DirectoryError::Nothing(base)) => self.hidden = Some(base),
                 Err(other) => return Err(other),
                 Ok(gone) => {
                     self.hidden = None;
@@ -100,16 +100,16 @@ impl Census {
                 }
             }
         }
-        self.hidden.clone().map_or(Ok(Vec::new()), |base| Err(Failure::Nothing(base)))
+        self.hidden.clone().map_or(Ok(Vec::new()), |base| Err(DirectoryError::Nothing(base)))
     }
 
     /// Counts everybody through, and asks for those who seem to be missing.
     async fn count(
         &mut self,
-        connection: &mut Connection,
-        pass: &mut Pass<'_>,
+        connection: &mut LdapConnection,
+        pass: &mut PagedSearch<'_>,
         bases: &[String],
-    ) -> Result<Vec<Update>, Failure> {
+    ) -> Result<Vec<Update>, DirectoryError> {
         let found = pass.census(connection).await?;
         pass.believe(connection, &found, (bases, &self.below)).await?;
         let Present { all: present, below, .. } = found;
@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn a_change_is_remembered_until_it_was_counted() {
         let last = (Clock::instant(), Duration::ZERO);
-        let mut census = Census {
+        let mut census = DeletionScan {
             present: HashSet::new(),
             below: Vec::new(),
             last,

@@ -8,7 +8,7 @@ use rollcall_wire::ldap::{BerError, LIMIT, frame_length};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
-use super::Failure;
+use super::DirectoryError;
 use super::seal::Seal;
 
 /// Both directions of a connection.
@@ -21,7 +21,7 @@ pub(super) const READ: usize = 64 * 1024;
 
 /// Whole messages over a connection. Whatever is waited for here may be given up and waited for
 /// again: no byte is lost or sent twice.
-pub(super) struct Wire {
+pub(super) struct Transport {
     stream: Pin<Box<dyn Duplex>>,
     seal: Option<Seal>,
     /// Sealed bytes, up to the next whole buffer.
@@ -34,7 +34,7 @@ pub(super) struct Wire {
     patience: Duration,
 }
 
-impl Wire {
+impl Transport {
     /// Over `stream`, whose other side may be silent for `patience`.
     pub(super) fn new(stream: impl Duplex + 'static, patience: Duration) -> Self {
         let stream: Pin<Box<dyn Duplex>> = Box::pin(stream);
@@ -59,13 +59,13 @@ impl Wire {
     }
 
     /// Sends one message.
-    pub(super) async fn send(&mut self, message: &[u8]) -> Result<(), Failure> {
+    pub(super) async fn send(&mut self, message: &[u8]) -> Result<(), DirectoryError> {
         self.put(message)?;
         self.flush().await
     }
 
     /// Puts one message behind what is to be sent.
-    pub(super) fn put(&mut self, message: &[u8]) -> Result<(), Failure> {
+    pub(super) fn put(&mut self, message: &[u8]) -> Result<(), DirectoryError> {
         let unsent = self.unsent.get_mut();
         match &mut self.seal {
             Some(seal) => unsent.extend(seal.close(message)?),
@@ -75,7 +75,7 @@ impl Wire {
     }
 
     /// Sends what is to be sent.
-    pub(super) async fn flush(&mut self) -> Result<(), Failure> {
+    pub(super) async fn flush(&mut self) -> Result<(), DirectoryError> {
         if self.unsent.get_ref().is_empty() {
             return Ok(());
         }
@@ -83,13 +83,15 @@ impl Wire {
             self.stream.write_all_buf(&mut self.unsent).await?;
             self.stream.flush().await
         };
-        timeout(self.patience, written).await.map_err(|_| Failure::Silent(self.patience))??;
+        timeout(self.patience, written)
+            .await
+            .map_err(|_| DirectoryError::Silent(self.patience))??;
         self.unsent = Cursor::default();
         Ok(())
     }
 
     /// The next message, whole.
-    pub(super) async fn receive(&mut self) -> Result<&[u8], Failure> {
+    pub(super) async fn receive(&mut self) -> Result<&[u8], DirectoryError> {
         while self.length()?.is_none() {
             self.read().await?;
         }
@@ -110,7 +112,7 @@ impl Wire {
     }
 
     /// Reads on, until there are more clear bytes.
-    pub(super) async fn read(&mut self) -> Result<(), Failure> {
+    pub(super) async fn read(&mut self) -> Result<(), DirectoryError> {
         self.clear.drain(..self.at);
         self.at = 0;
         loop {
@@ -118,7 +120,7 @@ impl Wire {
             // One answer may be long, and the next thousand short.
             buffer.reserve(READ);
             let reading = timeout(self.patience, self.stream.read_buf(buffer));
-            let count = reading.await.map_err(|_| Failure::Silent(self.patience))??;
+            let count = reading.await.map_err(|_| DirectoryError::Silent(self.patience))??;
             if count == 0 {
                 let end = std::io::ErrorKind::UnexpectedEof;
                 return Err(std::io::Error::new(end, "the server ended it").into());

@@ -7,8 +7,8 @@ use std::time::Duration;
 use rollcall_wire::active_directory::{change_notification, notification};
 use tokio::sync::Notify;
 
-use super::{ActiveDirectory, Failure, servers};
-use crate::active_directory::telemetry::{DirectoryNotWatched, DirectoryWatched};
+use super::{ActiveDirectory, DirectoryError, servers};
+use crate::active_directory::telemetry::{ChangeNotificationActive, ChangeNotificationUnavailable};
 use rollcall_runtime::telemetry::TelemetryEvent;
 
 /// How long a controller may say nothing before the search is begun anew: a connection that a
@@ -30,22 +30,22 @@ pub(super) async fn watch(
         }
         match listen(directory, producer, bell).await {
             // It is begun anew at once.
-            Failure::Silent(_) => {}
+            DirectoryError::Silent(_) => {}
             why => {
-                DirectoryNotWatched { producer, why: &why }.emit();
+                ChangeNotificationUnavailable { producer, why: &why }.emit();
                 tokio::time::sleep(PAUSE).await;
             }
         }
     }
 }
 
-async fn listen(directory: &ActiveDirectory, producer: &str, bell: &Notify) -> Failure {
+async fn listen(directory: &ActiveDirectory, producer: &str, bell: &Notify) -> DirectoryError {
     let listening = async {
         let mut connection =
             servers::first(&directory.settings, &directory.tls, usize::MAX, None).await?;
         let asked = change_notification(&connection.root.domain);
         let mut open = connection.begin(&asked, &[notification()], SILENCE).await?;
-        DirectoryWatched { producer }.emit();
+        ChangeNotificationActive { producer }.emit();
         // What changed while nobody listened is asked for.
         bell.notify_one();
         loop {
@@ -53,7 +53,7 @@ async fn listen(directory: &ActiveDirectory, producer: &str, bell: &Notify) -> F
             bell.notify_one();
         }
     };
-    let heard: Result<Infallible, Failure> = listening.await;
+    let heard: Result<Infallible, DirectoryError> = listening.await;
     match heard {
         Ok(never) => match never {},
         Err(why) => why,

@@ -13,7 +13,7 @@ use rollcall_identity::{
     Principal, Producer as Word, ReadPosition, ReadSource, Revision, Rules, Table, Timestamp,
 };
 
-use super::super::harvesting::{bookmark, log};
+use super::super::decoder::{bookmark, log};
 use super::*;
 use crate::event_log::CHANNEL;
 use crate::test_producer;
@@ -126,7 +126,7 @@ fn batch(first: u64, last: u64) -> (Harvest, Read) {
     let events = (first..=last).map(event).collect();
     let read = Some((log(), Arc::from(xml.as_bytes())));
     let harvest = Harvest { events, read, ..Harvest::default() };
-    let (gathered, unaudited) = (Gathered::default(), Vec::new());
+    let (gathered, unaudited) = (DecodedBatch::default(), Vec::new());
     (harvest, Read { gathered, unaudited, place: Some(last), is_full: false })
 }
 
@@ -144,7 +144,7 @@ fn story(test: impl Future<Output = ()>) {
 fn a_batch_waits_until_the_one_before_is_visible() {
     story(async {
         let life = Life::begin().await;
-        let mut under_way = UnderWay::new(&life.outlet);
+        let mut under_way = InFlight::new(&life.outlet);
         let (harvest, read) = batch(1, 3);
         assert_eq!(place(under_way.hand_over(harvest, read).await.unwrap()), None);
         let (harvest, read) = batch(4, 6);
@@ -165,7 +165,7 @@ fn a_batch_waits_until_the_one_before_is_visible() {
 fn what_follows_a_refused_batch_is_not_handed_over() {
     story(async {
         let life = Life::begin().await;
-        let mut under_way = UnderWay::new(&life.outlet);
+        let mut under_way = InFlight::new(&life.outlet);
         let (harvest, read) = batch(1, 3);
         under_way.hand_over(harvest, read).await.unwrap();
         let (harvest, read) = batch(4, 6);
@@ -190,7 +190,7 @@ fn what_follows_a_refused_batch_is_not_handed_over() {
 fn what_is_under_way_when_the_connection_is_lost_is_told_before_it_is_read_on() {
     story(async {
         let life = Life::begin().await;
-        let mut under_way = UnderWay::new(&life.outlet);
+        let mut under_way = InFlight::new(&life.outlet);
         let (harvest, read) = batch(1, 3);
         under_way.hand_over(harvest, read).await.unwrap();
         // The next answer is waited for, and does not come: the connection is lost.
@@ -217,7 +217,7 @@ fn what_is_under_way_when_the_connection_is_lost_is_told_before_it_is_read_on() 
 fn a_batch_without_anything_to_keep_is_visible_at_once() {
     story(async {
         let life = Life::begin().await;
-        let mut under_way = UnderWay::new(&life.outlet);
+        let mut under_way = InFlight::new(&life.outlet);
         let (_, read) = batch(1, 3);
         under_way.hand_over(Harvest::default(), read).await.unwrap();
         assert_eq!(place(under_way.settled().await.unwrap()), Some(3));

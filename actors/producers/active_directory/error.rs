@@ -6,7 +6,7 @@ use std::time::Duration;
 use rollcall_wire::active_directory::{CookieError, LdapFailure, RootDseError, classify_failure};
 use rollcall_wire::ldap::{BerError, LdapResult};
 
-use super::NotLearnt;
+use super::UpdateFailed;
 use crate::resolver::{NoName, NotFound};
 
 /// How far it came: the label of a counter.
@@ -14,7 +14,7 @@ use crate::resolver::{NoName, NotFound};
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, strum::IntoStaticStr, strum::EnumIter,
 )]
 #[strum(serialize_all = "snake_case")]
-pub enum Stage {
+pub enum DirectoryStage {
     /// Finding the servers and their addresses.
     Names,
     /// Connecting.
@@ -33,7 +33,7 @@ pub enum Stage {
 
 /// Why a directory cannot be read.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
+pub enum DirectoryError {
     /// A name server does not say where the domain controllers are.
     #[error("DNS does not tell {what}: {why}")]
     Names {
@@ -135,21 +135,21 @@ pub enum Failure {
     Nothing(String),
     /// Each server of several fails in its own way.
     #[error("none of {} servers can be used: {}", .0.len(), each(.0))]
-    Tried(Vec<(String, Failure)>),
+    Tried(Vec<(String, DirectoryError)>),
     /// What was read was not taken.
     #[error("{0}")]
-    NotLearnt(#[from] NotLearnt),
+    UpdateFailed(#[from] UpdateFailed),
 }
 
-impl From<NotFound> for Failure {
+impl From<NotFound> for DirectoryError {
     fn from(NotFound { what, why }: NotFound) -> Self {
         Self::Names { what, why }
     }
 }
 
 /// One server after the other, each named.
-fn each(tried: &[(String, Failure)]) -> String {
-    let one = |(server, why): &(String, Failure)| {
+fn each(tried: &[(String, DirectoryError)]) -> String {
+    let one = |(server, why): &(String, DirectoryError)| {
         let why = why.to_string();
         if why.contains(server.as_str()) { why } else { format!("{server}: {why}") }
     };
@@ -163,29 +163,31 @@ fn said(outcome: &LdapResult) -> String {
     }
 }
 
-impl Failure {
+impl DirectoryError {
     /// How far it came.
-    pub fn stage(&self) -> Stage {
+    pub fn stage(&self) -> DirectoryStage {
         match self {
-            Self::Names { .. } => Stage::Names,
-            Self::Connect { .. } => Stage::Connect,
-            Self::Tls { .. } => Stage::Tls,
-            Self::Refused { .. } | Self::Proof { .. } | Self::Slow { .. } => Stage::Credentials,
+            Self::Names { .. } => DirectoryStage::Names,
+            Self::Connect { .. } => DirectoryStage::Connect,
+            Self::Tls { .. } => DirectoryStage::Tls,
+            Self::Refused { .. } | Self::Proof { .. } | Self::Slow { .. } => {
+                DirectoryStage::Credentials
+            }
             Self::Search { outcome, .. }
                 if matches!(
                     classify_failure(outcome),
                     LdapFailure::NoRight | LdapFailure::NoObject
                 ) =>
             {
-                Stage::Rights
+                DirectoryStage::Rights
             }
-            Self::Nothing(_) => Stage::Rights,
-            Self::NotLearnt(_) => Stage::Learning,
+            Self::Nothing(_) => DirectoryStage::Rights,
+            Self::UpdateFailed(_) => DirectoryStage::Learning,
             // Where it came furthest, there is most to mend.
             Self::Tried(tried) => {
-                tried.iter().map(|(_, why)| why.stage()).max().unwrap_or(Stage::Names)
+                tried.iter().map(|(_, why)| why.stage()).max().unwrap_or(DirectoryStage::Names)
             }
-            _ => Stage::Read,
+            _ => DirectoryStage::Read,
         }
     }
 }

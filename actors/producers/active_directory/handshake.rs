@@ -14,11 +14,11 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use super::Failure;
+use super::DirectoryError;
 use super::seal::Seal;
-use super::servers::Server;
+use super::servers::DirectoryServer;
 use super::tls::{Tls, channel_bindings, refusal};
-use super::wire::{Duplex, Wire};
+use super::transport::{Duplex, Transport};
 use crate::windows::sspi::{Applicant, Beneath, KERBEROS, Kdc, Mechanism, Proof, explain};
 
 /// The most steps of a proof; Kerberos takes two, NTLM three.
@@ -28,51 +28,54 @@ const STEPS: u32 = 8;
 pub(super) async fn reach(
     settings: &config::ActiveDirectory,
     tls: &Tls,
-    server: &Server,
-) -> Result<(Wire, Beneath), Failure> {
+    server: &DirectoryServer,
+) -> Result<(Transport, Beneath), DirectoryError> {
     let at = server.at(settings.transport);
     let connecting = connect(settings, tls, server, at);
     timeout(settings.limits.connect, connecting).await.unwrap_or_else(|_| {
         let why = std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer in time");
-        Err(Failure::Connect { server: named(server, at), why })
+        Err(DirectoryError::Connect { server: named(server, at), why })
     })
 }
 
 async fn connect(
     settings: &config::ActiveDirectory,
     tls: &Tls,
-    server: &Server,
+    server: &DirectoryServer,
     at: SocketAddr,
-) -> Result<(Wire, Beneath), Failure> {
-    let failed = |why| Failure::Connect { server: named(server, at), why };
+) -> Result<(Transport, Beneath), DirectoryError> {
+    let failed = |why| DirectoryError::Connect { server: named(server, at), why };
     let stream = TcpStream::connect(at).await.map_err(failed)?;
     stream.set_nodelay(true).map_err(failed)?;
     let patience = settings.limits.answer;
-    let Some(tls) = tls else { return Ok((Wire::new(stream, patience), Beneath::Clear)) };
-    let plain = Wire::new(stream, patience);
+    let Some(tls) = tls else { return Ok((Transport::new(stream, patience), Beneath::Clear)) };
+    let plain = Transport::new(stream, patience);
     let stream = match settings.transport {
         DirectoryTransport::StartTls => upgrade(plain, server).await?,
         _ => plain.into_stream().expect("nothing was read of it"),
     };
-    let failed = |why: String| Failure::Tls { server: named(server, at), why };
+    let failed = |why: String| DirectoryError::Tls { server: named(server, at), why };
     let name = ServerName::try_from(server.host.clone())
         .map_err(|_| failed("this is no name that a certificate can have".to_owned()))?;
     let stream = TlsConnector::from(Arc::clone(tls)).connect(name, stream).await;
     let stream = stream.map_err(|why| failed(refusal::handshake(&why)))?;
     let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
     let bindings = leaf.filter(|_| settings.channel_binding).and_then(channel_bindings);
-    Ok((Wire::new(stream, patience), Beneath::Tls(bindings)))
+    Ok((Transport::new(stream, patience), Beneath::Tls(bindings)))
 }
 
-fn named(server: &Server, at: SocketAddr) -> String {
+fn named(server: &DirectoryServer, at: SocketAddr) -> String {
     format!("{server} port {}", at.port())
 }
 
 /// Asks the server to go on over TLS.
-async fn upgrade(mut plain: Wire, server: &Server) -> Result<Pin<Box<dyn Duplex>>, Failure> {
+async fn upgrade(
+    mut plain: Transport,
+    server: &DirectoryServer,
+) -> Result<Pin<Box<dyn Duplex>>, DirectoryError> {
     plain.send(&start_tls(1)).await?;
     let message = LdapMessage::parse(plain.receive().await?)?;
-    let failed = |why: String| Failure::Tls { server: server.to_string(), why };
+    let failed = |why: String| DirectoryError::Tls { server: server.to_string(), why };
     match message.body {
         ProtocolOp::ExtendedResponse(outcome) if outcome.code == code::SUCCESS => {}
         ProtocolOp::ExtendedResponse(LdapResult { code, diagnostic }) => {
@@ -87,11 +90,11 @@ async fn upgrade(mut plain: Wire, server: &Server) -> Result<Pin<Box<dyn Duplex>
 /// unless it is encrypted already.
 pub(super) async fn prove(
     settings: &config::ActiveDirectory,
-    server: &Server,
-    wire: &mut Wire,
+    server: &DirectoryServer,
+    wire: &mut Transport,
     beneath: Beneath,
-) -> Result<(), Failure> {
-    let failed = |why: sspi::Error| Failure::Proof {
+) -> Result<(), DirectoryError> {
+    let failed = |why: sspi::Error| DirectoryError::Proof {
         server: server.to_string(),
         account: settings.account.name.clone(),
         why: explain(&why),
@@ -119,14 +122,18 @@ pub(super) async fn prove(
 }
 
 /// Sends one step of a proof, and returns what comes of it.
-async fn bind(wire: &mut Wire, id: u32, token: &[u8]) -> Result<(LdapResult, Vec<u8>), Failure> {
+async fn bind(
+    wire: &mut Transport,
+    id: u32,
+    token: &[u8],
+) -> Result<(LdapResult, Vec<u8>), DirectoryError> {
     wire.send(&sasl_bind(id, "GSS-SPNEGO", token)).await?;
     let message = LdapMessage::parse(wire.receive().await?)?;
     match message.body {
         ProtocolOp::BindResponse(outcome, token) if message.id == id => {
             Ok((outcome, token.unwrap_or_default().to_vec()))
         }
-        ProtocolOp::ExtendedResponse(outcome) => Err(Failure::Closed(outcome)),
+        ProtocolOp::ExtendedResponse(outcome) => Err(DirectoryError::Closed(outcome)),
         _ => Err(BerError::Unsolicited.into()),
     }
 }
@@ -134,17 +141,17 @@ async fn bind(wire: &mut Wire, id: u32, token: &[u8]) -> Result<(LdapResult, Vec
 /// That `server` does not let the account in.
 pub(super) fn refused(
     settings: &config::ActiveDirectory,
-    server: &Server,
+    server: &DirectoryServer,
     outcome: LdapResult,
-) -> Failure {
+) -> DirectoryError {
     let (server, account) = (server.to_string(), settings.account.name.clone());
-    Failure::Refused { server, account, outcome }
+    DirectoryError::Refused { server, account, outcome }
 }
 
 /// The proof of the configured account to `server`, which is its own KDC.
 fn begin(
     settings: &config::ActiveDirectory,
-    server: &Server,
+    server: &DirectoryServer,
     beneath: Beneath,
 ) -> Result<Proof, sspi::Error> {
     let account = settings.account.within(&settings.domain);
