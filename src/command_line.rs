@@ -12,6 +12,7 @@ mod push;
 mod rules;
 mod secret;
 mod server;
+mod session_text;
 mod sessions;
 mod status;
 mod test;

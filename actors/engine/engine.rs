@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use crate::cache::{Cache, CacheSink, DecisionInputs};
 use crate::directory::SharedDirectory;
-use crate::failover::{Failover, request_state};
+use crate::failover::{Failover, StateSource, request_state};
 use crate::messages::ExportTable;
 use crate::query::{AddressLookup, PublishedLog, Query, QueryOutputs};
 use rollcall_journal::{Illness, JournalThread, JournalWriter};
@@ -93,7 +93,12 @@ impl Engine {
         let (writer, thread) =
             JournalWriter::start(journal, CacheSink(cache.clone()), effective, time)?;
         let (failover, illness) = (Failover::new(writer.epoch(), recovered), writer.illness());
-        let (generations, source, time) = (failover.clone(), cache.clone(), clock.clone());
+        let (generations, time) = (failover.clone(), clock.clone());
+        let peer = cache.clone();
+        let source: StateSource = Arc::new(move || {
+            let peer = peer.clone();
+            Box::pin(async move { request_state(&peer, ExportTable).await })
+        });
         let answers = move || {
             Query::new(generations.query(), limits, source.clone(), outputs.clone(), time.clone())
         };

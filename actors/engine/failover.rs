@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix::prelude::Message;
+use futures_util::future::BoxFuture;
 use rollcall_identity::{
     EngineRole, Generations, OwnershipLease, RecoveredState, StaleTakeover, StartMode, Timestamp,
 };
@@ -106,6 +107,10 @@ impl Drop for OwnershipGuard {
         self.failover.with(|generations| generations.release(self.lease));
     }
 }
+
+/// Requests the state of the other actor, whatever its type: the two actors do not import each other.
+pub(crate) type StateSource =
+    Arc<dyn Fn() -> BoxFuture<'static, Result<StateTransfer, NotReady>> + Send + Sync>;
 
 /// Requests the state of the actor behind `other`.
 pub(crate) async fn request_state<A, M>(

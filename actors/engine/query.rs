@@ -20,8 +20,7 @@ use rollcall_identity::{
 };
 use tokio::sync::watch;
 
-use crate::cache::Cache;
-use crate::failover::{NotReady, OwnershipGuard, request_state};
+use crate::failover::{NotReady, OwnershipGuard, StateSource};
 use crate::messages::ExportTable;
 use crate::messages::StateTransfer;
 use crate::telemetry::{EventsVisible, QueryRestored};
@@ -49,7 +48,7 @@ pub struct Query {
     ownership: OwnershipGuard,
     log: SharedLog,
     limits: ChangeLogLimits,
-    cache: Mailbox<Cache>,
+    cache: StateSource,
     outputs: QueryOutputs,
     clock: Clock,
 }
@@ -60,7 +59,7 @@ impl Query {
     pub(crate) fn new(
         ownership: OwnershipGuard,
         limits: ChangeLogLimits,
-        cache: Mailbox<Cache>,
+        cache: StateSource,
         outputs: QueryOutputs,
         clock: Clock,
     ) -> Self {
@@ -110,8 +109,7 @@ impl Actor for Query {
             StartMode::FromLog(recovered) => return self.start_with(0, recovered.snapshot),
             StartMode::Empty => return,
         }
-        let cache = self.cache.clone();
-        let state = async move { request_state(&cache, ExportTable).await };
+        let state = (self.cache)();
         // No answer before it has the state of the generation before: an empty answer would end sessions.
         context.wait(wrap_future::<_, ActorCell<Self>>(state).map(|state, cell, context| {
             if let Err(not_ready) = state.and_then(|state| cell.actor().take_over(state)) {

@@ -13,6 +13,7 @@
 
 mod ask;
 mod cookie;
+mod list_hash;
 mod points;
 mod push;
 mod tally;

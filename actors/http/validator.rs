@@ -143,7 +143,7 @@ impl Validator {
         let (book, kind) = (self.directory.clone(), question.kind().into());
         let told = web::block(move || answering::answer(&book.read(), &question)).await;
         match told.unwrap_or_else(|_| Err(Refused::unavailable("the server is stopping"))) {
-            Ok(answering::Told { outcome, body }) => {
+            Ok(answering::ValidatorReply { outcome, body }) => {
                 Validated { client: client.name.as_str(), kind, outcome }.emit();
                 let mut response = HttpResponse::Ok();
                 response.content_type("application/json");

@@ -1,33 +1,20 @@
 //! A file of the journal as SQLite knows it: how it is made, opened, and recognised.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::damage::Damage;
-use super::{events, governing, lexicon, memories, positions, sessions};
 
 /// `Roll` in SQLite's header, so that `file` and we know what it is.
-const APPLICATION: i32 = i32::from_be_bytes(*b"Roll");
+pub(super) const APPLICATION: i32 = i32::from_be_bytes(*b"Roll");
 
 /// The version of the tables. A file of a later one is left alone.
-const VERSION: i32 = 2;
+pub(super) const VERSION: i32 = 2;
 
 /// What a file says of itself, in numbers.
-const ABOUT: &str = "CREATE TABLE about (name TEXT PRIMARY KEY, value INTEGER);";
-
-/// The events as people read them: times as text, and who said so.
-const VIEW: &str = "
-CREATE VIEW history AS SELECT
-    revision, strftime('%Y-%m-%dT%H:%M:%fZ', e.seen / 1000.0, 'unixepoch') AS seen,
-    strftime('%Y-%m-%dT%H:%M:%fZ', e.at / 1000.0, 'unixepoch') AS at,
-    e.kind, address, user, domain, device, posture, r.names AS roles,
-    o.kind AS producer_kind, producer, client, form
-FROM events e LEFT JOIN origins o ON o.id = e.origin LEFT JOIN roles r ON r.id = e.roles;
-";
+pub(super) const ABOUT: &str = "CREATE TABLE about (name TEXT PRIMARY KEY, value INTEGER);";
 
 /// A name under which a file keeps a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,29 +59,6 @@ impl About {
     }
 }
 
-/// Makes an empty file that counts only as a whole, and gets its name when it is on the disk.
-pub(super) fn create(path: &Path) -> Result<Connection, Damage> {
-    let sql = Connection::open(path)?;
-    // SQLite gives what it keeps beside a file the same mode.
-    fs::set_permissions(path, Permissions::from_mode(0o600))?;
-    sql.execute_batch(
-        "PRAGMA page_size = 4096; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;",
-    )?;
-    settle(&sql)?;
-    sql.pragma_update(None, "application_id", APPLICATION)?;
-    sql.pragma_update(None, "user_version", VERSION)?;
-    let kept = [
-        lexicon::TABLES,
-        events::TABLE,
-        governing::TABLE,
-        positions::TABLE,
-        sessions::TABLE,
-        memories::TABLES,
-    ];
-    sql.execute_batch(&format!("BEGIN; {ABOUT} {} {VIEW} COMMIT;", kept.concat()))?;
-    Ok(sql)
-}
-
 /// Makes a whole file one that is written on, with a write-ahead log.
 pub(super) fn log_ahead(sql: &Connection) -> Result<(), Damage> {
     let mode: String =
@@ -131,7 +95,7 @@ fn careful(sql: &Connection) -> Result<(), Damage> {
 
 /// What every connection has. Files may come from elsewhere: what stands in their schema is not
 /// trusted. Rows are only ever added at the end, so a small cache is enough.
-fn settle(sql: &Connection) -> Result<(), Damage> {
+pub(super) fn settle(sql: &Connection) -> Result<(), Damage> {
     sql.execute_batch("PRAGMA trusted_schema = OFF; PRAGMA cache_size = -8192;")?;
     sql.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     Ok(())

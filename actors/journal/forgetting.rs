@@ -27,7 +27,7 @@ pub(super) fn forget(folder: &Folder, sealed: &Sealed) -> Result<Sealed, Damage>
         let (title, begun) = (Title::of(&sql)?, file::need(&sql, About::Begun)?);
         (title, begun, positions::read(&sql)?.0, governing::read(&sql)?)
     };
-    let sql = file::create(&unfinished)?;
+    let sql = crate::schema::create(&unfinished)?;
     sql.execute_batch("BEGIN")?;
     title.stamp.tell(&sql)?;
     for (name, value) in [

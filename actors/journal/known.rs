@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use super::damage::Damage;
 use super::file::{self, About};
 use super::lexicon::{Dictionary, Lexicon};
-use super::memories::{self, Rows};
+use super::memories::{self, MemoryRows};
 use super::sessions;
 
 /// Puts in everything that `handover` knows, and returns how many sessions that are, with those whose
@@ -19,7 +19,7 @@ pub(super) fn write(
     handover: &TableSnapshot,
 ) -> Result<u64, Damage> {
     let sessions = sessions::write(sql, lexicon, handover)?;
-    let Rows { competed, memories } = memories::write(sql, lexicon, handover)?;
+    let MemoryRows { competed, memories } = memories::write(sql, lexicon, handover)?;
     for (name, value) in [
         (About::After, handover.newest.0),
         (About::Forgotten, handover.forgotten.0),
@@ -39,7 +39,7 @@ pub(super) fn read(sql: &Connection) -> Result<Option<TableSnapshot>, Damage> {
     let mut handover = sessions::read(sql, &dictionary, sessions)?;
     let competed = file::need(sql, About::Competed)?;
     let memories = file::need(sql, About::Memories)?;
-    memories::read(sql, &dictionary, Rows { competed, memories }, &mut handover)?;
+    memories::read(sql, &dictionary, MemoryRows { competed, memories }, &mut handover)?;
     handover.newest = Revision(file::need(sql, About::After)?);
     handover.forgotten = Revision(file::need(sql, About::Forgotten)?);
     Ok(Some(handover))

@@ -27,6 +27,7 @@ mod pulse;
 mod reading;
 mod replaying;
 mod restoring;
+mod schema;
 mod sealing;
 mod segment;
 mod sessions;

@@ -40,7 +40,7 @@ const SHARED: &str = "shared";
 
 /// How many rows of each there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Rows {
+pub(super) struct MemoryRows {
     /// Events that competed.
     pub(super) competed: u64,
     /// The rest.
@@ -52,8 +52,8 @@ pub(super) fn write(
     sql: &Connection,
     lexicon: &mut Lexicon,
     handover: &TableSnapshot,
-) -> rusqlite::Result<Rows> {
-    let mut rows = Rows { competed: 0, memories: 0 };
+) -> rusqlite::Result<MemoryRows> {
+    let mut rows = MemoryRows { competed: 0, memories: 0 };
     for (whose, all) in
         [(KNOWN, &handover.competed), (STRANGER, &handover.competed_without_session)]
     {
@@ -127,7 +127,7 @@ fn write_competed(
 pub(super) fn read(
     sql: &Connection,
     dictionary: &Dictionary,
-    rows: Rows,
+    rows: MemoryRows,
     handover: &mut TableSnapshot,
 ) -> Result<(), Damage> {
     let competed = each(sql, "competed", |row| {
@@ -141,7 +141,7 @@ pub(super) fn read(
         Ok(())
     })?;
     let memories = each(sql, "memories", |row| read_memory(row, &mut handover.memories))?;
-    let found = Rows { competed, memories };
+    let found = MemoryRows { competed, memories };
     if found != rows {
         return Err(Damage::Missing(format!("{found:?} of {rows:?}")));
     }

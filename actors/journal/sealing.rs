@@ -55,7 +55,7 @@ pub(super) fn seal_into(
         let (title, begun) = (Title::of(&sql)?, file::need(&sql, About::Begun)?);
         (title, begun, positions::read(&sql)?.0, governing::read(&sql)?)
     };
-    let sql = file::create(&unfinished)?;
+    let sql = crate::schema::create(&unfinished)?;
     sql.execute_batch("BEGIN")?;
     let mut lexicon = Lexicon::default();
     let sessions = carry_over(from, title.after, (&sql, &mut lexicon))?;

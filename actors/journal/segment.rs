@@ -58,7 +58,7 @@ impl Segment {
         let target = folder.open(first);
         let unfinished = Folder::unfinished(&target);
         folder.discard(&unfinished)?;
-        let sql = file::create(&unfinished)?;
+        let sql = crate::schema::create(&unfinished)?;
         stamp.tell(&sql)?;
         file::tell(&sql, About::After, after.0)?;
         file::tell(&sql, About::First, first.0)?;

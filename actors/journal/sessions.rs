@@ -334,7 +334,7 @@ mod tests {
         let handover = TableSnapshot { sessions: standing.collect(), ..TableSnapshot::default() };
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sessions.db");
-        let sql = file::create(&path).unwrap();
+        let sql = crate::schema::create(&path).unwrap();
         sql.execute_batch("BEGIN").unwrap();
         let rows = write(&sql, &mut Lexicon::default(), &handover).unwrap();
         sql.execute_batch("COMMIT").unwrap();

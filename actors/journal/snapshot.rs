@@ -25,7 +25,7 @@ pub(super) fn write(folder: &Folder, stamp: Stamp, handover: &TableSnapshot) -> 
     let target = folder.snapshot(handover.newest);
     let unfinished = Folder::unfinished(&target);
     folder.discard(&unfinished)?;
-    let sql = file::create(&unfinished)?;
+    let sql = crate::schema::create(&unfinished)?;
     sql.execute_batch("BEGIN")?;
     known::write(&sql, &mut Lexicon::default(), handover)?;
     stamp.tell(&sql)?;

@@ -14,6 +14,7 @@ mod position_store;
 pub mod registry;
 mod relay;
 mod seal;
+mod server;
 mod servers;
 mod status;
 mod sync;

@@ -20,12 +20,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 
 use self::consistency_check::PageSuspects;
-pub use self::consistency_check::{Drift, Outcome};
 use self::send::Returned;
 use self::wait::WakeReason;
 use super::dialect::{PushSession, WorkerPool};
 use super::error::PushError;
 use super::target::{State, TargetHandle};
+use crate::status::ComparisonStatus;
 use crate::telemetry::{FullResyncStarted, PushFailed, PushRecovered, TombstonesExpired};
 use rollcall_engine::messages::ReadChanges;
 use rollcall_engine::query::Query;
@@ -82,9 +82,6 @@ pub(super) struct DeliveryLoop {
     unheld: BTreeSet<usize>,
     asking: Vec<oneshot::Sender<ComparisonStatus>>,
 }
-
-/// What comes of a wish to compare: the words of what stands in its way.
-pub type ComparisonStatus = Result<Drift, String>;
 
 /// How to go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,6 +9,7 @@ mod error;
 mod http;
 pub mod metrics;
 mod registry;
+mod status;
 mod target;
 mod telemetry;
 #[cfg(test)]
@@ -23,12 +24,13 @@ use rollcall_identity::Revision;
 use tokio::sync::{mpsc, watch};
 
 pub use self::cursor_store::FileCursorStore;
-pub use self::delivery_loop::{Command, ComparisonStatus, Drift, Outcome};
+pub use self::delivery_loop::Command;
 use self::delivery_loop::{DeliveryLoop, Inputs};
 use self::dialect::{Dialect, WorkerPool};
 pub(crate) use self::error::PushError;
 use self::http::Http;
 pub use self::registry::PushTargets;
+pub use self::status::{ComparisonStatus, Drift, Outcome};
 pub use self::target::{TargetHandle, TargetStatus};
 use crate::dialects::secure_edge::{SecureEdge, TokenCache};
 use crate::dialects::srx_web_api::SrxWebApi;

@@ -13,9 +13,9 @@ use tokio::sync::watch;
 use utoipa::ToSchema;
 
 use super::cursor_store::{CursorStore, StoredCursor};
-use super::delivery_loop::Drift;
 use super::dialect::{self, Acknowledgement, FencePermit, WorkerPool};
 use super::error::PushError;
+use crate::status::Drift;
 use crate::telemetry::{BatchAcknowledged, CursorNotStored, TargetStarted};
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::telemetry::TelemetryEvent;

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::CommandError;
 use super::output::{Output, OutputFormat};
 use super::server::{Response, Server};
-use super::sessions::{line, user_or_device, word};
+use super::session_text::{line, user_or_device, word};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum History {

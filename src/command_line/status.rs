@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::CommandError;
 use super::output::{Output, OutputFormat};
 use super::server::{Response, Server};
-use super::sessions::word;
+use super::session_text::word;
 
 /// A column: its heading and its cell.
 type Column = (&'static str, fn(&Value) -> String);

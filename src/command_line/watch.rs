@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::CommandError;
 use super::output::{Output, OutputFormat};
 use super::server::Server;
-use super::sessions::{user_or_device, word};
+use super::session_text::{user_or_device, word};
 
 #[derive(Debug, Default, Args)]
 pub(super) struct Watch {

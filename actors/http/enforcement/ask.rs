@@ -15,7 +15,7 @@ use rollcall_wire::srx::{
     self, AddressQuery, DomainForm, QueryFilter, Report, ResponseSummary, ResponseWriter, SrxQuery,
 };
 
-use super::cookie::{Cookie, Reading};
+use super::cookie::{BatchRead, Cookie};
 use super::points::{Asks, Client};
 use super::tally::{Knows, Told};
 use super::{Enforcement, Visit};
@@ -96,7 +96,7 @@ impl Enforcement {
         // them. Were it refused, it would be sent again for ever.
         let cookie = cookie.map(|cookie| cookie.parse().unwrap_or(Cookie::FOREIGN));
         let since = since.filter(|_| cookie.is_none());
-        let reading = Reading::new(cookie, filter, asks.formatter.wording);
+        let reading = BatchRead::new(cookie, filter, asks.formatter.wording);
         let (cursor, asked) = (reading.cursor, reading.asked());
         let mut page = self.page(ReadChanges { cursor, since, filter: asked, limit }).await?;
         let next = reading.told(&mut page, self.points.now());

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use rollcall_identity::{Cursor, Filter, Page, Timestamp};
 use sha2::{Digest, Sha256};
 
+use super::list_hash::hash_list;
 use super::voices::Wording;
 
 /// A firewall's place, as it is handed out. Opaque to the firewall, safe in URLs and headers.
@@ -42,7 +43,7 @@ enum Pass {
 
 /// A text that is no cookie of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Strange;
+pub(super) struct InvalidCookie;
 
 /// The word that marks [`Pass::Everything`].
 const ALL: &str = "all";
@@ -63,18 +64,18 @@ impl fmt::Display for Cookie {
 }
 
 impl FromStr for Cookie {
-    type Err = Strange;
+    type Err = InvalidCookie;
 
-    fn from_str(text: &str) -> Result<Self, Strange> {
+    fn from_str(text: &str) -> Result<Self, InvalidCookie> {
         let mut parts = text.split('~');
-        let cursor = parts.next().and_then(|cursor| cursor.parse().ok()).ok_or(Strange)?;
+        let cursor = parts.next().and_then(|cursor| cursor.parse().ok()).ok_or(InvalidCookie)?;
         let filter = parts.next().map(str::parse).transpose()?;
         let pass = match parts.next() {
             None => Pass::News,
             Some(ALL) => Pass::Everything,
-            Some(_) => return Err(Strange),
+            Some(_) => return Err(InvalidCookie),
         };
-        if parts.next().is_some() { Err(Strange) } else { Ok(Self { cursor, filter, pass }) }
+        if parts.next().is_some() { Err(InvalidCookie) } else { Ok(Self { cursor, filter, pass }) }
     }
 }
 
@@ -105,12 +106,12 @@ impl Fingerprint {
 }
 
 impl FromStr for Fingerprint {
-    type Err = Strange;
+    type Err = InvalidCookie;
 
-    fn from_str(text: &str) -> Result<Self, Strange> {
+    fn from_str(text: &str) -> Result<Self, InvalidCookie> {
         let digits = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         let number = u64::from_str_radix(text, 16).ok().filter(|_| digits);
-        number.map(Self).ok_or(Strange)
+        number.map(Self).ok_or(InvalidCookie)
     }
 }
 
@@ -122,23 +123,14 @@ fn part_of_filter(part: &Filter) -> [u8; 32] {
     for mut list in [domains, include, exclude] as [Vec<String>; 3] {
         list.sort_unstable();
         list.dedup();
-        enter_list(&mut hash, list);
+        hash_list(&mut hash, list);
     }
     hash.finalize().into()
 }
 
-/// Each length first, or else two lists could be read as other two.
-pub(super) fn enter_list(hash: &mut Sha256, list: Vec<String>) {
-    hash.update((list.len() as u64).to_be_bytes());
-    for item in list {
-        hash.update((item.len() as u64).to_be_bytes());
-        hash.update(item);
-    }
-}
-
 /// How one request for a batch is answered.
 #[derive(Debug, Clone)]
-pub(super) struct Reading {
+pub(super) struct BatchRead {
     /// Where the log is read from; `None` for a firewall that knows nothing.
     pub(super) cursor: Option<Cursor>,
     filter: Arc<Filter>,
@@ -148,7 +140,7 @@ pub(super) struct Reading {
     pub(super) refiltered: bool,
 }
 
-impl Reading {
+impl BatchRead {
     /// Goes on from `cookie`, under the filter and in the words that are in force now.
     pub(super) fn new(cookie: Option<Cookie>, filter: Arc<Filter>, wording: Wording) -> Self {
         let fingerprint = Fingerprint::of(&filter, wording);

@@ -7,7 +7,7 @@ use rollcall_identity::Session;
 use rollcall_wire::srx::{Dialect, ResponseFormatter};
 use sha2::{Digest, Sha256};
 
-use super::cookie::enter_list;
+use super::list_hash::hash_list;
 
 /// One formatter, shared by all points that have it. A lock, because many answers are written at once,
 /// and nearly all of them hold nothing that is new.
@@ -81,7 +81,7 @@ impl Wording {
         let bases = groups.bases.iter().map(ToString::to_string).collect();
         let dialect = vec![format!("{user:?} {domain:?} {posture:?} {roles} {}", groups.limit)];
         for list in [vec![WORDS.to_owned()], names, bases, dialect] as [Vec<String>; 4] {
-            enter_list(&mut hash, list);
+            hash_list(&mut hash, list);
         }
         Self(hash.finalize().into())
     }

@@ -10,7 +10,7 @@ use crate::admission::Refused;
 
 /// An answer.
 #[derive(Debug)]
-pub(super) struct Told {
+pub(super) struct ValidatorReply {
     /// The label of the metric: `valid`, `unknown` or `listed`.
     pub(super) outcome: &'static str,
     /// JSON.
@@ -22,7 +22,10 @@ pub(super) struct Told {
 /// # Errors
 /// When a list is asked for of a domain that no directory knows, or of none in particular where
 /// there are several.
-pub(super) fn answer(directory: &Directory, question: &ValidatorQuery) -> Result<Told, Refused> {
+pub(super) fn answer(
+    directory: &Directory,
+    question: &ValidatorQuery,
+) -> Result<ValidatorReply, Refused> {
     match question {
         ValidatorQuery::Exists { kind, name, domain } => {
             Ok(whether(directory, *kind, (name, domain.as_ref())))
@@ -48,7 +51,7 @@ pub(super) fn answer(directory: &Directory, question: &ValidatorQuery) -> Result
                 }
             };
             let listed = NameList { domain_name: &domain, total, start: *start, names };
-            Ok(Told { outcome: "listed", body: json(&listed) })
+            Ok(ValidatorReply { outcome: "listed", body: json(&listed) })
         }
     }
 }
@@ -57,7 +60,7 @@ fn whether(
     directory: &Directory,
     kind: ObjectKind,
     (name, domain): (&Name, Option<&Name>),
-) -> Told {
+) -> ValidatorReply {
     let principal = Principal::parse(name.as_str(), domain).ok();
     let resolved = match kind {
         ObjectKind::User => principal.and_then(|who| directory.resolve(&who)),
@@ -76,7 +79,7 @@ fn whether(
     }))
 }
 
-fn said(found: Option<(&Name, &Name, Option<bool>)>) -> Told {
+fn said(found: Option<(&Name, &Name, Option<bool>)>) -> ValidatorReply {
     let validity = Validity {
         valid: found.is_some(),
         name: found.map(|(name, ..)| name),
@@ -84,7 +87,7 @@ fn said(found: Option<(&Name, &Name, Option<bool>)>) -> Told {
         enabled: found.and_then(|(.., enabled)| enabled),
     };
     let outcome = if validity.valid { "valid" } else { "unknown" };
-    Told { outcome, body: json(&validity) }
+    ValidatorReply { outcome, body: json(&validity) }
 }
 
 /// A computer by its host name, full or bare, or by its account's name.

@@ -23,7 +23,7 @@ use super::DirectoryError;
 use super::entry::entry;
 use super::handshake::{prove, reach, refused};
 use super::relay::Relay;
-use super::servers::DirectoryServer;
+use super::server::DirectoryServer;
 use super::tls::Tls;
 use super::transport::Transport;
 use crate::windows::sspi::Beneath;

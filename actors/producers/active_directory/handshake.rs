@@ -16,7 +16,7 @@ use tokio_rustls::TlsConnector;
 
 use super::DirectoryError;
 use super::seal::Seal;
-use super::servers::DirectoryServer;
+use super::server::DirectoryServer;
 use super::tls::{Tls, channel_bindings, refusal};
 use super::transport::{Duplex, Transport};
 use crate::windows::sspi::{Applicant, Beneath, KERBEROS, Kdc, Mechanism, Proof, explain};

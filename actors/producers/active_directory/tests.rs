@@ -16,7 +16,7 @@ use rollcall_wire::ldap::{
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use super::connection::LdapConnection;
-use super::servers::DirectoryServer;
+use super::server::DirectoryServer;
 use super::sync::PagedSearch;
 use super::transport::Transport;
 use super::*;

@@ -15,7 +15,7 @@ use rollcall_wire::msrpc::samr::{
 
 use super::{EventLogError, Source};
 use crate::resolver::{Names, NoName};
-use crate::windows::msrpc::{Client, Patience, Trouble, port_of, unproven};
+use crate::windows::msrpc::{Patience, RpcClient, Trouble, port_of, unproven};
 use crate::windows::sspi::{Applicant, Beneath, KERBEROS, Kdc, Mechanism, Proof};
 
 /// The interface of MS-EVEN6.
@@ -23,7 +23,7 @@ const EVENTS: Interface = Interface::new(INTERFACE, VERSION.0, VERSION.1);
 
 /// A connection on which calls are made.
 pub(super) struct RpcConnection {
-    client: Client,
+    client: RpcClient,
     patience: Patience,
 }
 
@@ -68,7 +68,7 @@ impl<'a> EventLogServer<'a> {
     async fn mapped(&self, interface: &Interface) -> Result<u16, EventLogError> {
         let (at, patience) = (self.at(endpoint_mapper::PORT), self.patience());
         if self.source.settings.endpoint_mapper == EndpointMapperAuth::Anonymous {
-            let asked = match Client::anonymous(at, endpoint_mapper::INTERFACE, patience).await {
+            let asked = match RpcClient::anonymous(at, endpoint_mapper::INTERFACE, patience).await {
                 Ok(mut client) => port_of(&mut client, interface, patience).await,
                 Err(why) => Err(why),
             };
@@ -116,12 +116,12 @@ impl<'a> EventLogServer<'a> {
         Ok(RpcConnection { client, patience: self.patience() })
     }
 
-    async fn bind(&self, at: SocketAddr, interface: Interface) -> Result<Client, EventLogError> {
+    async fn bind(&self, at: SocketAddr, interface: Interface) -> Result<RpcClient, EventLogError> {
         let account = &self.source.settings.account.name;
         let failed = |why| EventLogError::Credentials { account: account.clone(), why };
         let kdc = self.kdc().await.map_err(failed)?;
         let proof = self.proof(kdc).map_err(|why| failed(unproven(&why)))?;
-        Client::sealed(at, interface, proof, self.patience()).await.map_err(failed)
+        RpcClient::sealed(at, interface, proof, self.patience()).await.map_err(failed)
     }
 
     /// Who gives out tickets: whoever is configured, the server itself where it does so, or else whom

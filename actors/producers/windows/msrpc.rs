@@ -25,7 +25,7 @@ const READ: usize = 32 * 1024;
 
 /// A connection to one interface of a server, on which one call follows the other.
 #[derive(Debug)]
-pub(crate) struct Client {
+pub(crate) struct RpcClient {
     stream: TcpStream,
     association: Association,
     buffer: Vec<u8>,
@@ -40,7 +40,7 @@ pub(crate) struct Patience {
     pub(crate) answer: Duration,
 }
 
-impl Client {
+impl RpcClient {
     /// Binds to `interface` without saying who asks.
     pub(crate) async fn anonymous(
         at: SocketAddr,
@@ -180,7 +180,7 @@ pub(crate) fn unproven(why: &sspi::Error) -> Trouble {
 
 /// The port of `interface` on the server at `mapper`, by the endpoint mapper on `client`.
 pub(crate) async fn port_of(
-    client: &mut Client,
+    client: &mut RpcClient,
     interface: &Interface,
     patience: Patience,
 ) -> Result<u16, Trouble> {

@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rollcall_wire::secure_edge::{DigestPages, SessionDigest};
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use super::{DeliveryLoop, PushError};
+use crate::status::{Drift, Outcome};
 use crate::telemetry::{ConsistencyCheckFailed, ConsistencyChecked};
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::telemetry::TelemetryEvent;
@@ -21,43 +20,6 @@ const PAGE: usize = 10_000;
 
 /// Pages that differed once.
 pub(super) type PageSuspects = BTreeSet<usize>;
-
-/// What a comparison found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Drift {
-    /// What it amounts to.
-    pub(crate) outcome: Outcome,
-    /// How many pages of sessions differ.
-    pub(crate) differing: usize,
-    /// How many could not be compared: they changed meanwhile, or the target refused a session there.
-    pub(crate) unsettled: usize,
-}
-
-/// What a comparison amounts to.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Serialize,
-    Deserialize,
-    ToSchema,
-    strum::IntoStaticStr,
-    strum::EnumIter,
-)]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-pub enum Outcome {
-    /// The target holds what it should.
-    Same,
-    /// It does not, and is told everything anew.
-    Differs,
-    /// The target cannot tell what it holds.
-    Untold,
-    /// It was asked, and did not answer so that it is understood; it is asked again in its time.
-    Unanswered,
-}
 
 impl DeliveryLoop {
     /// Compares what the target holds with what it should hold; twice, where something differs.

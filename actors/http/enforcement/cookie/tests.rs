@@ -92,7 +92,7 @@ fn what_is_no_cookie_is_strange() {
         "7.1~00ff00ff00ff00ff~all~",
         "7.1~all",
     ] {
-        assert_eq!(text.parse::<Cookie>(), Err(Strange), "{text:?}");
+        assert_eq!(text.parse::<Cookie>(), Err(InvalidCookie), "{text:?}");
     }
 }
 
@@ -100,13 +100,13 @@ fn what_is_no_cookie_is_strange() {
 fn a_changed_filter_is_noticed_once() {
     let cookie: Cookie = "7.3~00ff00ff00ff00ff".parse().unwrap();
     let filter = Arc::new(domains(&["corp"]));
-    let first = Reading::new(Some(cookie), Arc::clone(&filter), Wording::default());
+    let first = BatchRead::new(Some(cookie), Arc::clone(&filter), Wording::default());
     assert!(first.refiltered);
     assert_eq!(first.cursor.unwrap().to_string(), "7.0.3", "of ends, only those after it");
     let next = Cursor::new(7, Revision(2));
     let mut page = Page { changes: Vec::new(), next, more: true, resync: false };
     let amid = first.told(&mut page, Timestamp::EPOCH);
-    let second = Reading::new(Some(amid), filter, Wording::default());
+    let second = BatchRead::new(Some(amid), filter, Wording::default());
     assert!(!second.refiltered);
     assert_eq!((second.cursor, second.pass), (Some(next), Pass::Everything));
     page.more = false;
@@ -204,7 +204,7 @@ impl World {
     /// The firewall asks once; says whether there is more.
     fn ask(&mut self, limit: usize) -> bool {
         let cookie = self.cookie.as_ref().map(|cookie| cookie.parse().unwrap());
-        let reading = Reading::new(cookie, Arc::clone(&self.filter), Wording::default());
+        let reading = BatchRead::new(cookie, Arc::clone(&self.filter), Wording::default());
         let (filter, cursor, now) = (reading.asked(), reading.cursor, self.now);
         let mut page =
             self.log.read(&PageRequest { cursor, since: None, filter: &filter, limit, now });

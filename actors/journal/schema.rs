@@ -1,0 +1,44 @@
+//! The tables and the view of a journal file.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use super::damage::Damage;
+use super::{events, file, governing, lexicon, memories, positions, sessions};
+
+/// The events as people read them: times as text, and who said so.
+const VIEW: &str = "
+CREATE VIEW history AS SELECT
+    revision, strftime('%Y-%m-%dT%H:%M:%fZ', e.seen / 1000.0, 'unixepoch') AS seen,
+    strftime('%Y-%m-%dT%H:%M:%fZ', e.at / 1000.0, 'unixepoch') AS at,
+    e.kind, address, user, domain, device, posture, r.names AS roles,
+    o.kind AS producer_kind, producer, client, form
+FROM events e LEFT JOIN origins o ON o.id = e.origin LEFT JOIN roles r ON r.id = e.roles;
+";
+
+/// Makes an empty file that counts only as a whole, and gets its name when it is on the disk.
+pub(super) fn create(path: &Path) -> Result<Connection, Damage> {
+    let sql = Connection::open(path)?;
+    // SQLite gives what it keeps beside a file the same mode.
+    fs::set_permissions(path, Permissions::from_mode(0o600))?;
+    sql.execute_batch(
+        "PRAGMA page_size = 4096; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;",
+    )?;
+    file::settle(&sql)?;
+    sql.pragma_update(None, "application_id", file::APPLICATION)?;
+    sql.pragma_update(None, "user_version", file::VERSION)?;
+    let kept = [
+        lexicon::TABLES,
+        events::TABLE,
+        governing::TABLE,
+        positions::TABLE,
+        sessions::TABLE,
+        memories::TABLES,
+    ];
+    let about = file::ABOUT;
+    sql.execute_batch(&format!("BEGIN; {about} {} {VIEW} COMMIT;", kept.concat()))?;
+    Ok(sql)
+}
