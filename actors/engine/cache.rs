@@ -10,8 +10,8 @@ use actix::fut::{ActorFutureExt, wrap_future};
 use actix::prelude::*;
 use arc_swap::ArcSwap;
 use rollcall_identity::{
-    Address, CheckpointSink, Decider, Event, Explanation, Name, Origin, Producer, ReadSource,
-    Receipt, Rule, Rules, StartMode, Takeover, Timestamp, Verdict,
+    CheckpointSink, Decider, Explanation, Name, Origin, Producer, Receipt, Rule, Rules, StartMode,
+    Takeover, Timestamp, Verdict,
 };
 use tokio::sync::oneshot;
 

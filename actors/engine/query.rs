@@ -15,18 +15,17 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use actix::fut::{ActorFutureExt, wrap_future};
 use actix::prelude::*;
 use rollcall_identity::{
-    Address, Change, ChangeLogLimits, Cursor, Filter, Page, PageRequest, ReadModel, Revision,
-    SearchPage, Session, StartMode, TableSnapshot, Timestamp,
+    ChangeLogLimits, Cursor, Page, PageRequest, ReadModel, Revision, SearchPage, Session,
+    StartMode, TableSnapshot,
 };
 use tokio::sync::watch;
 
 use crate::failover::{NotReady, OwnershipGuard, StateSource};
-use crate::messages::ExportTable;
 use crate::messages::StateTransfer;
 use crate::telemetry::{EventsVisible, QueryRestored};
 use rollcall_runtime::actor_metrics::Stage;
 use rollcall_runtime::clock::Clock;
-use rollcall_runtime::mailbox::{Actor, ActorCell, Context, Handler, Mailbox, Reply};
+use rollcall_runtime::mailbox::{Actor, ActorCell, Context, Handler, Reply};
 use rollcall_runtime::telemetry::TelemetryEvent;
 
 pub use self::lookup::AddressLookup;
@@ -200,6 +199,8 @@ impl Handler<ExportLog> for Query {
 
 #[cfg(test)]
 mod tests {
+    use rollcall_identity::Timestamp;
+
     use super::*;
 
     #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rollcall_identity::{Address, Origin, Verdict};
-use tracing::{debug, error, trace, warn};
+use tracing::{error, trace, warn};
 
 use rollcall_runtime::telemetry::TelemetryEvent;
 

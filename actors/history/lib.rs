@@ -1,17 +1,17 @@
 //! The history actor: answers who had an address at a moment, who had it when, and what changed, from
 //! the journal's segments, on a thread where nothing else waits.
 
-mod access;
-mod budget;
-mod difference;
+mod address_history;
+mod audit_log;
+mod diff;
+mod error;
+mod intervals;
 pub mod metrics;
-mod moment;
-mod narrator;
-mod stays;
+mod point_in_time;
+mod query_budget;
 pub mod telemetry;
 #[cfg(test)]
 mod tests;
-mod unanswered;
 
 use std::io;
 use std::path::PathBuf;
@@ -26,15 +26,15 @@ use rollcall_identity::{AddressTimeline, Rules};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-pub use self::access::Asker;
-use self::access::{Line, Record};
-use self::budget::Budget;
-pub use self::difference::{Difference, Differences, Differs, What};
-pub use self::moment::{Moment, ToldOfMoment};
-pub use self::narrator::Sources;
-use self::narrator::{Fold, Narrator};
-pub use self::stays::{AtAddress, OfUser, Stays};
-pub use self::unanswered::Unanswered;
+pub use self::address_history::Sources;
+use self::address_history::{AddressHistory, Fold};
+pub use self::audit_log::Requester;
+use self::audit_log::{Line, Record};
+pub use self::diff::{DiffEntry, DiffKind, DiffPage, SessionDiff};
+pub use self::error::HistoryError;
+pub use self::intervals::{AddressIntervals, IntervalsPage, UserIntervals};
+pub use self::point_in_time::{PointInTime, PointInTimeAnswer};
+use self::query_budget::QueryBudget;
 use crate::telemetry::{HistoryAsked, HistoryOpened, HistoryOutcome};
 use rollcall_journal::library::Library;
 use rollcall_runtime::actor_metrics::Stage;
@@ -44,27 +44,29 @@ use rollcall_runtime::telemetry::TelemetryEvent;
 
 /// A question about the past.
 pub trait Question: Send + 'static {
-    /// What is told.
+    /// DiffKind is told.
     type Answer: Send + 'static;
 
-    /// What is put on record of it.
+    /// DiffKind is put on record of it.
     fn record(&self) -> Value;
 
-    /// Answers it from the journal.
-    fn answer(&self, reader: &mut Reader<'_>) -> Result<Self::Answer, Unanswered>;
+    /// Answers the query from the journal.
+    fn answer(&self, reader: &mut Reader<'_>) -> Result<Self::Answer, HistoryError>;
 }
 
-/// A question, and who asks it.
-pub struct Ask<Q> {
+/// Runs a query for a requester.
+pub struct RunQuery<Q> {
+    /// The query.
     pub question: Q,
-    pub asker: Asker,
+    /// The requester, for the audit log.
+    pub asker: Requester,
 }
 
-impl<Q: Question> Message for Ask<Q> {
-    type Result = Result<Q::Answer, Unanswered>;
+impl<Q: Question> Message for RunQuery<Q> {
+    type Result = Result<Q::Answer, HistoryError>;
 }
 
-/// What a question is answered from.
+/// DiffKind a question is answered from.
 pub struct Reader<'a> {
     library: &'a mut Library,
     rules: Arc<Rules>,
@@ -85,45 +87,46 @@ impl<'a> Reader<'a> {
         (library, rules): (&'a mut Library, Arc<Rules>),
         clock: &'a Clock,
     ) -> Self {
-        Self { library, rules, fold, clock, deadline: Budget::deadline() }
+        Self { library, rules, fold, clock, deadline: QueryBudget::deadline() }
     }
 
     /// Answers a question. An event whose folding panics is set aside, and the question answered
     /// without it.
-    pub fn answer<Q: Question>(&mut self, question: &Q) -> Result<Q::Answer, Unanswered> {
+    pub fn answer<Q: Question>(&mut self, question: &Q) -> Result<Q::Answer, HistoryError> {
         loop {
             match question.answer(self) {
-                Err(Unanswered::Poisoned(at)) if self.library.set_aside(at) => {}
+                Err(HistoryError::Poisoned(at)) if self.library.set_aside(at) => {}
                 answer => return answer,
             }
         }
     }
 
     /// Somebody who tells from the segments that are there now.
-    fn narrator(&mut self) -> Result<Narrator<'_>, Unanswered> {
-        let (now, budget) = (self.clock.now(), Budget::until(self.deadline));
-        Narrator::new(self.library, (&self.rules, self.fold), now, budget)
+    fn narrator(&mut self) -> Result<AddressHistory<'_>, HistoryError> {
+        let (now, budget) = (self.clock.now(), QueryBudget::until(self.deadline));
+        AddressHistory::new(self.library, (&self.rules, self.fold), now, budget)
     }
 }
 
-/// What the thread is asked to do.
+/// DiffKind the thread is asked to do.
 type Job = Box<dyn FnOnce(&mut Thread) + Send>;
 
-/// What the actor is made from, now and whenever it is replaced.
+/// DiffKind the actor is made from, now and whenever it is replaced.
 #[derive(Clone)]
-pub struct Archive {
-    /// The journal's folder.
+pub struct HistorySettings {
+    /// The folder of the journal.
     pub folder: PathBuf,
-    /// The rules in force.
+    /// The effective rules.
     pub rules: Arc<ArcSwap<Rules>>,
-    /// How long it is kept who asked for what.
+    /// How long the audit log is kept.
     pub retention: Duration,
+    /// The clock.
     pub clock: Clock,
 }
 
 /// The role.
 pub struct History {
-    archive: Archive,
+    archive: HistorySettings,
     jobs: Option<Sender<Job>>,
 }
 
@@ -137,7 +140,7 @@ struct Thread {
 
 impl History {
     /// Tells from this archive.
-    pub fn new(archive: Archive) -> Self {
+    pub fn new(archive: HistorySettings) -> Self {
         Self { archive, jobs: None }
     }
 }
@@ -166,22 +169,22 @@ impl Actor for History {
     }
 }
 
-impl<Q: Question> Handler<Ask<Q>> for History {
+impl<Q: Question> Handler<RunQuery<Q>> for History {
     fn handle(
         &mut self,
-        ask: Ask<Q>,
+        ask: RunQuery<Q>,
         _: &mut Context<Self>,
-    ) -> Reply<Result<Q::Answer, Unanswered>> {
+    ) -> Reply<Result<Q::Answer, HistoryError>> {
         let (tell, told) = oneshot::channel();
         let job: Job = Box::new(move |thread| {
             // Whoever does not wait any more does not need it.
             let _ = tell.send(thread.answer(&ask));
         });
-        let gone = || Err(Unanswered::Ill("its reader is being replaced".to_owned()));
+        let gone = || Err(HistoryError::Ill("its reader is being replaced".to_owned()));
         match self.jobs.as_ref().map(|jobs| jobs.try_send(job)) {
             Some(Ok(())) => {}
             Some(Err(TrySendError::Full(_))) => {
-                return Reply::Now(Err(Unanswered::Ill("too many ask at once".to_owned())));
+                return Reply::Now(Err(HistoryError::Ill("too many ask at once".to_owned())));
             }
             Some(Err(TrySendError::Disconnected(_))) | None => return Reply::Now(gone()),
         }
@@ -191,7 +194,7 @@ impl<Q: Question> Handler<Ask<Q>> for History {
 
 impl Thread {
     fn start(
-        archive: &Archive,
+        archive: &HistorySettings,
         inbox: Receiver<Job>,
         alive: oneshot::Sender<()>,
     ) -> io::Result<()> {
@@ -208,7 +211,7 @@ impl Thread {
         thread.spawn(work).map(drop)
     }
 
-    fn new(Archive { folder, rules, retention, clock }: Archive) -> Self {
+    fn new(HistorySettings { folder, rules, retention, clock }: HistorySettings) -> Self {
         Self {
             library: Library::new(&folder),
             record: Record::new(folder, retention),
@@ -218,7 +221,7 @@ impl Thread {
     }
 
     /// Answers, puts it on record, and only then tells.
-    fn answer<Q: Question>(&mut self, ask: &Ask<Q>) -> Result<Q::Answer, Unanswered> {
+    fn answer<Q: Question>(&mut self, ask: &RunQuery<Q>) -> Result<Q::Answer, HistoryError> {
         let (asked, began) = (self.clock.now(), Clock::instant());
         let rules = self.rules.load_full();
         let mut reader = Reader::new(&mut self.library, rules, &self.clock);
@@ -232,7 +235,7 @@ impl Thread {
         let recorded = self.record.add(&line);
         let outcome = if recorded.is_ok() { outcome } else { HistoryOutcome::Ill };
         HistoryAsked { outcome, took: began.elapsed() }.emit();
-        recorded.map_err(|error| Unanswered::Unrecorded(error.to_string()))?;
+        recorded.map_err(|error| HistoryError::Unrecorded(error.to_string()))?;
         answer
     }
 }

@@ -8,7 +8,7 @@ use crate::metrics;
 use strum::{EnumIter, IntoEnumIterator, IntoStaticStr};
 use tracing::debug;
 
-/// What became of a question about the past.
+/// DiffKind became of a question about the past.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, EnumIter)]
 #[strum(serialize_all = "snake_case")]
 pub enum HistoryOutcome {
@@ -40,7 +40,9 @@ impl TelemetryEvent for HistoryOpened {
 
 /// A question about the past was answered, or not.
 pub struct HistoryAsked {
+    /// The outcome.
     pub outcome: HistoryOutcome,
+    /// The duration.
     pub took: Duration,
 }
 

@@ -7,7 +7,6 @@ mod past;
 
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use actix::System;
@@ -16,8 +15,8 @@ use serde_json::json;
 use super::*;
 use proptest::prelude::*;
 use rollcall_identity::{
-    Address, Event, Journal, Kind, ReadPosition, ReadSource, Revision, Rules, Session, Table,
-    TableSnapshot, Timestamp,
+    Address, Event, Journal, Kind, ReadPosition, Revision, Rules, Session, Table, TableSnapshot,
+    Timestamp,
 };
 use rollcall_journal::Terms;
 use rollcall_journal::test_support::*;
@@ -37,7 +36,7 @@ impl Question for Plain {
         json!("plain")
     }
 
-    fn answer(&self, _: &mut Reader<'_>) -> Result<u32, Unanswered> {
+    fn answer(&self, _: &mut Reader<'_>) -> Result<u32, HistoryError> {
         Ok(7)
     }
 }
@@ -49,13 +48,13 @@ impl Question for Fatal {
         json!("fatal")
     }
 
-    fn answer(&self, _: &mut Reader<'_>) -> Result<u32, Unanswered> {
+    fn answer(&self, _: &mut Reader<'_>) -> Result<u32, HistoryError> {
         panic!("a bug that this question finds")
     }
 }
 
-fn asked<Q>(question: Q) -> Ask<Q> {
-    Ask { question, asker: Asker::new(None, Some("maria")) }
+fn asked<Q>(question: Q) -> RunQuery<Q> {
+    RunQuery { question, asker: Requester::new(None, Some("maria")) }
 }
 
 async fn employed(folder: &Path) -> (Mailbox<Supervisor>, Mailbox<History>) {
@@ -65,7 +64,7 @@ async fn employed(folder: &Path) -> (Mailbox<Supervisor>, Mailbox<History>) {
     let desk = Mailbox::<History>::new("history", clock.clone());
     let rules = Arc::new(ArcSwap::from_pointee(Rules::default()));
     let retention = Duration::from_secs(3600);
-    let archive = Archive { folder: folder.to_owned(), rules, retention, clock };
+    let archive = HistorySettings { folder: folder.to_owned(), rules, retention, clock };
     let hire = Spawn::new(desk.clone(), move || History::new(archive.clone()));
     supervisor.send(hire).await.unwrap();
     (supervisor, desk)
@@ -78,7 +77,7 @@ fn a_reader_that_panics_is_replaced_and_the_next_question_is_answered() {
         let (supervisor, desk) = employed(folder.path()).await;
         assert_eq!(desk.send(asked(Plain)).await, Ok(Ok(7)));
         let lost = desk.send(asked(Fatal)).await;
-        assert!(matches!(lost, Ok(Err(Unanswered::Ill(_))) | Err(_)), "{lost:?}");
+        assert!(matches!(lost, Ok(Err(HistoryError::Ill(_))) | Err(_)), "{lost:?}");
         let again = async {
             // It may be asked while nobody is there yet.
             while desk.send(asked(Plain)).await != Ok(Ok(7)) {
@@ -100,7 +99,7 @@ fn nobody_is_told_anything_whose_asking_cannot_be_put_on_record() {
         let record = folder.path().join(format!("history-access-{}.jsonl", &today[..10]));
         std::fs::create_dir(&record).unwrap();
         let refused = desk.send(asked(Plain)).await.unwrap();
-        assert!(matches!(refused, Err(Unanswered::Unrecorded(_))), "{refused:?}");
+        assert!(matches!(refused, Err(HistoryError::Unrecorded(_))), "{refused:?}");
         std::fs::remove_dir(&record).unwrap();
         assert_eq!(desk.send(asked(Plain)).await, Ok(Ok(7)), "once it can be");
         let text = std::fs::read_to_string(&record).unwrap();
@@ -113,7 +112,7 @@ fn nobody_is_told_anything_whose_asking_cannot_be_put_on_record() {
 
 #[test]
 fn a_question_that_costs_too_much_is_told_what_to_narrow() {
-    let mut budget = Budget::until(Budget::deadline());
+    let mut budget = QueryBudget::until(QueryBudget::deadline());
     assert!(budget.segments(1).is_ok() && budget.in_time().is_ok());
     let broad = budget.segments(5000).unwrap_err().to_string();
     assert!(broad.contains("5000 segments") && broad.contains("narrow from and to"), "{broad}");

@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use strum::{EnumIter, IntoEnumIterator, IntoStaticStr};
 use tracing::{debug, info, trace, warn};
 
 use rollcall_runtime::telemetry::TelemetryEvent;

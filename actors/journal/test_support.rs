@@ -1,6 +1,10 @@
 //! Journals on scratch folders and the events that fill them, for the tests of this crate and of those
 //! above it.
-#![allow(missing_docs, reason = "test support is read beside the tests that use it")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "test support: read beside its tests, and a failure ends the test"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

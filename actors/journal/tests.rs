@@ -16,8 +16,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use rollcall_identity::{
-    Address, Event, Journal, JournalError, Kind, Name, ReadPosition, ReadSource, Revision, Rules,
-    Session, Table, Timestamp,
+    Event, Journal, Kind, ReadPosition, Revision, Rules, Session, Table, Timestamp,
 };
 
 use super::{DurableJournal, Terms};

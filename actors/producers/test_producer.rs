@@ -1,4 +1,5 @@
 //! The outlet of a producer, for tests that do by themselves what the producer would.
+#![allow(clippy::unwrap_used, reason = "test support: a failure ends the test")]
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -32,8 +33,8 @@ impl Producer for Lent {
     }
 }
 
-/// The outlet of a producer of the kind `word` that is `called` so, as it goes to `engine`.
-pub(crate) async fn outlet(engine: &Engine, (word, called): (Word, &str), clock: Clock) -> Outlet {
+/// The outlet of a test producer of the kind `word` with the name `called`, connected to `engine`.
+pub async fn outlet(engine: &Engine, (word, called): (Word, &str), clock: Clock) -> Outlet {
     let desk = Mailbox::<Producing>::new(called, clock);
     let (lend, lent) = oneshot::channel();
     let producer = Arc::new(Lent { word, lend: Mutex::new(Some(lend)) });

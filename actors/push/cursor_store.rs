@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 /// What the far side has acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct StoredCursor {
+pub struct StoredCursor {
     /// Up to where it knows.
     pub(crate) cursor: Cursor,
     /// What it was told of: with another filter it holds too much or too little.

@@ -30,12 +30,12 @@ pub(crate) struct ActorHandle {
 
 impl ActorHandle {
     /// Records the error with which the actor ends.
-    pub fn failed(&mut self, error: String) {
+    pub(crate) fn failed(&mut self, error: String) {
         self.error = Some(error);
     }
 
     /// Whether the supervisor has started a newer generation.
-    pub fn is_superseded(&self) -> bool {
+    pub(crate) fn is_superseded(&self) -> bool {
         self.newest.load(SeqCst) != self.generation
     }
 }

@@ -2,41 +2,43 @@
 
 use crate::metric::{Counter, Gauge, Metric};
 
-pub static CLOCK_JUMPS: Counter<1> = Counter::new(
+pub(crate) static CLOCK_JUMPS: Counter<1> = Counter::new(
     "rollcall_clock_jumps_total",
     ["outcome"],
     "Times the machine's clock was set by more than an hour: suspected, reverted, accepted",
 );
 
-pub static PROCESS_CPU_SECONDS: Counter<0> = Counter::new(
+pub(crate) static PROCESS_CPU_SECONDS: Counter<0> = Counter::new(
     "process_cpu_seconds_total",
     [],
     "Processor time of all threads, in whole seconds",
 );
 
-pub static PROCESS_START_TIME_SECONDS: Gauge<0> =
+pub(crate) static PROCESS_START_TIME_SECONDS: Gauge<0> =
     Gauge::new("process_start_time_seconds", [], "When the process began, as a Unix time");
 
-pub static PROCESS_RESIDENT_MEMORY_BYTES: Gauge<0> =
+pub(crate) static PROCESS_RESIDENT_MEMORY_BYTES: Gauge<0> =
     Gauge::new("process_resident_memory_bytes", [], "Memory in RAM");
 
-pub static PROCESS_VIRTUAL_MEMORY_BYTES: Gauge<0> =
+pub(crate) static PROCESS_VIRTUAL_MEMORY_BYTES: Gauge<0> =
     Gauge::new("process_virtual_memory_bytes", [], "Address space");
 
-pub static PROCESS_THREADS: Gauge<0> = Gauge::new("process_threads", [], "Threads");
+pub(crate) static PROCESS_THREADS: Gauge<0> = Gauge::new("process_threads", [], "Threads");
 
-pub static PROCESS_OPEN_FDS: Gauge<0> = Gauge::new("process_open_fds", [], "Open file descriptors");
+pub(crate) static PROCESS_OPEN_FDS: Gauge<0> =
+    Gauge::new("process_open_fds", [], "Open file descriptors");
 
-pub static PROCESS_MAX_FDS: Gauge<0> =
+pub(crate) static PROCESS_MAX_FDS: Gauge<0> =
     Gauge::new("process_max_fds", [], "How many file descriptors may be open");
 
+/// Counts received events, for producers that start it at zero.
 pub static EVENTS_RECEIVED: Counter<1> = Counter::new(
     "rollcall_events_received_total",
     ["producer"],
     "Events received, and lines and bodies out of which no event could be made",
 );
 
-pub static EVENTS_DROPPED: Counter<3> = Counter::new(
+pub(crate) static EVENTS_DROPPED: Counter<3> = Counter::new(
     "rollcall_events_dropped_total",
     ["producer", "reason", "form"],
     "Items that ended before a decision, by reason and by template or dialect",

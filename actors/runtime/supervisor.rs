@@ -408,7 +408,7 @@ impl Actor for Supervisor {
             );
         }
         context.run_interval(self.policy.probe_interval, |cell, context| {
-            cell.actor().probe_all(context)
+            cell.actor().probe_all(context);
         });
     }
 }

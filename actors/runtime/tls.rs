@@ -30,6 +30,7 @@ pub struct TlsError {
 }
 
 impl TlsError {
+    /// An error of `file`.
     pub fn new(file: &Path, why: impl Display) -> Self {
         Self { file: file.to_owned(), why: why.to_string() }
     }
@@ -77,6 +78,10 @@ pub fn from_files(
     Ok(Arc::new(config))
 }
 
+/// Reads the certificates of a PEM file.
+///
+/// # Errors
+/// When the file cannot be read or holds no certificate.
 pub fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let unreadable = |error: rustls::pki_types::pem::Error| TlsError::new(file, error);
     let chain: Result<Vec<_>, _> =

@@ -9,7 +9,7 @@ use rollcall_identity::Name;
 use super::Server;
 use super::producer_set::{PreparedProducer, PreparedProducers};
 use rollcall_engine::Engine;
-use rollcall_history::{Archive, History};
+use rollcall_history::{History, HistorySettings};
 use rollcall_producers::ptim::{Ptim, Pushes};
 use rollcall_producers::{Close, Producer, Producing};
 use rollcall_runtime::clock::Clock;
@@ -73,7 +73,7 @@ pub(super) async fn spawn_history(
     let mailbox = Mailbox::<History>::new("history", clock.clone());
     let (folder, retention) = (settings.journal.folder.clone(), settings.journal.retention);
     let (rules, clock) = (Arc::clone(&engine.rules), clock.clone());
-    let archive = Archive { folder, rules, retention, clock };
+    let archive = HistorySettings { folder, rules, retention, clock };
     let factory = move || History::new(archive.clone());
     engine.supervisor.send(Spawn::new(mailbox.clone(), factory)).await?;
     Ok(Some(mailbox))

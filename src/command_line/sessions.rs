@@ -10,7 +10,7 @@ use super::CommandError;
 use super::history::{PointInTime, explain_at, lookup_at, moment};
 use super::output::{Output, OutputFormat};
 use super::server::{Response, Server};
-use super::session_text::{line, user_or_device, word};
+use super::session_text::{line, word};
 
 #[derive(Debug, Args)]
 pub(super) struct AddressArgs {

@@ -48,7 +48,7 @@ impl DirectorySink for Book {
                     *self.wholes.lock().unwrap() += 1;
                 }
                 DirectoryUpdate::Changes(updates) => {
-                    drop(directory.apply(&names.dns, updates).unwrap())
+                    drop(directory.apply(&names.dns, updates).unwrap());
                 }
             }
             Ok(())

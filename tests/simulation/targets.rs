@@ -307,7 +307,7 @@ impl Target {
             }
             TargetPosition::At(at) if Some(at) == self.delivery.acked() => return,
             TargetPosition::At(_) | TargetPosition::Empty => {
-                self.delivery.on_failure(DeliveryFailure::PositionMismatch)
+                self.delivery.on_failure(DeliveryFailure::PositionMismatch);
             }
         }
         self.rests = false;

@@ -75,7 +75,7 @@ fn metrics_are_named_as_the_architecture_says_and_carry_no_identity() {
         if let Some(label) = metric.labels.iter().find(|label| forbidden.contains(*label)) {
             faults.push(format!("{}: the label {label} would hold identities", metric.name));
         }
-        if !seen.insert(metric.name.clone()) {
+        if !seen.insert(metric.name) {
             faults.push(format!("{}: twice", metric.name));
         }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use actix::fut::{ActorFutureExt, wrap_future};
 use actix::prelude::*;
 use rollcall_identity::directory::{
-    AddressIndex, AffectedAccounts, EffectInputs, ProposalContext, RemovalPolicy, SessionEffects,
+    AddressIndex, EffectInputs, ProposalContext, RemovalPolicy, SessionEffects,
 };
 use rollcall_identity::{Change, Event, Origin};
 use tokio::sync::oneshot;
@@ -122,7 +122,7 @@ impl Cache {
             }
             // The journal is not writable or its queue is full. The update is retried, not lost.
             context.run_later(RETRY_DELAY, |cell, context| {
-                cell.actor().submit_slice(events, origin, context)
+                cell.actor().submit_slice(events, origin, context);
             });
         }));
     }

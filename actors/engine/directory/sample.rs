@@ -1,4 +1,5 @@
 //! A small directory for tests of those who answer from it.
+#![allow(clippy::unwrap_used, reason = "test support: a failure ends the test")]
 
 use rollcall_identity::Name;
 use rollcall_identity::directory::{

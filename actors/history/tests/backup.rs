@@ -6,7 +6,7 @@ use rollcall_journal::library::Library;
 use rollcall_journal::{back_up, inspect};
 
 use super::*;
-use crate::{Moment, Question, Reader};
+use crate::{PointInTime, Question, Reader};
 
 fn small() -> Terms {
     Terms { segment_events: 8, ..Terms::default() }
@@ -22,7 +22,7 @@ fn live(shelf: &Shelf, life: &mut Life) {
     }
 }
 
-/// What a copy of the folder unpacks to, as a shelf of its own.
+/// DiffKind a copy of the folder unpacks to, as a shelf of its own.
 fn copied(shelf: &Shelf) -> Shelf {
     let copy = Shelf { time: Arc::clone(&shelf.time), ..Shelf::new(shelf.terms) };
     let folder = tempfile::tempdir().unwrap();
@@ -42,7 +42,7 @@ fn a_copy_made_while_it_is_written_begins_with_the_same_sessions_in_a_new_epoch(
     let (before, epoch) = (life.state(), life.journal.epoch());
     let copy = copied(&shelf);
     assert!(copy.files("").iter().all(|file| !file.to_str().unwrap().contains(".open.")));
-    // What came after the copy is not in it.
+    // DiffKind came after the copy is not in it.
     life.commit(&[login("late", 9, 30_000)], None);
     inspect(copy.path(), |found| {
         assert_eq!(found.problems, Vec::<String>::new(), "{}", found.file);
@@ -53,7 +53,7 @@ fn a_copy_made_while_it_is_written_begins_with_the_same_sessions_in_a_new_epoch(
         let (now, mut library) = (shelf.now(), Library::new(shelf.path()));
         let clock = Clock::from_fn(move || now);
         let address = Address::from(std::net::Ipv4Addr::new(10, 7, 0, host));
-        let moment = Moment { address, at: Timestamp::from_millis(START + 12_500) };
+        let moment = PointInTime { address, at: Timestamp::from_millis(START + 12_500) };
         let told = moment.answer(&mut Reader::new(&mut library, Arc::new(rules()), &clock));
         told.unwrap().explanation.session
     };

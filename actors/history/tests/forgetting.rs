@@ -4,7 +4,7 @@ use rollcall_identity::ReadSource;
 use rollcall_identity::directory::{Guid, KnownMembersPart};
 
 use super::*;
-use crate::{Moment, Question, Reader, Unanswered};
+use crate::{HistoryError, PointInTime, Question, Reader};
 use rollcall_journal::library::Library;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -27,7 +27,7 @@ fn two_days(names_retention: Option<Duration>) -> Shelf {
     let last = life.table.snapshot(life.newest);
     life.journal.close(Some(last));
     drop(life);
-    // What the keeper had no time for, it does at the next start.
+    // DiffKind the keeper had no time for, it does at the next start.
     let mut life = shelf.begin();
     life.tend(shelf.now());
     let last = life.table.snapshot(life.newest);
@@ -35,13 +35,13 @@ fn two_days(names_retention: Option<Duration>) -> Shelf {
     shelf
 }
 
-fn ask(shelf: &Shelf, millis: i64) -> Result<Option<String>, Unanswered> {
+fn ask(shelf: &Shelf, millis: i64) -> Result<Option<String>, HistoryError> {
     let (now, mut library) = (shelf.now(), Library::new(shelf.path()));
     let clock = Clock::from_fn(move || now);
     let at = Timestamp::from_millis(START + millis);
     let address = Address::from(std::net::Ipv4Addr::new(10, 7, 0, 1));
     let mut reader = Reader::new(&mut library, Arc::new(rules()), &clock);
-    let told = Moment { address, at }.answer(&mut reader)?;
+    let told = PointInTime { address, at }.answer(&mut reader)?;
     Ok(told.explanation.session.and_then(|session| Some(session.principal.as_ref()?.to_string())))
 }
 

@@ -6,7 +6,8 @@ use rollcall_identity::{AddressTimeline, SessionInterval};
 
 use super::*;
 use crate::{
-    AtAddress, Difference, Moment, OfUser, Question, Reader, Stays, ToldOfMoment, Unanswered, What,
+    AddressIntervals, DiffKind, HistoryError, IntervalsPage, PointInTime, PointInTimeAnswer,
+    Question, Reader, SessionDiff, UserIntervals,
 };
 use rollcall_journal::library::Library;
 
@@ -26,24 +27,28 @@ fn after(millis: i64) -> Timestamp {
 fn ask<Q: Question>(
     (shelf, library): (&Shelf, &mut Library),
     question: &Q,
-) -> Result<Q::Answer, Unanswered> {
+) -> Result<Q::Answer, HistoryError> {
     let now = shelf.now();
     let clock = Clock::from_fn(move || now);
     Reader::new(library, Arc::new(rules()), &clock).answer(question)
 }
 
-fn at(shelf: &Shelf, host: u8, millis: i64) -> Result<ToldOfMoment, Unanswered> {
-    let moment = Moment { address: place(host), at: after(millis) };
+fn at(shelf: &Shelf, host: u8, millis: i64) -> Result<PointInTimeAnswer, HistoryError> {
+    let moment = PointInTime { address: place(host), at: after(millis) };
     ask((shelf, &mut Library::new(shelf.path())), &moment)
 }
 
-fn stays(shelf: &Shelf, host: u8, (from, to): (i64, i64)) -> Result<Stays<Revision>, Unanswered> {
+fn stays(
+    shelf: &Shelf,
+    host: u8,
+    (from, to): (i64, i64),
+) -> Result<IntervalsPage<Revision>, HistoryError> {
     let (from, to) = (Some(after(from)), Some(after(to)));
-    let question = AtAddress { address: place(host), from, to, after: None, limit: 100 };
+    let question = AddressIntervals { address: place(host), from, to, after: None, limit: 100 };
     ask((shelf, &mut Library::new(shelf.path())), &question)
 }
 
-fn user_of(told: &ToldOfMoment) -> Option<String> {
+fn user_of(told: &PointInTimeAnswer) -> Option<String> {
     let session = told.explanation.session.as_ref()?;
     session.principal.as_ref().map(ToString::to_string)
 }
@@ -80,7 +85,10 @@ fn segments(shelf: &Shelf) -> (usize, usize) {
 
 /// Who was there, and why, two sealed segments tell at most; how it ended, one more. Those that are
 /// not sealed yet come to that. Which one holds the end is found by halving.
-fn reads_few(told: &ToldOfMoment, (sealed, unsealed): (usize, usize)) -> Result<(), TestCaseError> {
+fn reads_few(
+    told: &PointInTimeAnswer,
+    (sealed, unsealed): (usize, usize),
+) -> Result<(), TestCaseError> {
     let is_ended_elsewhere = told.stay.is_some();
     let most = 2 + usize::from(is_ended_elsewhere) + unsealed;
     let read = &told.sources.segments;
@@ -96,7 +104,7 @@ fn agrees(shelf: &Shelf, events: &[Event]) -> Result<(), TestCaseError> {
     for index in 0..events.len() {
         for (host, late) in [(1, 0), (2, 700), (3, 1499)] {
             let millis = i64::try_from(index).unwrap() * 1500 + late;
-            let moment = Moment { address: place(host), at: after(millis) };
+            let moment = PointInTime { address: place(host), at: after(millis) };
             // The keeper goes on sealing meanwhile, and none is unsealed again.
             let there_are = segments(shelf);
             let told = ask((shelf, &mut library), &moment).unwrap();
@@ -152,7 +160,7 @@ proptest! {
         life.end(&shelf);
         let mut library = Library::new(shelf.path());
         let (from, to) = (one.min(other), one.max(other));
-        let difference = Difference {
+        let difference = SessionDiff {
             from: after(from),
             to: Some(after(to)),
             place: Arc::new(|_| true),
@@ -184,7 +192,7 @@ proptest! {
         of_alice.sort_by_key(|stay| stay.start);
         let user = Principal::parse("ALICE", None).unwrap();
         let (from, to) = (Some(after(from)), Some(after(to)));
-        let question = OfUser { user, from, to, after: None, limit: 100 };
+        let question = UserIntervals { user, from, to, after: None, limit: 100 };
         let told = ask((&shelf, &mut library), &question).unwrap();
         prop_assert_eq!(told.stays, of_alice);
     }
@@ -222,15 +230,15 @@ fn a_later_end_a_restart_and_a_turn_of_the_segment_are_told() {
 #[test]
 fn what_is_before_the_journal_or_has_not_come_is_not_told_as_nobody() {
     let shelf = Shelf::new(small());
-    assert!(matches!(at(&shelf, 1, 0), Err(Unanswered::NotKnown { .. })), "nothing is there");
+    assert!(matches!(at(&shelf, 1, 0), Err(HistoryError::NotKnown { .. })), "nothing is there");
     let mut life = shelf.begin();
     life.live(&shelf, &[login("alice", 1, 5000)]);
     let before = at(&shelf, 1, -60_000).unwrap_err();
     assert!(before.to_string().contains("the journal reaches back to"), "{before}");
     let told = at(&shelf, 2, 5000).unwrap();
     assert_eq!(told.explanation.to_string(), "no session at 10.7.0.2");
-    assert!(matches!(at(&shelf, 1, 3_600_000), Err(Unanswered::Unreasonable(_))));
-    assert!(matches!(stays(&shelf, 1, (4000, 3000)), Err(Unanswered::Unreasonable(_))));
+    assert!(matches!(at(&shelf, 1, 3_600_000), Err(HistoryError::Unreasonable(_))));
+    assert!(matches!(stays(&shelf, 1, (4000, 3000)), Err(HistoryError::Unreasonable(_))));
 }
 
 #[test]
@@ -278,7 +286,7 @@ fn a_sealed_segment_that_is_mangled_while_it_is_asked_makes_nobody_of_nobody() {
         fs::remove_file(&sealed[1]).unwrap();
         fs::write(&sealed[1], bytes).unwrap();
         let unknown = at(&shelf, 1, 10_000).unwrap_err();
-        let Unanswered::NotKnown { notes, .. } = unknown else { panic!("{unknown}") };
+        let HistoryError::NotKnown { notes, .. } = unknown else { panic!("{unknown}") };
         assert!(notes.join("; ").contains("is damaged"), "{notes:?}");
         assert_eq!(user_of(&at(&shelf, 1, 3000).unwrap()).as_deref(), Some("alice"));
         assert_eq!(user_of(&at(&shelf, 1, 23_000).unwrap()).as_deref(), Some("bob"));
@@ -311,7 +319,7 @@ fn a_damaged_row_and_other_rules_are_said() {
     let (now, mut library) = (shelf.now(), Library::new(shelf.path()));
     let clock = Clock::from_fn(move || now);
     let mut reader = Reader::new(&mut library, Arc::new(strict), &clock);
-    let told = Moment { address: place(1), at: after(1000) }.answer(&mut reader).unwrap();
+    let told = PointInTime { address: place(1), at: after(1000) }.answer(&mut reader).unwrap();
     assert_eq!(user_of(&told), None);
     assert!(told.sources.notes.iter().any(|note| note.contains("other rules were in force")));
 }
@@ -340,7 +348,7 @@ fn an_event_whose_folding_panics_is_left_out_of_every_answer_and_named() {
     let clock = Clock::from_fn(move || now);
     let rules = Arc::new(rules());
     let mut reader = Reader::folding(poisoned, (&mut library, Arc::clone(&rules)), &clock);
-    let told = reader.answer(&Moment { address: place(1), at: after(1500) }).unwrap();
+    let told = reader.answer(&PointInTime { address: place(1), at: after(1500) }).unwrap();
     assert_eq!(user_of(&told).as_deref(), Some("alice"), "as when the server had set it aside");
     let end = told.stay.unwrap().end.unwrap();
     assert_eq!(end.at, after(2000), "until bob came");
@@ -348,7 +356,7 @@ fn an_event_whose_folding_panics_is_left_out_of_every_answer_and_named() {
         |notes: &[String], at: u64| notes.iter().any(|n| n.contains(&format!("event at {at} ")));
     assert!(named(&told.sources.notes, 2) && !named(&told.sources.notes, 5), "{:?}", told.sources);
     let (from, to) = (Some(after(0)), Some(after(4500)));
-    let all = AtAddress { address: place(1), from, to, after: None, limit: 100 };
+    let all = AddressIntervals { address: place(1), from, to, after: None, limit: 100 };
     let told = reader.answer(&all).unwrap();
     let users = told.stays.iter().map(|stay| stay.session.principal.as_ref().unwrap().to_string());
     assert_eq!(users.collect::<Vec<_>>(), ["alice", "bob", "carol"]);
@@ -391,7 +399,8 @@ fn without_a_beginning_it_is_told_of_a_day_as_far_as_the_journal_reaches_back() 
     let shelf = Shelf::new(small());
     let mut life = shelf.begin();
     life.live(&shelf, &[login("alice", 1, 0), login("bob", 1, 1000)]);
-    let asked = |address, limit| AtAddress { address, from: None, to: None, after: None, limit };
+    let asked =
+        |address, limit| AddressIntervals { address, from: None, to: None, after: None, limit };
     let all = ask((&shelf, &mut Library::new(shelf.path())), &asked(place(1), 9)).unwrap();
     assert_eq!(all.stays.len(), 2, "it reaches back to the first of them: {}", all.from);
     life.live(&shelf, &[login("carol", 1, 26 * 3_600_000)]);
@@ -410,8 +419,13 @@ fn pages_follow_each_other_to_the_end() {
     let mut library = Library::new(shelf.path());
     let (mut next, mut told) = (None, Vec::new());
     loop {
-        let question =
-            AtAddress { address: place(1), from: Some(after(0)), to: None, after: next, limit: 7 };
+        let question = AddressIntervals {
+            address: place(1),
+            from: Some(after(0)),
+            to: None,
+            after: next,
+            limit: 7,
+        };
         let page = ask((&shelf, &mut library), &question).unwrap();
         assert!(page.stays.len() <= 7);
         told.extend(page.stays.iter().map(|stay| stay.start));
@@ -422,7 +436,7 @@ fn pages_follow_each_other_to_the_end() {
     }
     let expected: Vec<Timestamp> = events.iter().map(|event| event.seen).collect();
     assert_eq!(told, expected);
-    let difference = |after: Option<Address>| Difference {
+    let difference = |after: Option<Address>| SessionDiff {
         from: self::after(0),
         to: None,
         place: Arc::new(|_| true),
@@ -432,7 +446,7 @@ fn pages_follow_each_other_to_the_end() {
         limit: 1,
     };
     let page = ask((&shelf, &mut library), &difference(None)).unwrap();
-    assert_eq!((page.found.len(), page.found[0].what), (1, What::Replaced));
+    assert_eq!((page.found.len(), page.found[0].what), (1, DiffKind::Replaced));
     assert_eq!(page.next, None);
     let behind = ask((&shelf, &mut library), &difference(Some(place(1)))).unwrap();
     assert!(behind.found.is_empty());

@@ -16,12 +16,13 @@ use super::told::{AddressShape, DifferencesShape, StaysShape, user as principal}
 use super::wanted::{Filters, Wanted, address as ip_address};
 use crate::problem::Problem;
 use rollcall_history::{
-    Ask, Asker, AtAddress, Difference, History, Moment, OfUser, Question, Unanswered,
+    AddressIntervals, History, HistoryError, PointInTime, Question, Requester, RunQuery,
+    SessionDiff, UserIntervals,
 };
 use rollcall_runtime::mailbox::Handler;
 
 /// The header in which whoever asks may say who they are: it goes into the record.
-const ASKER: &str = "Rollcall-Asker";
+const ASKER: &str = "Rollcall-Requester";
 
 /// What an address is asked about: a moment, or the time between two.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -101,20 +102,20 @@ pub(super) async fn address(
     let AddressParameters { at, from, to, limit, after } = parameters;
     match (at, from) {
         (Some(at), None) if to.is_none() && limit.is_none() && after.is_none() => {
-            let moment = Moment { address, at: moment("at", &at)? };
+            let moment = PointInTime { address, at: moment("at", &at)? };
             let told = ask(&rest, &request, moment).await?;
             Ok(Json(AddressShape::Moment(Box::new(told.into()))))
         }
         (None, from) => {
             let after = after.map(|after| after.parse().map(Revision)).transpose();
-            let stays = AtAddress {
+            let stays = AddressIntervals {
                 address,
                 from: from.map(|from| moment("from", &from)).transpose()?,
                 to: to.map(|to| moment("to", &to)).transpose()?,
                 after: after.map_err(|_| not_a_place())?,
                 limit: page(limit)?,
             };
-            Ok(Json(AddressShape::Stays(ask(&rest, &request, stays).await?.into())))
+            Ok(Json(AddressShape::Intervals(ask(&rest, &request, stays).await?.into())))
         }
         _ => Err(Problem::bad_request("either at alone, or from with to, limit and after")),
     }
@@ -139,7 +140,7 @@ pub(super) async fn user(
     Parameters(parameters): Parameters<UserParameters>,
 ) -> Result<Json<StaysShape>, Problem> {
     let UserParameters { from, to, limit, after } = parameters;
-    let question = OfUser {
+    let question = UserIntervals {
         user: principal(&user)?,
         from: from.map(|from| moment("from", &from)).transpose()?,
         to: to.map(|to| moment("to", &to)).transpose()?,
@@ -174,7 +175,7 @@ pub(super) async fn difference(
     };
     let wanted = Arc::new(Wanted::read(filters)?);
     let places = Arc::clone(&wanted);
-    let question = Difference {
+    let question = SessionDiff {
         from: moment("from", &from)?,
         to: to.map(|to| moment("to", &to)).transpose()?,
         place: Arc::new(move |address| places.filter.admits_address(address)),
@@ -189,7 +190,7 @@ pub(super) async fn difference(
 async fn ask<Q>(rest: &Rest, request: &HttpRequest, question: Q) -> Result<Q::Answer, Problem>
 where
     Q: Question,
-    History: Handler<Ask<Q>>,
+    History: Handler<RunQuery<Q>>,
 {
     let Some(history) = &rest.history else {
         let text = "the journal is kept in memory: nothing is known of the past";
@@ -197,18 +198,18 @@ where
     };
     let peer = request.peer_addr().map(|peer| peer.ip());
     let named = request.headers().get(ASKER).and_then(|named| named.to_str().ok());
-    let asker = Asker::new(peer, named);
-    history.send(Ask { question, asker }).await?.map_err(Problem::from)
+    let asker = Requester::new(peer, named);
+    history.send(RunQuery { question, asker }).await?.map_err(Problem::from)
 }
 
-impl From<Unanswered> for Problem {
-    fn from(unanswered: Unanswered) -> Self {
+impl From<HistoryError> for Problem {
+    fn from(unanswered: HistoryError) -> Self {
         let text = unanswered.to_string();
         match unanswered {
-            Unanswered::NotKnown { notes, .. } => Self::not_found(text).with_reasons(notes),
-            Unanswered::Unreasonable(_) => Self::bad_request(text),
-            Unanswered::TooBroad(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, text),
-            Unanswered::Ill(_) | Unanswered::Poisoned(_) | Unanswered::Unrecorded(_) => {
+            HistoryError::NotKnown { notes, .. } => Self::not_found(text).with_reasons(notes),
+            HistoryError::Unreasonable(_) => Self::bad_request(text),
+            HistoryError::TooBroad(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, text),
+            HistoryError::Ill(_) | HistoryError::Poisoned(_) | HistoryError::Unrecorded(_) => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, text)
             }
         }

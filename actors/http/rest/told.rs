@@ -5,7 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::shapes::{CauseShape, ExplanationShape, SessionShape};
-use rollcall_history::{Differences, Differs, Sources, Stays, ToldOfMoment, What};
+use rollcall_history::{DiffEntry, DiffKind, DiffPage, IntervalsPage, PointInTimeAnswer, Sources};
 use rollcall_journal::library::Chapter;
 
 /// A segment of the journal that was read for an answer.
@@ -36,7 +36,7 @@ pub(super) struct SourcesShape {
     segments: Vec<SegmentShape>,
     /// In how many others an index had nothing about it, or only told who was there when they began.
     looked_up: usize,
-    /// What is not known, or may have been decided otherwise at the time, in sentences. Empty when
+    /// DiffKind is not known, or may have been decided otherwise at the time, in sentences. Empty when
     /// the answer is whole.
     notes: Vec<String>,
 }
@@ -64,7 +64,7 @@ pub(super) struct MomentShape {
     /// Until when; null where nobody was there, and where it went on at `known_until`.
     #[schema(value_type = Option<String>, format = DateTime)]
     until: Option<Timestamp>,
-    /// What ended it; null also where its logoff time passed.
+    /// DiffKind ended it; null also where its logoff time passed.
     ended_by: Option<CauseShape>,
     /// How far the end was looked for.
     #[schema(value_type = String, format = DateTime)]
@@ -72,9 +72,9 @@ pub(super) struct MomentShape {
     sources: SourcesShape,
 }
 
-impl From<ToldOfMoment> for MomentShape {
-    fn from(told: ToldOfMoment) -> Self {
-        let ToldOfMoment { at, explanation, stay, known_until, sources } = told;
+impl From<PointInTimeAnswer> for MomentShape {
+    fn from(told: PointInTimeAnswer) -> Self {
+        let PointInTimeAnswer { at, explanation, stay, known_until, sources } = told;
         let end = stay.as_ref().and_then(|stay| stay.end.as_ref());
         Self {
             at,
@@ -100,7 +100,7 @@ pub(super) struct StayShape {
     until: Option<Timestamp>,
     /// The session as it stood last.
     session: SessionShape,
-    /// What ended it; null also where its logoff time passed.
+    /// DiffKind ended it; null also where its logoff time passed.
     ended_by: Option<CauseShape>,
 }
 
@@ -119,7 +119,7 @@ impl From<&SessionInterval> for StayShape {
 
 /// Who was where from one moment to another.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Stays)]
+#[schema(as = IntervalsPage)]
 pub(super) struct StaysShape {
     #[schema(value_type = String, format = DateTime)]
     from: Timestamp,
@@ -127,21 +127,21 @@ pub(super) struct StaysShape {
     to: Timestamp,
     /// In the order in which they began.
     stays: Vec<StayShape>,
-    /// What to ask with as `after` to go on; null at the end.
+    /// DiffKind to ask with as `after` to go on; null at the end.
     next: Option<String>,
     sources: SourcesShape,
 }
 
-impl<After: ToString> From<Stays<After>> for StaysShape {
-    fn from(told: Stays<After>) -> Self {
-        let Stays { from, to, stays, next, sources } = told;
+impl<After: ToString> From<IntervalsPage<After>> for StaysShape {
+    fn from(told: IntervalsPage<After>) -> Self {
+        let IntervalsPage { from, to, stays, next, sources } = told;
         let next = next.map(|next| next.to_string());
         let stays = stays.iter().map(StayShape::from).collect();
         Self { from, to, stays, next, sources: sources.into() }
     }
 }
 
-/// What is told of an address: of a moment, or of the time between two.
+/// DiffKind is told of an address: of a moment, or of the time between two.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 #[schema(as = AddressHistory)]
@@ -149,7 +149,7 @@ pub(super) enum AddressShape {
     /// With `at`.
     Moment(Box<MomentShape>),
     /// With `from`.
-    Stays(StaysShape),
+    Intervals(StaysShape),
 }
 
 /// An address that had somebody else, or the same otherwise.
@@ -159,16 +159,16 @@ pub(super) struct DifferenceShape {
     #[schema(value_type = String)]
     address: Address,
     /// In what; `unknown` where it is not known who was there before.
-    what: What,
+    what: DiffKind,
     /// Who was there at `from`.
     before: Option<SessionShape>,
     /// Who was there at `to`.
     after: Option<SessionShape>,
 }
 
-impl From<&Differs> for DifferenceShape {
-    fn from(differs: &Differs) -> Self {
-        let Differs { address, what, ref before, ref after } = *differs;
+impl From<&DiffEntry> for DifferenceShape {
+    fn from(differs: &DiffEntry) -> Self {
+        let DiffEntry { address, what, ref before, ref after } = *differs;
         let shape = SessionShape::active;
         Self {
             address,
@@ -179,9 +179,9 @@ impl From<&Differs> for DifferenceShape {
     }
 }
 
-/// What was different between two moments.
+/// DiffKind was different between two moments.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Differences)]
+#[schema(as = DiffPage)]
 pub(super) struct DifferencesShape {
     #[schema(value_type = String, format = DateTime)]
     from: Timestamp,
@@ -189,15 +189,15 @@ pub(super) struct DifferencesShape {
     to: Timestamp,
     /// In the order of their addresses.
     differences: Vec<DifferenceShape>,
-    /// What to ask with as `after` to go on; null at the end. A page may hold fewer than its limit,
+    /// DiffKind to ask with as `after` to go on; null at the end. A page may hold fewer than its limit,
     /// or none, and not be the last.
     next: Option<String>,
     sources: SourcesShape,
 }
 
-impl From<Differences> for DifferencesShape {
-    fn from(told: Differences) -> Self {
-        let Differences { from, to, found, next, sources } = told;
+impl From<DiffPage> for DifferencesShape {
+    fn from(told: DiffPage) -> Self {
+        let DiffPage { from, to, found, next, sources } = told;
         let next = next.map(|next| next.to_string());
         let differences = found.iter().map(DifferenceShape::from).collect();
         Self { from, to, differences, next, sources: sources.into() }

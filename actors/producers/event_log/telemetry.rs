@@ -34,7 +34,7 @@ impl TelemetryEvent for EventLogStarted<'_> {
 
 fn gap(producer: &str, cause: Cause) -> ::metrics::Counter {
     let cause: &'static str = cause.into();
-    let labels = [("producer", producer.to_owned()), ("cause", cause.to_owned())];
+    let _labels = [("producer", producer.to_owned()), ("cause", cause.to_owned())];
     metrics::EVENT_LOG_GAPS.with([producer.to_owned().into(), cause.to_owned().into()])
 }
 
@@ -44,7 +44,7 @@ fn unreadable(producer: &str) -> ::metrics::Counter {
 
 fn unaudited(producer: &str, kind: AuditSubcategory) -> ::metrics::Gauge {
     let kind: &'static str = kind.into();
-    let labels = [("producer", producer.to_owned()), ("subcategory", kind.to_owned())];
+    let _labels = [("producer", producer.to_owned()), ("subcategory", kind.to_owned())];
     metrics::EVENT_LOG_AUDIT_MISSING.with([producer.to_owned().into(), kind.to_owned().into()])
 }
 
@@ -73,7 +73,7 @@ impl TelemetryEvent for EventLogFailed<'_> {
         let Self { producer, why } = self;
         metrics::EVENT_LOG_CONNECTED.with([producer.to_owned().into()]).set(0);
         let stage: &'static str = why.stage().into();
-        let labels = [("producer", producer.to_owned()), ("stage", stage.to_owned())];
+        let _labels = [("producer", producer.to_owned()), ("stage", stage.to_owned())];
         metrics::EVENT_LOG_FAILURES
             .with([producer.to_owned().into(), stage.to_owned().into()])
             .increment(1);

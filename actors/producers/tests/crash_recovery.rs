@@ -10,9 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
 use crate::{Harvest, Outlet, Producer as Reads, Producing, Running, Stop};
-use proptest::prelude::*;
 use rollcall_engine::Engine;
-use rollcall_identity::{Event, Journal, Name, Timestamp};
+use rollcall_identity::{Event, Journal, Timestamp};
 use rollcall_journal::Terms;
 use rollcall_journal::test_support::*;
 use rollcall_runtime::mailbox::Mailbox;

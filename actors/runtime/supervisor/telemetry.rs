@@ -35,7 +35,7 @@ impl TelemetryEvent for ActorEnded<'_> {
         let error = error.unwrap_or("none");
         match cause {
             ExitCause::Panic => {
-                error!(actor, kind, ?cause, ?backoff, error, "actor ended, will be replaced")
+                error!(actor, kind, ?cause, ?backoff, error, "actor ended, will be replaced");
             }
             ExitCause::Error | ExitCause::Stop | ExitCause::Hang => {
                 warn!(actor, kind, ?cause, ?backoff, error, "actor ended, will be replaced");

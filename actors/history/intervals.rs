@@ -5,57 +5,64 @@ use std::sync::Arc;
 use rollcall_identity::{Address, Principal, Revision, Rules, SessionInterval, Timestamp};
 use serde_json::{Value, json};
 
-use super::narrator::Sources;
-use super::unanswered::Unanswered;
+use super::address_history::Sources;
+use super::error::HistoryError;
 use super::{Question, Reader};
 use rollcall_journal::library::Addresses;
 
-/// Asks for the stays at an address from one moment to another.
+/// Finds the session intervals of an address in a period.
 #[derive(Debug, Clone, Copy)]
-pub struct AtAddress {
+pub struct AddressIntervals {
+    /// The address.
     pub address: Address,
-    /// The day before the end when it is not said.
+    /// The start of the period; one day before its end if absent.
     pub from: Option<Timestamp>,
-    /// Until now when it is not said.
+    /// The end of the period; now if absent.
     pub to: Option<Timestamp>,
-    /// Only those that began after this position.
+    /// Only intervals that began after this revision.
     pub after: Option<Revision>,
+    /// The maximum number of entries.
     pub limit: usize,
 }
 
-/// Asks for the stays of a user, wherever they were.
+/// Finds the session intervals of a user at any address.
 #[derive(Debug, Clone)]
-pub struct OfUser {
+pub struct UserIntervals {
+    /// The user.
     pub user: Principal,
-    /// The day before the end when it is not said.
+    /// The start of the period; one day before its end if absent.
     pub from: Option<Timestamp>,
-    /// Until now when it is not said.
+    /// The end of the period; now if absent.
     pub to: Option<Timestamp>,
-    /// Only at addresses behind this one.
+    /// Only addresses after this one.
     pub after: Option<Address>,
-    /// At so many addresses at most.
+    /// The maximum number of addresses.
     pub limit: usize,
 }
 
-/// A page of stays.
+/// A page of session intervals.
 #[derive(Debug, Clone)]
-pub struct Stays<After> {
+pub struct IntervalsPage<After> {
+    /// The start of the period.
     pub from: Timestamp,
+    /// The end of the period.
     pub to: Timestamp,
+    /// The intervals.
     pub stays: Vec<SessionInterval>,
-    /// Where the next page begins, when there is one.
+    /// The start of the next page, if there is one.
     pub next: Option<After>,
+    /// The segments that were read, and notes about them.
     pub sources: Sources,
 }
 
-impl Question for AtAddress {
-    type Answer = Stays<Revision>;
+impl Question for AddressIntervals {
+    type Answer = IntervalsPage<Revision>;
 
     fn record(&self) -> Value {
         json!({"address": self.address, "from": self.from, "to": self.to})
     }
 
-    fn answer(&self, reader: &mut Reader<'_>) -> Result<Self::Answer, Unanswered> {
+    fn answer(&self, reader: &mut Reader<'_>) -> Result<Self::Answer, HistoryError> {
         let Self { address, after, limit, .. } = *self;
         let mut narrator = reader.narrator()?;
         let (from, to) = narrator.period(self.from, self.to)?;
@@ -77,18 +84,18 @@ impl Question for AtAddress {
         let is_cut = stays.len() > limit;
         stays.truncate(limit);
         let next = stays.last().filter(|_| is_cut).map(|last| last.revision);
-        Ok(Stays { from, to, stays, next, sources: narrator.sources() })
+        Ok(IntervalsPage { from, to, stays, next, sources: narrator.sources() })
     }
 }
 
-impl Question for OfUser {
-    type Answer = Stays<Address>;
+impl Question for UserIntervals {
+    type Answer = IntervalsPage<Address>;
 
     fn record(&self) -> Value {
         json!({"user": self.user.to_string(), "from": self.from, "to": self.to})
     }
 
-    fn answer(&self, reader: &mut Reader<'_>) -> Result<Self::Answer, Unanswered> {
+    fn answer(&self, reader: &mut Reader<'_>) -> Result<Self::Answer, HistoryError> {
         let Self { ref user, after, limit, .. } = *self;
         let rules = Arc::clone(&reader.rules);
         let mut narrator = reader.narrator()?;
@@ -117,7 +124,7 @@ impl Question for OfUser {
         }
         stays.sort_by_key(|stay| stay.start);
         let next = last.filter(|_| is_cut);
-        Ok(Stays { from, to, stays, next, sources: narrator.sources() })
+        Ok(IntervalsPage { from, to, stays, next, sources: narrator.sources() })
     }
 }
 

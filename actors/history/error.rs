@@ -7,13 +7,13 @@ use rollcall_journal::Damage;
 
 /// The reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Unanswered {
+pub enum HistoryError {
     /// Nobody knows: the journal does not reach so far back, or what would tell is damaged.
     #[error("{why}")]
     NotKnown {
         /// Why, in a sentence.
         why: String,
-        /// What else is known to be missing.
+        /// DiffKind else is known to be missing.
         notes: Vec<String>,
     },
     /// The question makes no sense.
@@ -33,13 +33,13 @@ pub enum Unanswered {
     Unrecorded(String),
 }
 
-impl From<Damage> for Unanswered {
+impl From<Damage> for HistoryError {
     fn from(damage: Damage) -> Self {
         Self::Ill(damage.to_string())
     }
 }
 
-impl Unanswered {
+impl HistoryError {
     /// The word in the record and the metrics.
     pub fn outcome(&self) -> HistoryOutcome {
         match self {

@@ -5,19 +5,19 @@ use std::time::Duration;
 
 use rollcall_identity::{Revision, Timestamp};
 
-use super::Narrator;
-use crate::unanswered::Unanswered;
+use super::AddressHistory;
+use crate::error::HistoryError;
 use rollcall_journal::library::Chapter;
 
 /// Of how long is told when nobody says how long: as long as a session lasts by default.
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-impl Narrator<'_> {
+impl AddressHistory<'_> {
     /// The time that is asked about must have come.
-    pub(crate) fn not_in_the_future(&self, at: Timestamp) -> Result<(), Unanswered> {
+    pub(crate) fn not_in_the_future(&self, at: Timestamp) -> Result<(), HistoryError> {
         if at > self.now {
             let text = format!("{at} has not come yet: it is {}", self.now);
-            return Err(Unanswered::Unreasonable(text));
+            return Err(HistoryError::Unreasonable(text));
         }
         Ok(())
     }
@@ -28,12 +28,12 @@ impl Narrator<'_> {
         &mut self,
         from: Option<Timestamp>,
         to: Option<Timestamp>,
-    ) -> Result<(Timestamp, Timestamp), Unanswered> {
+    ) -> Result<(Timestamp, Timestamp), HistoryError> {
         let to = to.map_or(self.now, |to| to.min(self.now));
         let from = from.unwrap_or_else(|| (to - DAY).max(self.reach()));
         self.not_in_the_future(from)?;
         if to < from {
-            return Err(Unanswered::Unreasonable(format!("to: {to} is before {from}")));
+            return Err(HistoryError::Unreasonable(format!("to: {to} is before {from}")));
         }
         Ok((from, to))
     }
@@ -44,7 +44,7 @@ impl Narrator<'_> {
         &mut self,
         from: Timestamp,
         to: Timestamp,
-    ) -> Result<Range<usize>, Unanswered> {
+    ) -> Result<Range<usize>, HistoryError> {
         let reach = self.reach();
         if from < reach {
             let text = format!("the journal reaches back to {reach}: what was before is not known");
@@ -63,8 +63,8 @@ impl Narrator<'_> {
         Ok(begin..end + 1)
     }
 
-    /// What happened up to `at` is there: it is not within a gap.
-    pub(crate) fn not_missing(&self, at: Timestamp) -> Result<(), Unanswered> {
+    /// DiffKind happened up to `at` is there: it is not within a gap.
+    pub(crate) fn not_missing(&self, at: Timestamp) -> Result<(), HistoryError> {
         let began = |chapter: &Chapter| chapter.begun <= at;
         let last = self.chapters.iter().rposition(began).unwrap_or(0);
         let (before, next) = (&self.chapters[last], self.chapters.get(last + 1));
@@ -84,7 +84,7 @@ impl Narrator<'_> {
 
     /// The same of the end of a time that is asked about: what came before it can be told.
     pub(crate) fn say_if_missing(&mut self, to: Timestamp) {
-        if let Err(Unanswered::NotKnown { why, .. }) = self.not_missing(to) {
+        if let Err(HistoryError::NotKnown { why, .. }) = self.not_missing(to) {
             self.say(why);
         }
     }
@@ -103,7 +103,7 @@ impl Narrator<'_> {
     }
 
     /// Whether a segment begins where the one before it ends, as far as that can be read.
-    pub fn follows(&self, index: usize) -> bool {
+    pub(crate) fn follows(&self, index: usize) -> bool {
         let (before, after) = (&self.chapters[index - 1], self.chapters[index].after);
         // One that is not sealed yet ends where the next one says, unless that is before its own
         // beginning.
@@ -112,7 +112,7 @@ impl Narrator<'_> {
     }
 
     /// The last position of a segment that was acknowledged: the next one says it.
-    pub fn end_of(&self, index: usize) -> Revision {
+    pub(crate) fn end_of(&self, index: usize) -> Revision {
         let next = self.chapters.get(index + 1);
         next.map_or(Revision(u64::MAX), |next| next.after)
     }

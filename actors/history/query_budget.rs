@@ -3,12 +3,12 @@
 
 use std::time::{Duration, Instant};
 
-use super::unanswered::Unanswered;
+use super::error::HistoryError;
 use rollcall_runtime::clock::Clock;
 
-/// What is left of what a question may cost.
+/// DiffKind is left of what a question may cost.
 #[derive(Debug)]
-pub struct Budget {
+pub(crate) struct QueryBudget {
     deadline: Instant,
     rows: u64,
 }
@@ -22,19 +22,19 @@ const ROWS: u64 = 1_000_000;
 /// A month and a half of segments of an hour.
 const SEGMENTS: usize = 1100;
 
-impl Budget {
+impl QueryBudget {
     /// Until when a question that is begun now must be answered.
-    pub fn deadline() -> Instant {
+    pub(crate) fn deadline() -> Instant {
         Clock::instant() + TIME
     }
 
-    /// What one question may cost until then.
-    pub fn until(deadline: Instant) -> Self {
+    /// DiffKind one question may cost until then.
+    pub(crate) fn until(deadline: Instant) -> Self {
         Self { deadline, rows: ROWS }
     }
 
     /// One more event is folded.
-    pub fn row(&mut self) -> Result<(), Unanswered> {
+    pub(crate) fn row(&mut self) -> Result<(), HistoryError> {
         self.rows = self
             .rows
             .checked_sub(1)
@@ -43,7 +43,7 @@ impl Budget {
     }
 
     /// So many segments are to be read.
-    pub fn segments(&self, count: usize) -> Result<(), Unanswered> {
+    pub(crate) fn segments(&self, count: usize) -> Result<(), HistoryError> {
         if count <= SEGMENTS {
             return Ok(());
         }
@@ -51,7 +51,7 @@ impl Budget {
     }
 
     /// There is time left.
-    pub fn in_time(&self) -> Result<(), Unanswered> {
+    pub(crate) fn in_time(&self) -> Result<(), HistoryError> {
         if Clock::instant() < self.deadline {
             return Ok(());
         }
@@ -59,11 +59,11 @@ impl Budget {
     }
 
     /// Whether to begin something more, or to be content with what there is.
-    pub fn is_half_spent(&self) -> bool {
+    pub(crate) fn is_half_spent(&self) -> bool {
         Clock::instant() + TIME / 2 > self.deadline || self.rows < ROWS / 2
     }
 }
 
-fn too_broad(why: String) -> Unanswered {
-    Unanswered::TooBroad(why)
+fn too_broad(why: String) -> HistoryError {
+    HistoryError::TooBroad(why)
 }

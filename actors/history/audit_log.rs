@@ -14,7 +14,7 @@ use serde_json::Value;
 
 /// Who asks, as far as the server can tell.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Asker {
+pub struct Requester {
     /// From where.
     pub peer: Option<IpAddr>,
     /// Who they say they are; everybody who has the token can say anything.
@@ -24,7 +24,7 @@ pub struct Asker {
 /// The longest name that is taken from whoever asks.
 const LONGEST: usize = 64;
 
-impl Asker {
+impl Requester {
     /// Somebody at `peer` who calls themselves `named`, as far as that can be printed.
     pub fn new(peer: Option<IpAddr>, named: Option<&str>) -> Self {
         let printable = |named: &str| -> String {
@@ -36,7 +36,7 @@ impl Asker {
 
 /// The record. Its file is opened for each line, so that it can be taken away at any time.
 #[derive(Debug, Clone)]
-pub struct Record {
+pub(crate) struct Record {
     folder: PathBuf,
     retention: Duration,
     /// The day whose file was written last.
@@ -45,10 +45,10 @@ pub struct Record {
 
 /// One line of it.
 #[derive(Debug, Serialize)]
-pub struct Line<'a> {
+pub(crate) struct Line<'a> {
     pub asked: Timestamp,
     #[serde(flatten)]
-    pub asker: &'a Asker,
+    pub asker: &'a Requester,
     pub question: Value,
     pub outcome: &'static str,
 }
@@ -62,7 +62,7 @@ const DAY: usize = 10;
 impl Record {
     /// The record in the folder `folder`. A file goes when its day is over for longer than
     /// `retention`.
-    pub fn new(folder: PathBuf, retention: Duration) -> Self {
+    pub(crate) fn new(folder: PathBuf, retention: Duration) -> Self {
         Self { folder, retention, day: None }
     }
 
@@ -70,7 +70,7 @@ impl Record {
     ///
     /// # Errors
     /// When it cannot be written. That old files cannot be removed is no reason.
-    pub fn add(&mut self, line: &Line<'_>) -> io::Result<()> {
+    pub(crate) fn add(&mut self, line: &Line<'_>) -> io::Result<()> {
         let mut text = serde_json::to_vec(line)?;
         text.push(b'\n');
         let day = day_of(line.asked);
@@ -118,7 +118,7 @@ mod tests {
     fn lines_are_added_to_a_file_that_is_closed_to_others() {
         let folder = tempfile::tempdir().unwrap();
         let mut record = Record::new(folder.path().to_owned(), Duration::from_secs(3600));
-        let asker = Asker::new(Some("192.0.2.1".parse().unwrap()), Some("ro\not"));
+        let asker = Requester::new(Some("192.0.2.1".parse().unwrap()), Some("ro\not"));
         for outcome in ["told", "not_known"] {
             let question = json!({"address": "10.0.0.7"});
             let line = Line { asked: Timestamp::EPOCH, asker: &asker, question, outcome };
@@ -147,7 +147,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let retention = Duration::from_secs(2 * 24 * 3600);
         let mut record = Record::new(folder.path().to_owned(), retention);
-        let asker = Asker::new(None, None);
+        let asker = Requester::new(None, None);
         let others = ["snapshot-1.db", "history-access-notes.jsonl", "history-access-.jsonl"];
         others.iter().for_each(|name| fs::write(folder.path().join(name), "").unwrap());
         for day in 20..=24 {

@@ -6,19 +6,19 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rollcall_identity::{Address, AddressTimeline, IntervalEnd, SessionInterval, Timestamp};
 
-use super::{EVER, Narrator};
-use crate::unanswered::Unanswered;
+use super::{AddressHistory, EVER};
+use crate::error::HistoryError;
 use rollcall_journal::library::{Met, Wanted};
 
 /// How many segments back who was there when one began may have to be looked for, while those before
 /// it are on their way to be sealed.
 const BACK: usize = 4;
 
-/// What is said of a stay of which nobody knows how it ended.
+/// DiffKind is said of a stay of which nobody knows how it ended.
 const UNSEEN: &str =
     "somebody's end is among what is missing: it is told as the moment from which on that is so";
 
-impl Narrator<'_> {
+impl AddressHistory<'_> {
     /// Folds what was heard of `address` up to `to` in these segments. Each stay that ended meanwhile
     /// goes to `each`; the chronicle knows the last.
     pub(crate) fn fold(
@@ -26,12 +26,12 @@ impl Narrator<'_> {
         span: Range<usize>,
         (address, to): (Address, Timestamp),
         each: &mut dyn FnMut(SessionInterval),
-    ) -> Result<AddressTimeline, Unanswered> {
+    ) -> Result<AddressTimeline, HistoryError> {
         let chronicle = self.beginning(span.start, address, BACK)?;
         self.go_on((span.clone(), span.start), (EVER.0, to), chronicle, each)
     }
 
-    /// Goes on in these segments with what was received after `after` and up to `to`. What is missing
+    /// Goes on in these segments with what was received after `after` and up to `to`. DiffKind is missing
     /// between those up to the second of `span` was told already.
     pub(crate) fn go_on(
         &mut self,
@@ -39,7 +39,7 @@ impl Narrator<'_> {
         (after, to): (Timestamp, Timestamp),
         mut chronicle: AddressTimeline,
         each: &mut dyn FnMut(SessionInterval),
-    ) -> Result<AddressTimeline, Unanswered> {
+    ) -> Result<AddressTimeline, HistoryError> {
         for index in span {
             let chapter = &self.chapters[index];
             if chapter.from > to || chapter.until.is_some_and(|until| until <= after) {
@@ -65,7 +65,7 @@ impl Narrator<'_> {
         (after, upto): (Timestamp, Timestamp),
         chronicle: &mut AddressTimeline,
         each: &mut dyn FnMut(SessionInterval) -> bool,
-    ) -> Result<(), Unanswered> {
+    ) -> Result<(), HistoryError> {
         let address = chronicle.address();
         let wanted = Wanted { address, after, upto, end: self.end_of(index) };
         let (rules, fold) = (self.rules, self.fold);
@@ -86,7 +86,7 @@ impl Narrator<'_> {
                 match catch_unwind(AssertUnwindSafe(folded)) {
                     Ok(stay) => stay.is_none_or(&mut *each),
                     Err(_) => {
-                        stopped = Some(Unanswered::Poisoned(revision));
+                        stopped = Some(HistoryError::Poisoned(revision));
                         false
                     }
                 }
@@ -132,7 +132,7 @@ impl Narrator<'_> {
         index: usize,
         address: Address,
         back: usize,
-    ) -> Result<AddressTimeline, Unanswered> {
+    ) -> Result<AddressTimeline, HistoryError> {
         let (first, after) = (self.chapters[index].first, self.chapters[index].after);
         match self.library.open(first).and_then(|volume| volume.beginning(address)) {
             Ok(Some(handover)) => {
@@ -168,7 +168,7 @@ impl Narrator<'_> {
         index: usize,
         before: AddressTimeline,
         each: &mut dyn FnMut(SessionInterval),
-    ) -> Result<AddressTimeline, Unanswered> {
+    ) -> Result<AddressTimeline, HistoryError> {
         let (last, next) = (&self.chapters[index - 1], &self.chapters[index]);
         let (file, from, address) = (next.file.clone(), next.from, before.address());
         let text = format!("what came between {} and {file} is missing", last.file);

@@ -1,4 +1,4 @@
-//! What was different between two moments: who came, who left, who changed.
+//! DiffKind was different between two moments: who came, who left, who changed.
 
 use std::sync::Arc;
 
@@ -6,78 +6,88 @@ use rollcall_identity::{Address, Session, Timestamp};
 use serde_json::{Value, json};
 use strum::IntoStaticStr;
 
-use super::narrator::Sources;
-use super::unanswered::Unanswered;
+use super::address_history::Sources;
+use super::error::HistoryError;
 use super::{Question, Reader};
 use rollcall_journal::library::Addresses;
 
-/// Which sessions are meant.
-pub type Meant = Arc<dyn Fn(&Session) -> bool + Send + Sync>;
+/// Selects sessions.
+pub(crate) type SessionPredicate = Arc<dyn Fn(&Session) -> bool + Send + Sync>;
 
-/// Asks for the addresses that had somebody else, or the same otherwise, at `to` than at `from`.
+/// Finds the addresses whose session differs between `from` and `to`.
 #[derive(Clone)]
-pub struct Difference {
+pub struct SessionDiff {
+    /// The start of the period.
     pub from: Timestamp,
-    /// Until now when it is not said.
+    /// The end of the period; now if absent.
     pub to: Option<Timestamp>,
-    /// Only addresses of these.
+    /// Selects addresses.
     pub place: Arc<dyn Fn(Address) -> bool + Send + Sync>,
-    /// Only where one of the two is meant.
-    pub meant: Meant,
-    /// What was asked, for the record.
+    /// Selects entries by either session.
+    pub meant: SessionPredicate,
+    /// DiffKind was asked, for the record.
     pub asked: Value,
-    /// Only addresses behind this one.
+    /// Only addresses after this one.
     pub after: Option<Address>,
+    /// The maximum number of entries.
     pub limit: usize,
 }
 
-/// One address that differs.
+/// One address whose session differs.
 #[derive(Debug, Clone)]
-pub struct Differs {
+pub struct DiffEntry {
+    /// The address.
     pub address: Address,
-    pub what: What,
+    /// The kind of difference.
+    pub what: DiffKind,
+    /// The session at the start.
     pub before: Option<Arc<Session>>,
+    /// The session at the end.
     pub after: Option<Arc<Session>>,
 }
 
-/// In what.
+/// The kind of difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, serde::Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum What {
-    /// Nobody was there before.
+pub enum DiffKind {
+    /// No session before.
     Came,
-    /// Nobody is there any more.
+    /// No session after.
     Left,
-    /// Somebody else is there, or the same came anew.
+    /// Another user, or a new session of the same user.
     Replaced,
-    /// The same, known otherwise: another device, other groups, another name.
+    /// The same session with another device, other groups or another name.
     Altered,
-    /// Whether anybody was there before is not known.
+    /// The session before is unknown.
     Unknown,
 }
 
-/// A page of what differs.
+/// A page of differences.
 #[derive(Debug, Clone)]
-pub struct Differences {
+pub struct DiffPage {
+    /// The start of the period.
     pub from: Timestamp,
+    /// The end of the period.
     pub to: Timestamp,
-    pub found: Vec<Differs>,
-    /// Where the next page begins, when there is one. A page may hold less than its limit then.
+    /// The entries.
+    pub found: Vec<DiffEntry>,
+    /// The start of the next page, if there is one. A page may then have fewer entries than its limit.
     pub next: Option<Address>,
+    /// The segments that were read, and notes about them.
     pub sources: Sources,
 }
 
 /// How many addresses are looked at for one page: many of them only had somebody seen again.
 const LOOKED_AT: usize = 10_000;
 
-impl Question for Difference {
-    type Answer = Differences;
+impl Question for SessionDiff {
+    type Answer = DiffPage;
 
     fn record(&self) -> Value {
         json!({"from": self.from, "to": self.to, "only": self.asked})
     }
 
-    fn answer(&self, reader: &mut Reader<'_>) -> Result<Differences, Unanswered> {
+    fn answer(&self, reader: &mut Reader<'_>) -> Result<DiffPage, HistoryError> {
         let mut narrator = reader.narrator()?;
         let (from, to) = narrator.period(Some(self.from), self.to)?;
         let span = narrator.span(from, to)?;
@@ -104,23 +114,23 @@ impl Question for Difference {
             let sides = before.iter().chain(&after);
             let Some(what) = what(before.as_deref(), after.as_deref()) else { continue };
             if sides.map(|session| &**session).any(|session| (self.meant)(session)) {
-                let what = if is_known { what } else { What::Unknown };
-                found.push(Differs { address, what, before, after });
+                let what = if is_known { what } else { DiffKind::Unknown };
+                found.push(DiffEntry { address, what, before, after });
             }
         }
         let next = last.filter(|_| is_cut);
-        Ok(Differences { from, to, found, next, sources: narrator.sources() })
+        Ok(DiffPage { from, to, found, next, sources: narrator.sources() })
     }
 }
 
 /// In what the two differ. To be seen again is no difference.
-fn what(before: Option<&Session>, after: Option<&Session>) -> Option<What> {
+fn what(before: Option<&Session>, after: Option<&Session>) -> Option<DiffKind> {
     match (before, after) {
         (None, None) => None,
-        (None, Some(_)) => Some(What::Came),
-        (Some(_), None) => Some(What::Left),
+        (None, Some(_)) => Some(DiffKind::Came),
+        (Some(_), None) => Some(DiffKind::Left),
         (Some(before), Some(after)) if before.revision == after.revision => None,
-        (Some(before), Some(after)) if before.since == after.since => Some(What::Altered),
-        (Some(_), Some(_)) => Some(What::Replaced),
+        (Some(before), Some(after)) if before.since == after.since => Some(DiffKind::Altered),
+        (Some(_), Some(_)) => Some(DiffKind::Replaced),
     }
 }

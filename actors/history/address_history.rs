@@ -1,9 +1,9 @@
 //! Tells the past of one address: finds the segments that know it, folds its events by the rules in
 //! force, and says what is not known.
 
-mod ending;
-mod folding;
-mod spans;
+mod apply;
+mod coverage;
+mod open_intervals;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -13,13 +13,14 @@ use rollcall_identity::{
     AddressTimeline, Event, Name, Revision, Rules, SessionInterval, Timestamp,
 };
 
-use super::budget::Budget;
-use super::unanswered::Unanswered;
+use super::error::HistoryError;
+use super::query_budget::QueryBudget;
 use rollcall_journal::Damage;
 use rollcall_journal::library::{Addresses, Chapter, Library};
 
 /// Folds one event into the chronicle of its address, and gives out the stay that ended by it.
-pub type Fold = fn(&mut AddressTimeline, Revision, &Event, &Rules) -> Option<SessionInterval>;
+pub(crate) type Fold =
+    fn(&mut AddressTimeline, Revision, &Event, &Rules) -> Option<SessionInterval>;
 
 /// Where an answer comes from, and what has to be said with it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -28,12 +29,12 @@ pub struct Sources {
     pub segments: Vec<Chapter>,
     /// In how many others an index had nothing about it, or only told who was there when they began.
     pub looked_up: usize,
-    /// What is not known, or may have been decided otherwise, in sentences.
+    /// DiffKind is not known, or may have been decided otherwise, in sentences.
     pub notes: Vec<String>,
 }
 
 /// One question at work.
-pub struct Narrator<'a> {
+pub(crate) struct AddressHistory<'a> {
     library: &'a mut Library,
     rules: &'a Arc<Rules>,
     fingerprint: u64,
@@ -41,7 +42,7 @@ pub struct Narrator<'a> {
     /// Which events are left out, because nobody survives folding them.
     poison: BTreeSet<Revision>,
     now: Timestamp,
-    pub budget: Budget,
+    pub budget: QueryBudget,
     chapters: Vec<Chapter>,
     /// Where those begin that cannot be opened.
     unopened: Vec<Revision>,
@@ -54,17 +55,17 @@ pub struct Narrator<'a> {
 }
 
 /// All time that can be written.
-pub static EVER: LazyLock<(Timestamp, Timestamp)> =
+pub(crate) static EVER: LazyLock<(Timestamp, Timestamp)> =
     LazyLock::new(|| (Timestamp::from_millis(i64::MIN), Timestamp::from_millis(i64::MAX)));
 
-impl<'a> Narrator<'a> {
+impl<'a> AddressHistory<'a> {
     /// Looks what there is.
-    pub fn new(
+    pub(crate) fn new(
         library: &'a mut Library,
         (rules, fold): (&'a Arc<Rules>, Fold),
         now: Timestamp,
-        budget: Budget,
-    ) -> Result<Self, Unanswered> {
+        budget: QueryBudget,
+    ) -> Result<Self, HistoryError> {
         let (all, unopened) = library.chapters()?;
         let notes = unopened.values().map(|file| format!("{file} cannot be opened")).collect();
         let names_end = all.iter().rposition(|chapter| chapter.is_nameless).map_or(0, |at| at + 1);
@@ -94,19 +95,19 @@ impl<'a> Narrator<'a> {
     }
 
     /// Where the answer came from.
-    pub fn sources(self) -> Sources {
+    pub(crate) fn sources(self) -> Sources {
         let looked_up =
             self.looked_up.iter().filter(|first| !self.read.contains_key(first)).count();
         Sources { segments: self.read.into_values().collect(), looked_up, notes: self.notes }
     }
 
     /// Where `user` may have been, in these segments.
-    pub fn places_of(
+    pub(crate) fn places_of(
         &mut self,
         user: &Name,
         (span, to): (Range<usize>, Timestamp),
         mut found: Addresses,
-    ) -> Result<Addresses, Unanswered> {
+    ) -> Result<Addresses, HistoryError> {
         // Who was there when one began that does not say, the one before it knows.
         let mut begin = span.start;
         while begin > 0 && !self.chapters[begin].has_beginning && self.follows(begin) {
@@ -126,12 +127,12 @@ impl<'a> Narrator<'a> {
     }
 
     /// Where anything was heard of after `from` and up to `to`, in these segments.
-    pub fn places_between(
+    pub(crate) fn places_between(
         &mut self,
         (from, to): (Timestamp, Timestamp),
         span: Range<usize>,
         mut found: Addresses,
-    ) -> Result<Addresses, Unanswered> {
+    ) -> Result<Addresses, HistoryError> {
         for index in span {
             self.budget.in_time()?;
             let first = self.chapters[index].first;
@@ -145,7 +146,7 @@ impl<'a> Narrator<'a> {
     }
 
     /// Until when what is told of a segment is all that there is.
-    pub fn told_until(&self, index: usize) -> Timestamp {
+    pub(crate) fn told_until(&self, index: usize) -> Timestamp {
         self.chapters[index].until.unwrap_or(self.now)
     }
 
@@ -162,8 +163,8 @@ impl<'a> Narrator<'a> {
     }
 
     /// Nothing can be said, for this reason and those that were noted.
-    pub fn not_known(&self, why: String) -> Unanswered {
-        Unanswered::NotKnown { why, notes: self.notes.clone() }
+    pub(crate) fn not_known(&self, why: String) -> HistoryError {
+        HistoryError::NotKnown { why, notes: self.notes.clone() }
     }
 }
 

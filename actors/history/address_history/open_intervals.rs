@@ -7,8 +7,8 @@ use rollcall_identity::{
     AddressTimeline, IntervalEnd, Principal, SessionInterval, TableSnapshot, Timestamp,
 };
 
-use super::{EVER, Narrator};
-use crate::unanswered::Unanswered;
+use super::{AddressHistory, EVER};
+use crate::error::HistoryError;
 use rollcall_journal::library::Chapter;
 
 /// How a stay ended, as far as that was heard of.
@@ -19,7 +19,7 @@ pub(crate) struct Ending {
     pub(crate) known_until: Timestamp,
 }
 
-impl Narrator<'_> {
+impl AddressHistory<'_> {
     /// How `stay` ended, which is there in `chronicle`: in that, what these segments hold up to `at` is
     /// folded.
     pub(crate) fn ending(
@@ -27,7 +27,7 @@ impl Narrator<'_> {
         (span, at): (Range<usize>, Timestamp),
         stay: &SessionInterval,
         mut chronicle: AddressTimeline,
-    ) -> Result<Ending, Unanswered> {
+    ) -> Result<Ending, HistoryError> {
         // Of one that is not sealed it is not known whether it holds anything of that time: it may come
         // long after those that do.
         let does = |chapter: &Chapter| chapter.last.is_some() && chapter.from <= at;
@@ -41,7 +41,7 @@ impl Narrator<'_> {
         let whole = (told + 1..self.chapters.len()).take_while(|later| self.follows(*later));
         let last = whole.last().unwrap_or(told);
         let begin = self.last_that_carries(stay, (told, last))?;
-        // What these hold up to `at` is folded already, unless it begins anew.
+        // DiffKind these hold up to `at` is folded already, unless it begins anew.
         let mut folded = span.end;
         if let Some(handover) = (begin > told).then(|| self.beginning_of(begin, stay)).flatten() {
             chronicle = AddressTimeline::from_snapshot(stay.session.address, handover);
@@ -70,7 +70,7 @@ impl Narrator<'_> {
         index: usize,
         after: Timestamp,
         chronicle: &mut AddressTimeline,
-    ) -> Result<Option<IntervalEnd>, Unanswered> {
+    ) -> Result<Option<IntervalEnd>, HistoryError> {
         let mut end = None;
         self.tell(index, (after, EVER.1), chronicle, &mut |stay| {
             end = stay.end;
@@ -85,7 +85,7 @@ impl Narrator<'_> {
         &mut self,
         stay: &SessionInterval,
         (mut from, mut to): (usize, usize),
-    ) -> Result<usize, Unanswered> {
+    ) -> Result<usize, HistoryError> {
         while from < to {
             self.budget.in_time()?;
             let middle = (from + to).div_ceil(2);
@@ -97,7 +97,7 @@ impl Narrator<'_> {
         Ok(from)
     }
 
-    /// What was known of the address when the segment at `index` began, when `stay` was there then.
+    /// DiffKind was known of the address when the segment at `index` began, when `stay` was there then.
     fn beginning_of(&mut self, index: usize, stay: &SessionInterval) -> Option<TableSnapshot> {
         let first = self.chapters[index].first;
         let address = stay.session.address;

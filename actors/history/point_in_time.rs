@@ -3,38 +3,42 @@
 use rollcall_identity::{Address, Explanation, SessionInterval, Timestamp};
 use serde_json::{Value, json};
 
-use super::narrator::Sources;
-use super::unanswered::Unanswered;
+use super::address_history::Sources;
+use super::error::HistoryError;
 use super::{Question, Reader};
 
-/// Asks who had an address at a moment.
+/// Finds the session of an address at a point in time.
 #[derive(Debug, Clone, Copy)]
-pub struct Moment {
+pub struct PointInTime {
+    /// The address.
     pub address: Address,
+    /// The time.
     pub at: Timestamp,
 }
 
-/// The answer.
+/// The session of an address at a point in time, with its explanation.
 #[derive(Debug, Clone)]
-pub struct ToldOfMoment {
+pub struct PointInTimeAnswer {
+    /// The time.
     pub at: Timestamp,
-    /// Why the address had whom it had, as it would have been explained at that moment.
+    /// The explanation, as it would have been given at that time.
     pub explanation: Explanation,
-    /// Who had it, from when until when; without an end when that is not known by `known_until`.
+    /// The interval of the session; without an end if none is known by `known_until`.
     pub stay: Option<SessionInterval>,
-    /// How far was looked for the end.
+    /// The time up to which the end was searched.
     pub known_until: Timestamp,
+    /// The segments that were read, and notes about them.
     pub sources: Sources,
 }
 
-impl Question for Moment {
-    type Answer = ToldOfMoment;
+impl Question for PointInTime {
+    type Answer = PointInTimeAnswer;
 
     fn record(&self) -> Value {
         json!({"address": self.address, "at": self.at})
     }
 
-    fn answer(&self, reader: &mut Reader<'_>) -> Result<ToldOfMoment, Unanswered> {
+    fn answer(&self, reader: &mut Reader<'_>) -> Result<PointInTimeAnswer, HistoryError> {
         let Self { address, at } = *self;
         let mut narrator = reader.narrator()?;
         narrator.not_in_the_future(at)?;
@@ -51,6 +55,6 @@ impl Question for Moment {
             (stay.end, known_until) = (ending.end, ending.known_until.max(at));
         }
         let sources = narrator.sources();
-        Ok(ToldOfMoment { at, explanation, stay, known_until, sources })
+        Ok(PointInTimeAnswer { at, explanation, stay, known_until, sources })
     }
 }
