@@ -25,6 +25,7 @@ impl TelemetryEvent for Responded {
 
 /// The listeners that speak plain HTTP to the network, of the settings that came into force.
 pub struct Insecure<'a> {
+    /// Their names.
     pub listeners: &'a [&'static str],
 }
 

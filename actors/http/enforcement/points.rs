@@ -308,11 +308,11 @@ mod tests {
             let points = Points::new(&one, &pushers(), newest, Clock::system());
             Lagging { point: "one", changes: 9000 }.emit();
             points.govern(&one, &pushers());
-            assert!(handle.render().contains(r#"lag_changes{point="one"} 9000"#), "it stays");
+            assert!(handle.render().contains(r#"lag_revisions{point="one"} 9000"#), "it stays");
             points.govern(&other, &pushers());
             points.measure_lag();
             let shown = handle.render();
-            assert!(shown.contains(r#"lag_changes{point="one"} 0"#), "{shown}");
+            assert!(shown.contains(r#"lag_revisions{point="one"} 0"#), "{shown}");
         });
     }
 }

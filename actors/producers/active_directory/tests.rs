@@ -233,7 +233,7 @@ fn a_group_whose_rest_begins_again_and_again_ends() {
 fn what_ends_a_search_is_told_in_words() {
     for (code, words) in [
         (4, "a limit of the server ended the search"),
-        (10, "the server refuses (result 10"),
+        (10, "the server rejected the request (result 10"),
         (50, "the account has no right to read this"),
         (51, "the server is busy"),
     ] {

@@ -44,9 +44,9 @@ impl Reads for Reader {
             let mut at = place(&outlet).await;
             while at < ENTRIES && !stop.is_asked() {
                 let upto = ENTRIES.min(at + 1 + at % 3);
-                let mut harvest = Harvest::default();
-                harvest.events = (at..upto).map(entry).collect();
-                harvest.read = Some((name("Security"), Arc::from(upto.to_le_bytes())));
+                let events = (at..upto).map(entry).collect();
+                let read = Some((name("Security"), Arc::from(upto.to_le_bytes())));
+                let mut harvest = Harvest { events, read, ..Harvest::default() };
                 let pending = outlet.hand_over(&mut harvest).await.expect("there are events");
                 pending.receipt().await.unwrap();
                 at = upto;

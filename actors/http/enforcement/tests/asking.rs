@@ -259,7 +259,7 @@ fn bad_parameters_and_unknown_routes_are_named() {
             ("?begintime=yesterday", 400, "begintime: neither a time"),
             ("/ip/nowhere", 400, "ip: not an IP address"),
             ("?include-ip=x", 400, "include-ip: not an address"),
-            ("/groups/all", 404, "nothing is asked"),
+            ("/groups/all", 404, "no query has this method and path"),
         ] {
             let answer = house.get(&token, path).await;
             let json = answer.json();
