@@ -6,14 +6,15 @@ const ACTOR = 'actor=~"$actor"';
 
 /** The variable that filters the mailbox panels of a stage. */
 export const actors = (stage) =>
-  choice("actor", "Actor", `rollcall_${stage}_mailbox_capacity{instance=~"$instance"}`, "Actor to show");
+  choice("actor", "Actor", `rollcall_actor_mailbox_capacity{stage="${stage}", instance=~"$instance"}`, "Actor to show");
 
 /** The row of a stage's mailboxes. */
 export function mailboxes(stage) {
-  const metric = (noun) => `rollcall_${stage}_${noun}`;
-  const gauge = (noun) => `sum by (instance, actor) (${select(metric(noun), [ACTOR])})`;
-  const perSecond = (noun) => `sum by (instance, actor) (${rate(metric(noun), ACTOR)})`;
-  const later = (q, noun) => quantile(q, metric(noun), ["instance", "actor"], ACTOR);
+  const metric = (noun) => `rollcall_actor_${noun}`;
+  const matchers = [`stage="${stage}"`, ACTOR];
+  const gauge = (noun) => `sum by (instance, actor) (${select(metric(noun), matchers)})`;
+  const perSecond = (noun) => `sum by (instance, actor) (${rate(metric(noun), ...matchers)})`;
+  const later = (q, noun) => quantile(q, metric(noun), ["instance", "actor"], ...matchers);
   return {
     title: "Mailboxes",
     panels: [
@@ -72,7 +73,7 @@ export function mailboxes(stage) {
         unit: "short",
         series: [
           {
-            expr: `sum by (instance, actor, cause) (increase(${select(metric("restarts_total"), [ACTOR])}[$__rate_interval]))`,
+            expr: `sum by (instance, actor, cause) (increase(${select(metric("restarts_total"), matchers)}[$__rate_interval]))`,
             legend: "{{actor}} {{cause}} ({{instance}})",
           },
         ],
@@ -85,7 +86,7 @@ export function mailboxes(stage) {
         unit: "s",
         series: [
           {
-            expr: `time() - (max by (instance, actor) (${select(metric("last_activity_timestamp_seconds"), [ACTOR])}) > 0)`,
+            expr: `time() - (max by (instance, actor) (${select(metric("last_activity_timestamp_seconds"), matchers)}) > 0)`,
             legend: "{{actor}} ({{instance}})",
           },
         ],

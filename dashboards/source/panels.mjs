@@ -159,7 +159,7 @@ export function dashboard({ stage, description, choices, rows }) {
   const instances = choice(
     "instance",
     "Instance",
-    `rollcall_${stage}_mailbox_capacity`,
+    `rollcall_actor_mailbox_capacity{stage="${stage}"}`,
     "Rollcall instance, as in the Prometheus target",
   );
   return {

@@ -3,23 +3,18 @@
 import { NONE_IS_GOOD, dashboard, growth, lines, number, rate, select, steps } from "./panels.mjs";
 import { actors, mailboxes } from "./mailbox.mjs";
 
-/** The stages that have actors. */
-const STAGES = ["receiving", "deciding", "answering", "supervising"];
+/** The series of the actors of all stages. */
+const allActors = (noun, expr) => [{ expr: expr(`rollcall_actor_${noun}`), legend: "{{stage}}: {{actor}}" }];
 
-/** One series per stage, because each stage has its own metric name. */
-const eachStage = (noun, expr) =>
-  STAGES.map((stage) => ({ expr: expr(`rollcall_${stage}_${noun}`), legend: `${stage}: {{actor}}` }));
-
-/** The sum over all stages; a stage may have no data yet. */
-const allStages = (noun, ...matchers) =>
-  STAGES.map((stage) => `(sum(${growth(`rollcall_${stage}_${noun}`, ...matchers)}) or vector(0))`).join(" + ");
+/** The sum over the actors of all stages. */
+const total = (noun, ...matchers) => `sum(${growth(`rollcall_actor_${noun}`, ...matchers)}) or vector(0)`;
 
 const restarts = (title, description, ...matchers) =>
   number({
     title,
     description,
     unit: "locale",
-    expr: allStages("restarts_total", ...matchers),
+    expr: total("restarts_total", ...matchers),
     thresholds: NONE_IS_GOOD,
     decimals: 0,
   });
@@ -49,7 +44,7 @@ const now = {
       title: "Messages refused",
       description: "Messages of all stages that no actor accepted, or that were lost when their actor failed.",
       unit: "locale",
-      expr: allStages("messages_refused_total"),
+      expr: total("messages_refused_total"),
       thresholds: NONE_IS_GOOD,
       decimals: 0,
     }),
@@ -63,9 +58,9 @@ const everyActor = {
       title: "Restarts",
       description: "Restarts of each actor. Repeated restarts use a backoff of up to 30 seconds.",
       unit: "short",
-      series: eachStage(
+      series: allActors(
         "restarts_total",
-        (metric) => `sum by (actor) (increase(${select(metric)}[$__rate_interval]))`,
+        (metric) => `sum by (stage, actor) (increase(${select(metric)}[$__rate_interval]))`,
       ),
       top: 1,
     }),
@@ -73,9 +68,9 @@ const everyActor = {
       title: "Fullest mailboxes",
       description: "The fill ratio of each mailbox. In the order of the stages, the last full mailbox belongs to the slow actor.",
       unit: "percentunit",
-      series: eachStage(
+      series: allActors(
         "mailbox",
-        (metric) => `max by (actor) (${select(`${metric}_depth`)} / ${select(`${metric}_capacity`)})`,
+        (metric) => `max by (stage, actor) (${select(`${metric}_depth`)} / ${select(`${metric}_capacity`)})`,
       ),
       limit: 0.8,
     }),
@@ -84,10 +79,10 @@ const everyActor = {
       description:
         "How long an actor has handled no message while its mailbox holds messages. A value above zero means that the actor is stuck.",
       unit: "s",
-      series: eachStage(
+      series: allActors(
         "last_activity_timestamp_seconds",
         (metric) =>
-          `max by (actor) ((time() - ${select(metric)}) * on (instance, actor) (${select(metric.replace("last_activity_timestamp_seconds", "mailbox_depth"))} > bool 0))`,
+          `max by (stage, actor) ((time() - ${select(metric)}) * on (instance, actor) (${select(metric.replace("last_activity_timestamp_seconds", "mailbox_depth"))} > bool 0))`,
       ),
       limit: 60,
     }),
