@@ -26,7 +26,7 @@ use crate::query::Query;
 use crate::telemetry::{
     AddressShared, CacheRestored, CacheResumed, Decided, StateLost, TableReloaded, TableSize,
 };
-use rollcall_journal::{CommitSink, Entry, JournalWriter, NotAccepted, Recalled};
+use rollcall_journal::{CommitSink, Entry, JournalWriter, NotAccepted, Reloaded};
 use rollcall_runtime::actor_metrics::Stage;
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::event_accounting::EventAccount;
@@ -177,7 +177,7 @@ impl Cache {
     fn take_over(
         &mut self,
         StateTransfer { generation, snapshot }: StateTransfer,
-        recalled: Recalled,
+        recalled: Reloaded,
     ) -> Result<(), NotReady> {
         self.ownership.complete_takeover(generation)?;
         let shown = snapshot.sessions.len();

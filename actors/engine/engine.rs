@@ -13,7 +13,7 @@ use crate::directory::SharedDirectory;
 use crate::failover::{Failover, StateSource, request_state};
 use crate::messages::ExportTable;
 use crate::query::{AddressLookup, PublishedLog, Query, QueryOutputs};
-use rollcall_journal::{Illness, JournalThread, JournalWriter};
+use rollcall_journal::{JournalThread, JournalWriter, WriteErrorWatch};
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::mailbox::{Mailbox, MailboxClosed};
 use rollcall_runtime::supervisor::{RestartPolicy, Spawn, Stop, Supervisor};
@@ -35,7 +35,7 @@ pub struct Engine {
     /// The directory, shared by its writers and readers.
     pub directory: SharedDirectory,
     /// The error while the journal is not writable.
-    pub illness: Illness,
+    pub illness: WriteErrorWatch,
     journal: JournalThread,
 }
 

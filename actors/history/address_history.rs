@@ -15,8 +15,8 @@ use rollcall_identity::{
 
 use super::error::HistoryError;
 use super::query_budget::QueryBudget;
-use rollcall_journal::Damage;
-use rollcall_journal::library::{Addresses, Chapter, Library};
+use rollcall_journal::Corruption;
+use rollcall_journal::archive_reader::{Addresses, Archive, SegmentInfo};
 
 /// Folds one event into the chronicle of its address, and gives out the stay that ended by it.
 pub(crate) type Fold =
@@ -26,7 +26,7 @@ pub(crate) type Fold =
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sources {
     /// The segments that were read, ascending.
-    pub segments: Vec<Chapter>,
+    pub segments: Vec<SegmentInfo>,
     /// In how many others an index had nothing about it, or only told who was there when they began.
     pub looked_up: usize,
     /// DiffKind is not known, or may have been decided otherwise, in sentences.
@@ -35,7 +35,7 @@ pub struct Sources {
 
 /// One question at work.
 pub(crate) struct AddressHistory<'a> {
-    library: &'a mut Library,
+    library: &'a mut Archive,
     rules: &'a Arc<Rules>,
     fingerprint: u64,
     fold: Fold,
@@ -43,12 +43,12 @@ pub(crate) struct AddressHistory<'a> {
     poison: BTreeSet<Revision>,
     now: Timestamp,
     pub budget: QueryBudget,
-    chapters: Vec<Chapter>,
+    chapters: Vec<SegmentInfo>,
     /// Where those begin that cannot be opened.
     unopened: Vec<Revision>,
     /// Which of the others turned out to be damaged.
     damaged: BTreeSet<usize>,
-    read: BTreeMap<Revision, Chapter>,
+    read: BTreeMap<Revision, SegmentInfo>,
     /// Those of which only an index was asked, some of which were then read.
     looked_up: BTreeSet<Revision>,
     notes: Vec<String>,
@@ -61,7 +61,7 @@ pub(crate) static EVER: LazyLock<(Timestamp, Timestamp)> =
 impl<'a> AddressHistory<'a> {
     /// Looks what there is.
     pub(crate) fn new(
-        library: &'a mut Library,
+        library: &'a mut Archive,
         (rules, fold): (&'a Arc<Rules>, Fold),
         now: Timestamp,
         budget: QueryBudget,
@@ -150,7 +150,7 @@ impl<'a> AddressHistory<'a> {
         self.chapters[index].until.unwrap_or(self.now)
     }
 
-    fn note_damage(&mut self, index: usize, damage: &Damage) {
+    fn note_damage(&mut self, index: usize, damage: &Corruption) {
         let text = format!("{} is damaged ({damage})", self.chapters[index].file);
         self.damaged.insert(index);
         self.say(text);

@@ -9,7 +9,7 @@ use strum::IntoStaticStr;
 use super::address_history::Sources;
 use super::error::HistoryError;
 use super::{Question, Reader};
-use rollcall_journal::library::Addresses;
+use rollcall_journal::archive_reader::Addresses;
 
 /// Selects sessions.
 pub(crate) type SessionPredicate = Arc<dyn Fn(&Session) -> bool + Send + Sync>;

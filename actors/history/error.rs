@@ -3,7 +3,7 @@
 use rollcall_identity::Revision;
 
 use crate::telemetry::HistoryOutcome;
-use rollcall_journal::Damage;
+use rollcall_journal::Corruption;
 
 /// The reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -33,8 +33,8 @@ pub enum HistoryError {
     Unrecorded(String),
 }
 
-impl From<Damage> for HistoryError {
-    fn from(damage: Damage) -> Self {
+impl From<Corruption> for HistoryError {
+    fn from(damage: Corruption) -> Self {
         Self::Ill(damage.to_string())
     }
 }

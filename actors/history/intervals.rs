@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::address_history::Sources;
 use super::error::HistoryError;
 use super::{Question, Reader};
-use rollcall_journal::library::Addresses;
+use rollcall_journal::archive_reader::Addresses;
 
 /// Finds the session intervals of an address in a period.
 #[derive(Debug, Clone, Copy)]

@@ -36,7 +36,7 @@ pub use self::intervals::{AddressIntervals, IntervalsPage, UserIntervals};
 pub use self::point_in_time::{PointInTime, PointInTimeAnswer};
 use self::query_budget::QueryBudget;
 use crate::telemetry::{HistoryAsked, HistoryOpened, HistoryOutcome};
-use rollcall_journal::library::Library;
+use rollcall_journal::archive_reader::Archive;
 use rollcall_runtime::actor_metrics::Stage;
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::mailbox::{Actor, ActorCell, Context, Handler, Reply};
@@ -68,7 +68,7 @@ impl<Q: Question> Message for RunQuery<Q> {
 
 /// DiffKind a question is answered from.
 pub struct Reader<'a> {
-    library: &'a mut Library,
+    library: &'a mut Archive,
     rules: Arc<Rules>,
     fold: Fold,
     clock: &'a Clock,
@@ -77,14 +77,14 @@ pub struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// Somebody who reads this library by these rules.
-    pub fn new(library: &'a mut Library, rules: Arc<Rules>, clock: &'a Clock) -> Self {
+    pub fn new(library: &'a mut Archive, rules: Arc<Rules>, clock: &'a Clock) -> Self {
         Self::folding(AddressTimeline::apply, (library, rules), clock)
     }
 
     /// The same with another way of folding.
     pub fn folding(
         fold: Fold,
-        (library, rules): (&'a mut Library, Arc<Rules>),
+        (library, rules): (&'a mut Archive, Arc<Rules>),
         clock: &'a Clock,
     ) -> Self {
         Self { library, rules, fold, clock, deadline: QueryBudget::deadline() }
@@ -132,7 +132,7 @@ pub struct History {
 
 /// The thread at work: it ends when the actor does.
 struct Thread {
-    library: Library,
+    library: Archive,
     record: Record,
     rules: Arc<ArcSwap<Rules>>,
     clock: Clock,
@@ -213,7 +213,7 @@ impl Thread {
 
     fn new(HistorySettings { folder, rules, retention, clock }: HistorySettings) -> Self {
         Self {
-            library: Library::new(&folder),
+            library: Archive::new(&folder),
             record: Record::new(folder, retention),
             rules,
             clock,

@@ -18,7 +18,7 @@ use rollcall_identity::{
     Address, Event, Journal, Kind, ReadPosition, Revision, Rules, Session, Table, TableSnapshot,
     Timestamp,
 };
-use rollcall_journal::Terms;
+use rollcall_journal::JournalOptions;
 use rollcall_journal::test_support::*;
 use rollcall_runtime::mailbox::Mailbox;
 use rollcall_runtime::supervisor::{RestartPolicy, Spawn, Supervisor};

@@ -42,7 +42,7 @@ use rollcall_engine::cache::Cache;
 use rollcall_engine::directory::SharedDirectory;
 use rollcall_engine::query::Query;
 use rollcall_history::History;
-use rollcall_journal::Illness;
+use rollcall_journal::WriteErrorWatch;
 use rollcall_producers::active_directory::registry::Directories;
 use rollcall_producers::event_log::EventLogs;
 use rollcall_push::PushTargets;
@@ -86,7 +86,7 @@ pub struct Rest {
     /// How far the query actor knows: what wakes the live streams.
     pub newest: watch::Receiver<Revision>,
     /// Why the journal takes no events, when it does not: the server is not ready then.
-    pub illness: Illness,
+    pub illness: WriteErrorWatch,
     /// Whether the server is stopping: it is not ready then, and the live streams end.
     pub draining: watch::Receiver<bool>,
     /// How the enforcement points are.

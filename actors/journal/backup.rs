@@ -10,16 +10,16 @@ use std::path::{Path, PathBuf};
 use rollcall_identity::Revision;
 use serde::Serialize;
 
-use super::archive::Archive;
-use super::damage::Damage;
-use super::folder::Folder;
+use super::corruption::Corruption;
+use super::event_reader::SegmentTitle;
+use super::layout::JournalLayout;
 use super::manifest::{Manifest, Sealed};
-use super::reading::Title;
+use super::tar::TarWriter;
 use super::{file, sealing, snapshot};
 
 /// What a copy holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct BackedUp {
+pub struct BackupReport {
     /// How many segments.
     pub segments: usize,
     /// How many events.
@@ -42,20 +42,20 @@ pub struct BackedUp {
 ///
 /// # Errors
 /// When the copy cannot be written, or something is there under its name.
-pub fn back_up(from: &Path, to: &Path) -> Result<BackedUp, Damage> {
+pub fn back_up(from: &Path, to: &Path) -> Result<BackupReport, Corruption> {
     if to.symlink_metadata().is_ok() {
         let text = "it is there already: no copy is written over another";
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, text).into());
     }
     let workshop = Workshop::beside(to)?;
-    let (from, parts) = (Folder::at(from), Folder::at(&workshop.0));
+    let (from, parts) = (JournalLayout::at(from), JournalLayout::at(&workshop.0));
     let whole = workshop.0.join("whole.tar");
-    let mut archive = Archive::create(&whole)?;
+    let mut archive = TarWriter::create(&whole)?;
     let backed_up = copy_all((&from, &parts), &mut archive)?;
     archive.finish()?;
     fs::File::open(&whole)?.sync_all()?;
     fs::rename(&whole, to)?;
-    Folder::at(folder_of(to)).sync()?;
+    JournalLayout::at(folder_of(to)).sync()?;
     Ok(backed_up)
 }
 
@@ -88,7 +88,10 @@ fn folder_of(file: &Path) -> &Path {
 }
 
 /// Copies one file after the other into the folder of parts, and from there into the archive.
-fn copy_all((from, parts): (&Folder, &Folder), archive: &mut Archive) -> Result<BackedUp, Damage> {
+fn copy_all(
+    (from, parts): (&JournalLayout, &JournalLayout),
+    archive: &mut TarWriter,
+) -> Result<BackupReport, Corruption> {
     // Before the segments: so they reach at least as far.
     if let Some(snapshot) = copy_snapshot(from, parts)? {
         pack(archive, (parts, &snapshot))?;
@@ -96,7 +99,7 @@ fn copy_all((from, parts): (&Folder, &Folder), archive: &mut Archive) -> Result<
     let listing = from.list()?;
     let known = Manifest::load(from).unwrap_or_default();
     let firsts: Vec<Revision> = listing.open.union(&listing.sealed).copied().collect();
-    let (mut backed_up, mut manifest) = (BackedUp::default(), Manifest::default());
+    let (mut backed_up, mut manifest) = (BackupReport::default(), Manifest::default());
     for (index, first) in firsts.iter().enumerate() {
         let next = firsts.get(index + 1).copied();
         let copied = copy_segment((from, parts), *first, next, (&known, &mut backed_up.problems));
@@ -104,7 +107,7 @@ fn copy_all((from, parts): (&Folder, &Folder), archive: &mut Archive) -> Result<
             Ok(Some(sealed)) => sealed,
             Ok(None) => continue,
             // A full disk is the end of it; a segment that cannot be read is not.
-            Err(Damage::Io(error)) => return Err(error.into()),
+            Err(Corruption::Io(error)) => return Err(error.into()),
             Err(damage) => {
                 backed_up.problems.push(format!("the segment at {first}: {damage}"));
                 parts.discard(&parts.sealed(*first))?;
@@ -120,7 +123,7 @@ fn copy_all((from, parts): (&Folder, &Folder), archive: &mut Archive) -> Result<
     Ok(backed_up)
 }
 
-impl BackedUp {
+impl BackupReport {
     fn note(&mut self, sealed: &Sealed) {
         self.segments += 1;
         self.events += sealed.events;
@@ -133,18 +136,18 @@ impl BackedUp {
 }
 
 /// Adds a part to the archive, after which it is not needed any more.
-fn pack(archive: &mut Archive, (parts, part): (&Folder, &Path)) -> Result<(), Damage> {
+fn pack(archive: &mut TarWriter, (parts, part): (&JournalLayout, &Path)) -> Result<(), Corruption> {
     archive.add(part)?;
     Ok(parts.discard(part)?)
 }
 
 /// Copies the newest snapshot that is whole. Without one, a start folds everything.
-fn copy_snapshot(from: &Folder, to: &Folder) -> Result<Option<PathBuf>, Damage> {
+fn copy_snapshot(from: &JournalLayout, to: &JournalLayout) -> Result<Option<PathBuf>, Corruption> {
     for last in from.list()?.snapshots.iter().rev() {
         let (source, target) = (from.snapshot(*last), to.snapshot(*last));
         match copy(&source, &target, to) {
             // Another was written, and this one thrown away.
-            Err(Damage::Io(error)) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(Corruption::Io(error)) if error.kind() == io::ErrorKind::NotFound => {}
             Err(other) => return Err(other),
             Ok(()) if snapshot::read(&target).is_ok() => return Ok(Some(target)),
             Ok(()) => to.discard(&target)?,
@@ -156,11 +159,11 @@ fn copy_snapshot(from: &Folder, to: &Folder) -> Result<Option<PathBuf>, Damage> 
 /// Copies a segment, and seals it in the copy when it is not yet. `None` when its time had come
 /// meanwhile.
 fn copy_segment(
-    (from, to): (&Folder, &Folder),
+    (from, to): (&JournalLayout, &JournalLayout),
     first: Revision,
     next: Option<Revision>,
     (known, problems): (&Manifest, &mut Vec<String>),
-) -> Result<Option<Sealed>, Damage> {
+) -> Result<Option<Sealed>, Corruption> {
     if from.open(first).exists() && !from.sealed(first).exists() {
         let upto = next.map(|next| after(from, next)).transpose()?;
         match sealing::seal_into((from, to), first, upto.unwrap_or(Revision(u64::MAX))) {
@@ -172,7 +175,7 @@ fn copy_segment(
     }
     let (source, target) = (from.sealed(first), to.sealed(first));
     match copy(&source, &target, to) {
-        Err(Damage::Io(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(Corruption::Io(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         other => other?,
     }
     let copied = sealing::describe(to, first)?;
@@ -186,13 +189,13 @@ fn copy_segment(
 }
 
 /// Where what came before the segment that begins at `first` ends.
-fn after(folder: &Folder, first: Revision) -> Result<Revision, Damage> {
+fn after(folder: &JournalLayout, first: Revision) -> Result<Revision, Corruption> {
     let sealed = folder.sealed(first);
     let path = if sealed.exists() { sealed } else { folder.open(first) };
-    Ok(Title::of(&file::open(&path)?)?.after)
+    Ok(SegmentTitle::of(&file::open(&path)?)?.after)
 }
 
-fn copy(source: &Path, target: &Path, to: &Folder) -> Result<(), Damage> {
-    fs::copy(source, Folder::unfinished(target))?;
+fn copy(source: &Path, target: &Path, to: &JournalLayout) -> Result<(), Corruption> {
+    fs::copy(source, JournalLayout::unfinished(target))?;
     Ok(to.finish(target)?)
 }

@@ -13,15 +13,15 @@ use rollcall_identity::{
     Revision, Rules, Table, TableSnapshot, Timestamp,
 };
 
-use super::damage::Damage;
+use super::corruption::Corruption;
+use super::file_header::FileHeader;
 use super::fingerprint::fingerprint;
-use super::folder::Folder;
-use super::keeper::Keeper;
-use super::restoring::{Restored, recall, restore};
+use super::layout::JournalLayout;
+use super::maintenance::Maintenance;
+use super::options::JournalOptions;
+use super::recovery::{Restored, recall, restore};
 use super::segment::{Beginning, Segment};
-use super::stamp::Stamp;
-use super::terms::Terms;
-use crate::telemetry::{JournalHealed, JournalIll, JournalRestored};
+use crate::telemetry::{Recovered, WriteFailed, WriteRecovered};
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::telemetry::TelemetryEvent;
 
@@ -33,16 +33,16 @@ const TIDY: Duration = Duration::from_secs(60);
 
 /// The journal on disk.
 pub struct DurableJournal {
-    folder: Folder,
-    terms: Terms,
+    folder: JournalLayout,
+    terms: JournalOptions,
     clock: Clock,
-    stamp: Stamp,
+    stamp: FileHeader,
     ledger: PositionLedger,
     /// What is appended to; `None` while ill.
     segment: Option<Segment>,
     illness: Option<JournalError>,
     tried: Timestamp,
-    pub(super) keeper: Keeper,
+    pub(super) keeper: Maintenance,
     /// Whether the table is to be written down at once: a segment was begun, other rules are in
     /// force, or the table is not what the events before would fold to.
     wants_sessions: bool,
@@ -57,16 +57,16 @@ impl DurableJournal {
     ///
     /// # Errors
     /// When the folder cannot be had, or another process has it.
-    pub fn open(path: &Path, terms: Terms, clock: Clock) -> std::io::Result<Self> {
-        let folder = Folder::make(path)?;
+    pub fn open(path: &Path, terms: JournalOptions, clock: Clock) -> std::io::Result<Self> {
+        let folder = JournalLayout::make(path)?;
         let lock = folder.lock()?;
-        let keeper = Keeper::start(folder.clone(), terms)?;
+        let keeper = Maintenance::start(folder.clone(), terms)?;
         let now = clock.now();
         Ok(Self {
             folder,
             terms,
             clock,
-            stamp: Stamp { epoch: 0, rules: 0 },
+            stamp: FileHeader { epoch: 0, rules: 0 },
             ledger: PositionLedger::default(),
             segment: None,
             illness: None,
@@ -80,7 +80,7 @@ impl DurableJournal {
     }
 
     /// Begins the segment that follows everything committed.
-    fn begin_segment(&mut self, at: Timestamp) -> Result<(), Damage> {
+    fn begin_segment(&mut self, at: Timestamp) -> Result<(), Corruption> {
         let (stamp, after, first) = (self.stamp, self.ledger.committed(), self.ledger.next());
         self.tried = at;
         let beginning = Beginning { stamp, after, first, at };
@@ -90,12 +90,12 @@ impl DurableJournal {
     }
 
     /// Gives up the segment: nothing is acknowledged from its file any more.
-    fn fall_ill(&mut self, damage: &Damage) -> JournalError {
+    fn fall_ill(&mut self, damage: &Corruption) -> JournalError {
         let error = JournalError(damage.to_string());
         self.segment = None;
         self.ledger.abandon();
         if self.illness.is_none() {
-            JournalIll { error: damage }.emit();
+            WriteFailed { error: damage }.emit();
         }
         self.illness = Some(error.clone());
         error
@@ -109,7 +109,7 @@ impl DurableJournal {
         match self.begin_segment(now) {
             Ok(()) => {
                 self.illness = None;
-                JournalHealed { after: self.ledger.committed().0 }.emit();
+                WriteRecovered { after: self.ledger.committed().0 }.emit();
             }
             Err(damage) => drop(self.fall_ill(&damage)),
         }
@@ -166,14 +166,14 @@ impl Journal for DurableJournal {
             self.keeper.survey(stamp, handover.newest)(handover);
         }
         let anew = u64::try_from(now.millis()).unwrap_or_default().max(highest_epoch + 1);
-        self.stamp = Stamp { epoch: epoch.unwrap_or(anew), rules: fingerprint(rules) };
+        self.stamp = FileHeader { epoch: epoch.unwrap_or(anew), rules: fingerprint(rules) };
         let first = segment.as_ref().map_or(Revision(1), Segment::first);
         self.ledger = PositionLedger::resume(newest, first, read);
         self.surveyed = (written_down, now);
         self.segment = segment;
         let is_new_epoch = epoch.is_none() && highest_epoch > 0;
         let (sessions, took) = (table.len(), began.elapsed());
-        JournalRestored { sessions, events, revision: newest.0, is_new_epoch, took }.emit();
+        Recovered { sessions, events, revision: newest.0, is_new_epoch, took }.emit();
         if self.segment.is_none()
             && let Err(damage) = self.begin_segment(now)
         {

@@ -1,40 +1,40 @@
 //! The journal's own thread: it appends what the cache hands over, commits in groups, and hands
 //! what is committed back to the cache, in order.
 
-mod ahead;
-mod archive;
+pub mod archive_reader;
 mod backup;
-mod cells;
-mod damage;
+mod checkpoint;
+mod corruption;
 mod durable;
-mod events;
+mod event_reader;
+mod event_rows;
 mod file;
+mod file_header;
 mod fingerprint;
-mod folder;
-mod forgetting;
-mod governing;
-mod inspecting;
-mod keeper;
-mod known;
-mod lexicon;
-pub mod library;
+mod inspect;
+mod io_watchdog;
+mod layout;
+mod maintenance;
 mod manifest;
-mod memories;
+mod memory_rows;
 pub mod metrics;
-mod poison;
-mod positions;
-mod pulse;
-mod reading;
-mod replaying;
-mod restoring;
+mod name_erasure;
+mod options;
+mod position_rows;
+mod quarantine;
+mod read_ahead;
+mod recovery;
+mod replay;
+mod row_codec;
+mod rule_versions;
 mod schema;
 mod sealing;
 mod segment;
-mod sessions;
+mod session_rows;
 mod snapshot;
-mod stamp;
+mod string_table;
+mod tar;
 pub mod telemetry;
-mod terms;
 #[cfg(any(test, feature = "test-support"))]
 pub mod test_support;
 #[cfg(test)]
@@ -53,15 +53,15 @@ use rollcall_identity::{
 };
 use tokio::sync::{oneshot, watch};
 
-pub use self::backup::{BackedUp, back_up};
-pub use self::damage::Damage;
+pub use self::backup::{BackupReport, back_up};
+pub use self::corruption::Corruption;
 pub use self::durable::DurableJournal;
-pub use self::inspecting::{Inspected, export, inspect};
+pub use self::inspect::{InspectReport, export, inspect};
+use self::io_watchdog::{IoWatchdog, Told};
 pub use self::manifest::{Manifest, Sealed};
-use self::pulse::{Pulse, Told};
-pub use self::replaying::{Differing, Replayed, replay};
-pub use self::terms::Terms;
-use crate::telemetry::{Committed, JournalAnswers, JournalRefused};
+pub use self::options::JournalOptions;
+pub use self::replay::{ReplayDifference, ReplayReport, replay};
+use crate::telemetry::{BatchRefused, Committed, DiskResponding};
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::telemetry::TelemetryEvent;
 
@@ -102,13 +102,13 @@ pub enum NotAccepted {
 }
 
 /// Why the journal takes no events at the moment; `None` while it does.
-pub type Illness = watch::Receiver<Option<JournalError>>;
+pub type WriteErrorWatch = watch::Receiver<Option<JournalError>>;
 
 /// The way into the journal. When the last one is dropped, the thread commits and ends.
 pub struct JournalWriter<B> {
     epoch: u64,
     orders: Sender<Order<B>>,
-    illness: Illness,
+    illness: WriteErrorWatch,
 }
 
 /// What the journal's thread is asked for.
@@ -117,12 +117,12 @@ type Order<B> = rollcall_identity::JournalRequest<B, Question>;
 /// What it is asked beside.
 enum Question {
     Tell(ReadSource, oneshot::Sender<Option<Arc<[u8]>>>),
-    Recall(oneshot::Sender<Recalled>),
+    Recall(oneshot::Sender<Reloaded>),
     Unsettle,
 }
 
 /// The table as everything committed folds to, and its last position; `None` when nothing is kept.
-pub type Recalled = Result<Option<(Table, Revision)>, JournalError>;
+pub type Reloaded = Result<Option<(Table, Revision)>, JournalError>;
 
 /// The journal's thread, to be waited for.
 pub struct JournalThread {
@@ -180,7 +180,7 @@ impl<B: Payload> JournalWriter<B> {
         let epoch = journal.epoch();
         let (tell, illness) = watch::channel(journal.write_error().cloned());
         let (tell, in_force) = (Arc::new(tell), rules.load_full());
-        let pulse = Pulse::start(Arc::clone(&tell), TENDING)?;
+        let pulse = IoWatchdog::start(Arc::clone(&tell), TENDING)?;
         let writing = Writing { journal, sink, rules, in_force, clock, pulse, tell };
         let thread = std::thread::Builder::new()
             .name("journal".to_owned())
@@ -194,7 +194,7 @@ impl<B: Payload> JournalWriter<B> {
     }
 
     /// How the journal is.
-    pub fn illness(&self) -> Illness {
+    pub fn illness(&self) -> WriteErrorWatch {
         self.illness.clone()
     }
 
@@ -237,7 +237,7 @@ impl<B: Payload> JournalWriter<B> {
     ///
     /// # Errors
     /// When the journal cannot be read, or its thread has ended.
-    pub async fn recall(&self) -> Recalled {
+    pub async fn recall(&self) -> Reloaded {
         let ended = || JournalError("its thread has ended".to_owned());
         let (tell, told) = oneshot::channel();
         let mut order = Order::Query(Question::Recall(tell));
@@ -264,7 +264,7 @@ struct Writing<J, S> {
     /// Those that the journal was told of: they decide what is committed until it is told of others.
     in_force: Arc<Rules>,
     clock: Clock,
-    pulse: Pulse,
+    pulse: IoWatchdog,
     tell: Told,
 }
 
@@ -297,7 +297,7 @@ impl<J: Journal, S> Writing<J, S> {
         self.answers(hung);
         let GroupOutcome { committed, failed: refused, queries: asked } = served;
         for (batch, error) in refused {
-            JournalRefused { error: &error.0 }.emit();
+            BatchRefused { error: &error.0 }.emit();
             batch.refuse(&error);
         }
         if !committed.is_empty() {
@@ -331,7 +331,7 @@ impl<J: Journal, S> Writing<J, S> {
     fn answers(&self, hung: Option<Duration>) {
         // When it failed in the end, that was said.
         if let Some(took) = hung.filter(|_| self.journal.write_error().is_none()) {
-            JournalAnswers { took }.emit();
+            DiskResponding { took }.emit();
         }
     }
 

@@ -8,8 +8,8 @@ use rollcall_identity::{Revision, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::damage::Damage;
-use super::folder::Folder;
+use super::corruption::Corruption;
+use super::layout::JournalLayout;
 
 /// A segment that never changes any more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,22 +57,22 @@ const LONGEST: u64 = 64 << 20;
 
 impl Manifest {
     /// Reads the list; an empty one when there is none yet.
-    pub(super) fn load(folder: &Folder) -> Result<Self, Damage> {
+    pub(super) fn load(folder: &JournalLayout) -> Result<Self, Corruption> {
         let path = folder.manifest();
         match fs::metadata(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
             Err(error) => return Err(error.into()),
-            Ok(about) if about.len() > LONGEST => return Err(Damage::Strange),
+            Ok(about) if about.len() > LONGEST => return Err(Corruption::Strange),
             Ok(_) => {}
         }
-        serde_json::from_slice(&fs::read(&path)?).map_err(|_| Damage::Value)
+        serde_json::from_slice(&fs::read(&path)?).map_err(|_| Corruption::Value)
     }
 
     /// Writes the list in the place of the one before.
-    pub(super) fn save(&self, folder: &Folder) -> Result<(), Damage> {
+    pub(super) fn save(&self, folder: &JournalLayout) -> Result<(), Corruption> {
         let target = folder.manifest();
         let text = serde_json::to_vec_pretty(self).map_err(io::Error::from)?;
-        fs::write(Folder::unfinished(&target), text)?;
+        fs::write(JournalLayout::unfinished(&target), text)?;
         Ok(folder.finish(&target)?)
     }
 

@@ -6,8 +6,10 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use super::damage::Damage;
-use super::{events, file, governing, lexicon, memories, positions, sessions};
+use super::corruption::Corruption;
+use super::{
+    event_rows, file, memory_rows, position_rows, rule_versions, session_rows, string_table,
+};
 
 /// The events as people read them: times as text, and who said so.
 const VIEW: &str = "
@@ -20,7 +22,7 @@ FROM events e LEFT JOIN origins o ON o.id = e.origin LEFT JOIN roles r ON r.id =
 ";
 
 /// Makes an empty file that counts only as a whole, and gets its name when it is on the disk.
-pub(super) fn create(path: &Path) -> Result<Connection, Damage> {
+pub(super) fn create(path: &Path) -> Result<Connection, Corruption> {
     let sql = Connection::open(path)?;
     // SQLite gives what it keeps beside a file the same mode.
     fs::set_permissions(path, Permissions::from_mode(0o600))?;
@@ -31,12 +33,12 @@ pub(super) fn create(path: &Path) -> Result<Connection, Damage> {
     sql.pragma_update(None, "application_id", file::APPLICATION)?;
     sql.pragma_update(None, "user_version", file::VERSION)?;
     let kept = [
-        lexicon::TABLES,
-        events::TABLE,
-        governing::TABLE,
-        positions::TABLE,
-        sessions::TABLE,
-        memories::TABLES,
+        string_table::TABLES,
+        event_rows::TABLE,
+        rule_versions::TABLE,
+        position_rows::TABLE,
+        session_rows::TABLE,
+        memory_rows::TABLES,
     ];
     let about = file::ABOUT;
     sql.execute_batch(&format!("BEGIN; {about} {} {VIEW} COMMIT;", kept.concat()))?;

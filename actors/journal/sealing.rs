@@ -8,13 +8,13 @@ use std::path::Path;
 use rollcall_identity::{Revision, RevisionRange, TableSnapshot, Timestamp};
 use rusqlite::Connection;
 
-use super::damage::Damage;
-use super::file::{self, About};
-use super::folder::{Folder, name_of};
-use super::lexicon::Lexicon;
+use super::corruption::Corruption;
+use super::event_reader::{self, Read, SegmentTitle};
+use super::file::{self, HeaderField};
+use super::layout::{JournalLayout, name_of};
 use super::manifest::{Sealed, digest};
-use super::reading::{self, Read, Title};
-use super::{events, governing, known, positions, snapshot};
+use super::string_table::StringTable;
+use super::{checkpoint, event_rows, position_rows, rule_versions, snapshot};
 
 /// Who had an address, and which addresses somebody had, at a time: what history is asked for.
 pub(super) const INDEXES: &str = "
@@ -37,38 +37,42 @@ struct Period {
 
 /// Seals the segment that begins at `first`; events after `upto` were never acknowledged. What
 /// cannot be read is left out, and counted in the result.
-pub(super) fn seal(folder: &Folder, first: Revision, upto: Revision) -> Result<Sealed, Damage> {
+pub(super) fn seal(
+    folder: &JournalLayout,
+    first: Revision,
+    upto: Revision,
+) -> Result<Sealed, Corruption> {
     seal_into((folder, folder), first, upto)
 }
 
 /// The same into another folder.
 pub(super) fn seal_into(
-    (from, to): (&Folder, &Folder),
+    (from, to): (&JournalLayout, &JournalLayout),
     first: Revision,
     upto: Revision,
-) -> Result<Sealed, Damage> {
+) -> Result<Sealed, Corruption> {
     let (source, target) = (from.open(first), to.sealed(first));
-    let unfinished = Folder::unfinished(&target);
+    let unfinished = JournalLayout::unfinished(&target);
     to.discard(&unfinished)?;
     let (title, begun, read, notes) = {
         let sql = file::open(&source)?;
-        let (title, begun) = (Title::of(&sql)?, file::need(&sql, About::Begun)?);
-        (title, begun, positions::read(&sql)?.0, governing::read(&sql)?)
+        let (title, begun) = (SegmentTitle::of(&sql)?, file::need(&sql, HeaderField::Begun)?);
+        (title, begun, position_rows::read(&sql)?.0, rule_versions::read(&sql)?)
     };
     let sql = crate::schema::create(&unfinished)?;
     sql.execute_batch("BEGIN")?;
-    let mut lexicon = Lexicon::default();
+    let mut lexicon = StringTable::default();
     let sessions = carry_over(from, title.after, (&sql, &mut lexicon))?;
     title.stamp.tell(&sql)?;
-    file::tell(&sql, About::After, title.after.0)?;
-    file::tell(&sql, About::First, title.first.0)?;
-    file::tell(&sql, About::Begun, begun)?;
+    file::tell(&sql, HeaderField::After, title.after.0)?;
+    file::tell(&sql, HeaderField::First, title.first.0)?;
+    file::tell(&sql, HeaderField::Begun, begun)?;
     for (source, place) in read {
-        positions::write(&sql, &rollcall_identity::ReadPosition { source, position: place })?;
+        position_rows::write(&sql, &rollcall_identity::ReadPosition { source, position: place })?;
     }
     // One of the events that were never acknowledged is of nothing.
     for note in notes.into_iter().filter(|note| note.after < upto) {
-        governing::write(&sql, note)?;
+        rule_versions::write(&sql, note)?;
     }
     let (read, period) = copy(&source, upto, (&sql, &mut lexicon))?;
     sql.execute_batch(&format!("COMMIT; {INDEXES}"))?;
@@ -98,46 +102,46 @@ pub(super) fn seal_into(
 /// Copies the sessions that were there after `after`, and what else was remembered, without which
 /// a late login would be decided otherwise; says how many sessions. `None` when nobody knows.
 fn carry_over(
-    folder: &Folder,
+    folder: &JournalLayout,
     after: Revision,
-    (sql, lexicon): (&Connection, &mut Lexicon),
-) -> Result<Option<u64>, Damage> {
+    (sql, lexicon): (&Connection, &mut StringTable),
+) -> Result<Option<u64>, Corruption> {
     if after == Revision(0) {
-        return known::write(sql, lexicon, &TableSnapshot::default()).map(Some);
+        return checkpoint::write(sql, lexicon, &TableSnapshot::default()).map(Some);
     }
     let path = folder.snapshot(after);
     if !path.exists() {
         return Ok(None);
     }
     let Ok(snapshot) = snapshot::read(&path) else { return Ok(None) };
-    known::write(sql, lexicon, &snapshot.handover).map(Some)
+    checkpoint::write(sql, lexicon, &snapshot.handover).map(Some)
 }
 
 fn copy(
     source: &Path,
     upto: Revision,
-    (sql, lexicon): (&Connection, &mut Lexicon),
-) -> Result<(Read, Period), Damage> {
-    let mut into = events::statement(sql)?;
+    (sql, lexicon): (&Connection, &mut StringTable),
+) -> Result<(Read, Period), Corruption> {
+    let mut into = event_rows::statement(sql)?;
     let mut period: Option<Period> = None;
     let span = RevisionRange { after: Revision(0), upto };
-    let read = reading::read(source, span, |revision, event| {
+    let read = event_reader::read(source, span, |revision, event| {
         let seen = event.seen;
         period = Some(match period.take() {
             None => Period { from: seen, until: seen },
             Some(Period { from, until }) => Period { from: from.min(seen), until: until.max(seen) },
         });
-        Ok(events::write(sql, &mut into, lexicon, (revision, &event))?)
+        Ok(event_rows::write(sql, &mut into, lexicon, (revision, &event))?)
     })?;
     let nothing = Period { from: Timestamp::EPOCH, until: Timestamp::EPOCH };
     Ok((read, period.unwrap_or(nothing)))
 }
 
 /// What a sealed segment says of itself: for one that the manifest does not list.
-pub(super) fn describe(folder: &Folder, first: Revision) -> Result<Sealed, Damage> {
+pub(super) fn describe(folder: &JournalLayout, first: Revision) -> Result<Sealed, Corruption> {
     let path = folder.sealed(first);
     let sql = file::open(&path)?;
-    let title = Title::of(&sql)?;
+    let title = SegmentTitle::of(&sql)?;
     let asked = "SELECT count(*), coalesce(max(revision), 0), coalesce(min(seen), 0),
         coalesce(max(seen), 0) FROM events";
     let [events, last, from, until] = sql.query_row(asked, [], |row| {
@@ -154,8 +158,8 @@ pub(super) fn describe(folder: &Folder, first: Revision) -> Result<Sealed, Damag
         until: Timestamp::from_millis(until),
         events: events.cast_unsigned(),
         lost: (last.0 + 1).saturating_sub(first.0 + events.cast_unsigned()),
-        sessions: file::ask(&sql, About::Sessions)?,
-        nameless: file::ask(&sql, About::Nameless)?.is_some(),
+        sessions: file::ask(&sql, HeaderField::Sessions)?,
+        nameless: file::ask(&sql, HeaderField::Nameless)?.is_some(),
         bytes: fs::metadata(&path)?.len(),
         sha256: digest(&path)?,
     })

@@ -6,14 +6,14 @@ use std::fs;
 use rollcall_identity::{Event, ReadPosition, ReadPositions, Revision, Timestamp};
 use rusqlite::Connection;
 
-use super::damage::Damage;
-use super::events;
-use super::file::{self, About};
-use super::folder::Folder;
-use super::governing::{self, Governed};
-use super::lexicon::Lexicon;
-use super::positions;
-use super::stamp::Stamp;
+use super::corruption::Corruption;
+use super::event_rows;
+use super::file::{self, HeaderField};
+use super::file_header::FileHeader;
+use super::layout::JournalLayout;
+use super::position_rows;
+use super::rule_versions::{self, RuleVersion};
+use super::string_table::StringTable;
 
 /// When the write-ahead log is carried into the file, in bytes: about 80,000 events, or 2000 commits
 /// of one event.
@@ -23,7 +23,7 @@ const CHECKPOINT: u64 = 16 << 20;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Beginning {
     /// Whose positions, by which rules.
-    pub(super) stamp: Stamp,
+    pub(super) stamp: FileHeader,
     /// The last position before it that was acknowledged.
     pub(super) after: Revision,
     /// The position of its first event.
@@ -37,7 +37,7 @@ pub(super) struct Beginning {
 #[derive(Debug)]
 pub(super) struct Segment {
     sql: Connection,
-    lexicon: Lexicon,
+    lexicon: StringTable,
     first: Revision,
     begun: Timestamp,
     /// The rules that decide what is appended, as last noted.
@@ -50,22 +50,22 @@ pub(super) struct Segment {
 impl Segment {
     /// Begins a segment, with what producers had read before it.
     pub(super) fn begin(
-        folder: &Folder,
+        folder: &JournalLayout,
         beginning: Beginning,
         read: &ReadPositions,
-    ) -> Result<Self, Damage> {
+    ) -> Result<Self, Corruption> {
         let Beginning { stamp, after, first, at } = beginning;
         let target = folder.open(first);
-        let unfinished = Folder::unfinished(&target);
+        let unfinished = JournalLayout::unfinished(&target);
         folder.discard(&unfinished)?;
         let sql = crate::schema::create(&unfinished)?;
         stamp.tell(&sql)?;
-        file::tell(&sql, About::After, after.0)?;
-        file::tell(&sql, About::First, first.0)?;
-        file::tell(&sql, About::Begun, at.millis().cast_unsigned())?;
+        file::tell(&sql, HeaderField::After, after.0)?;
+        file::tell(&sql, HeaderField::First, first.0)?;
+        file::tell(&sql, HeaderField::Begun, at.millis().cast_unsigned())?;
         for (source, place) in read {
             let read = ReadPosition { source: source.clone(), position: place.clone() };
-            positions::write(&sql, &read)?;
+            position_rows::write(&sql, &read)?;
         }
         // Here and not on the file that has its name: the change itself is no single write.
         file::log_ahead(&sql)?;
@@ -80,16 +80,16 @@ impl Segment {
     }
 
     /// Goes on with a segment that was read without fault.
-    pub(super) fn resume(folder: &Folder, first: Revision) -> Result<Self, Damage> {
+    pub(super) fn resume(folder: &JournalLayout, first: Revision) -> Result<Self, Corruption> {
         let sql = file::resume(&folder.open(first))?;
-        let begun = Timestamp::from_millis(file::need(&sql, About::Begun)?.cast_signed());
+        let begun = Timestamp::from_millis(file::need(&sql, HeaderField::Begun)?.cast_signed());
         let last = "SELECT coalesce(max(revision), ?) FROM events";
         let before = first.0.saturating_sub(1).cast_signed();
         let last: i64 = sql.query_row(last, [before], |row| row.get(0))?;
         let events = last.cast_unsigned().saturating_sub(before.cast_unsigned());
-        let lexicon = Lexicon::resume(&sql)?;
-        let noted = governing::read(&sql)?.last().map(|last| last.rules);
-        let rules = noted.map_or_else(|| Stamp::of(&sql).map(|stamp| stamp.rules), Ok)?;
+        let lexicon = StringTable::resume(&sql)?;
+        let noted = rule_versions::read(&sql)?.last().map(|last| last.rules);
+        let rules = noted.map_or_else(|| FileHeader::of(&sql).map(|stamp| stamp.rules), Ok)?;
         Ok(Self { sql, lexicon, first, begun, rules, events, appended: 0, is_open: false })
     }
 
@@ -114,20 +114,20 @@ impl Segment {
     }
 
     /// What is appended from now on, from the position `first` on, these rules decide.
-    pub(super) fn govern(&mut self, first: Revision, rules: u64) -> Result<(), Damage> {
+    pub(super) fn govern(&mut self, first: Revision, rules: u64) -> Result<(), Corruption> {
         if rules == self.rules {
             return Ok(());
         }
         self.begin_transaction()?;
         // A segment that was begun by an earlier program has no place for it.
-        self.sql.execute_batch(governing::TABLE)?;
+        self.sql.execute_batch(rule_versions::TABLE)?;
         let after = Revision(first.0.saturating_sub(1));
-        governing::write(&self.sql, Governed { after, rules })?;
+        rule_versions::write(&self.sql, RuleVersion { after, rules })?;
         self.rules = rules;
         Ok(())
     }
 
-    fn begin_transaction(&mut self) -> Result<(), Damage> {
+    fn begin_transaction(&mut self) -> Result<(), Corruption> {
         if !self.is_open {
             self.sql.execute_batch("BEGIN IMMEDIATE")?;
             self.is_open = true;
@@ -141,18 +141,18 @@ impl Segment {
         first: Revision,
         events: &[Event],
         read: Option<&ReadPosition>,
-    ) -> Result<(), Damage> {
+    ) -> Result<(), Corruption> {
         self.begin_transaction()?;
-        events::write_all(&self.sql, &mut self.lexicon, (first, events))?;
+        event_rows::write_all(&self.sql, &mut self.lexicon, (first, events))?;
         if let Some(read) = read {
-            positions::write(&self.sql, read)?;
+            position_rows::write(&self.sql, read)?;
         }
         self.appended += events.len() as u64;
         Ok(())
     }
 
     /// Makes what was added durable.
-    pub(super) fn commit(&mut self) -> Result<(), Damage> {
+    pub(super) fn commit(&mut self) -> Result<(), Corruption> {
         if self.is_open {
             self.sql.execute_batch("COMMIT")?;
             self.is_open = false;
@@ -162,13 +162,13 @@ impl Segment {
     }
 
     /// Carries the write-ahead log into the file once it is long enough.
-    pub(super) fn checkpoint(&self) -> Result<(), Damage> {
+    pub(super) fn checkpoint(&self) -> Result<(), Corruption> {
         let log = self.sql.path().and_then(|path| fs::metadata(format!("{path}-wal")).ok());
         if log.is_none_or(|log| log.len() < CHECKPOINT) {
             return Ok(());
         }
         // Somebody who reads it at the moment only lets it grow until the next time.
         let carried = "PRAGMA wal_checkpoint(TRUNCATE)";
-        self.sql.query_row(carried, [], |_| Ok(())).map_err(Damage::from)
+        self.sql.query_row(carried, [], |_| Ok(())).map_err(Corruption::from)
     }
 }

@@ -4,30 +4,34 @@ use std::path::Path;
 
 use rollcall_identity::TableSnapshot;
 
-use super::damage::Damage;
+use super::checkpoint;
+use super::corruption::Corruption;
 use super::file;
-use super::folder::Folder;
-use super::known;
-use super::lexicon::Lexicon;
-use super::stamp::Stamp;
+use super::file_header::FileHeader;
+use super::layout::JournalLayout;
+use super::string_table::StringTable;
 
 /// A snapshot that is whole.
 #[derive(Debug)]
 pub(super) struct Snapshot {
     /// Whose positions, by which rules.
-    pub(super) stamp: Stamp,
+    pub(super) stamp: FileHeader,
     /// What the table knew.
     pub(super) handover: TableSnapshot,
 }
 
 /// Writes what the table knew after its newest position.
-pub(super) fn write(folder: &Folder, stamp: Stamp, handover: &TableSnapshot) -> Result<(), Damage> {
+pub(super) fn write(
+    folder: &JournalLayout,
+    stamp: FileHeader,
+    handover: &TableSnapshot,
+) -> Result<(), Corruption> {
     let target = folder.snapshot(handover.newest);
-    let unfinished = Folder::unfinished(&target);
+    let unfinished = JournalLayout::unfinished(&target);
     folder.discard(&unfinished)?;
     let sql = crate::schema::create(&unfinished)?;
     sql.execute_batch("BEGIN")?;
-    known::write(&sql, &mut Lexicon::default(), handover)?;
+    checkpoint::write(&sql, &mut StringTable::default(), handover)?;
     stamp.tell(&sql)?;
     sql.execute_batch("COMMIT")?;
     sql.close().map_err(|(_, error)| error)?;
@@ -35,9 +39,9 @@ pub(super) fn write(folder: &Folder, stamp: Stamp, handover: &TableSnapshot) -> 
 }
 
 /// Reads a snapshot, when it is whole.
-pub(super) fn read(path: &Path) -> Result<Snapshot, Damage> {
+pub(super) fn read(path: &Path) -> Result<Snapshot, Corruption> {
     let sql = file::open(path)?;
-    let stamp = Stamp::of(&sql)?;
-    let handover = known::read(&sql)?.ok_or(Damage::Value)?;
+    let stamp = FileHeader::of(&sql)?;
+    let handover = checkpoint::read(&sql)?.ok_or(Corruption::Value)?;
     Ok(Snapshot { stamp, handover })
 }

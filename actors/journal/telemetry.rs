@@ -5,17 +5,17 @@ use std::time::Duration;
 use strum::IntoStaticStr;
 use tracing::{debug, error, info, warn};
 
-use crate::Damage;
+use crate::Corruption;
 use rollcall_runtime::telemetry::TelemetryEvent;
 
 use crate::metrics;
 
 /// The journal cannot make events durable: none are taken until it can.
-pub(crate) struct JournalIll<'a> {
-    pub error: &'a Damage,
+pub(crate) struct WriteFailed<'a> {
+    pub error: &'a Corruption,
 }
 
-impl TelemetryEvent for JournalIll<'_> {
+impl TelemetryEvent for WriteFailed<'_> {
     fn emit(self) {
         metrics::JOURNAL_WRITE_FAILURES.with([]).increment(1);
         metrics::JOURNAL_UNAVAILABLE.with([]).set(1.0);
@@ -24,11 +24,11 @@ impl TelemetryEvent for JournalIll<'_> {
 }
 
 /// The journal takes events again, in a new segment.
-pub(crate) struct JournalHealed {
+pub(crate) struct WriteRecovered {
     pub after: u64,
 }
 
-impl TelemetryEvent for JournalHealed {
+impl TelemetryEvent for WriteRecovered {
     fn emit(self) {
         metrics::JOURNAL_UNAVAILABLE.with([]).set(0.0);
         info!(after = self.after, "the journal takes events again");
@@ -36,12 +36,12 @@ impl TelemetryEvent for JournalHealed {
 }
 
 /// The disk does not answer: what is handed over waits, and whoever pushes is told to come again.
-pub(crate) struct JournalSilent {
+pub(crate) struct DiskNotResponding {
     /// For how long.
     pub patience: Duration,
 }
 
-impl TelemetryEvent for JournalSilent {
+impl TelemetryEvent for DiskNotResponding {
     fn emit(self) {
         let Self { patience } = self;
         metrics::JOURNAL_WRITE_FAILURES.with([]).increment(1);
@@ -51,12 +51,12 @@ impl TelemetryEvent for JournalSilent {
 }
 
 /// The disk answers again, and what waited for it is committed.
-pub(crate) struct JournalAnswers {
+pub(crate) struct DiskResponding {
     /// How long it did not.
     pub took: Duration,
 }
 
-impl TelemetryEvent for JournalAnswers {
+impl TelemetryEvent for DiskResponding {
     fn emit(self) {
         metrics::JOURNAL_UNAVAILABLE.with([]).set(0.0);
         info!(took = ?self.took, "the journal's disk answers again");
@@ -64,7 +64,7 @@ impl TelemetryEvent for JournalAnswers {
 }
 
 /// What earlier lives of the process left was read.
-pub(crate) struct JournalRestored {
+pub(crate) struct Recovered {
     pub sessions: usize,
     /// How many events were folded after the snapshot.
     pub events: u64,
@@ -75,7 +75,7 @@ pub(crate) struct JournalRestored {
     pub took: Duration,
 }
 
-impl TelemetryEvent for JournalRestored {
+impl TelemetryEvent for Recovered {
     fn emit(self) {
         let Self { sessions, events, revision, is_new_epoch, took } = self;
         metrics::JOURNAL_UNAVAILABLE.with([]).set(0.0);
@@ -91,14 +91,14 @@ impl TelemetryEvent for JournalRestored {
 }
 
 /// A file of the journal is damaged. What can be read of it is used.
-pub(crate) struct JournalDamaged<'a> {
+pub(crate) struct FileCorrupt<'a> {
     pub file: &'a str,
-    pub damage: &'a Damage,
+    pub damage: &'a Corruption,
     /// Where it lies now.
     pub aside: &'a str,
 }
 
-impl TelemetryEvent for JournalDamaged<'_> {
+impl TelemetryEvent for FileCorrupt<'_> {
     fn emit(self) {
         let Self { file, damage, aside } = self;
         metrics::JOURNAL_CORRUPT_FILES.with([]).increment(1);
@@ -107,11 +107,11 @@ impl TelemetryEvent for JournalDamaged<'_> {
 }
 
 /// Folding an event of the journal panics: it is left out, and everything else is folded.
-pub(crate) struct EventSetAside {
+pub(crate) struct EventQuarantined {
     pub revision: u64,
 }
 
-impl TelemetryEvent for EventSetAside {
+impl TelemetryEvent for EventQuarantined {
     fn emit(self) {
         metrics::JOURNAL_EVENTS_QUARANTINED.with([]).increment(1);
         error!(
@@ -137,12 +137,12 @@ impl TelemetryEvent for SegmentSealed<'_> {
 }
 
 /// The names of users and devices were taken out of a segment.
-pub(crate) struct NamesForgotten<'a> {
+pub(crate) struct NamesErased<'a> {
     pub file: &'a str,
     pub events: u64,
 }
 
-impl TelemetryEvent for NamesForgotten<'_> {
+impl TelemetryEvent for NamesErased<'_> {
     fn emit(self) {
         let Self { file, events } = self;
         metrics::JOURNAL_SEGMENTS_ANONYMIZED.with([]).increment(1);
@@ -167,7 +167,7 @@ impl TelemetryEvent for SnapshotWritten {
 /// What is done beside the journal.
 #[derive(Debug, Clone, Copy, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
-pub(crate) enum JournalChore {
+pub(crate) enum MaintenanceTask {
     /// Writing the table down.
     Snapshot,
     /// Sealing segments, and throwing away what has had its time.
@@ -175,12 +175,12 @@ pub(crate) enum JournalChore {
 }
 
 /// A chore failed. It is done another time; nothing is lost.
-pub(crate) struct JournalChoreFailed<'a> {
-    pub chore: JournalChore,
-    pub error: &'a Damage,
+pub(crate) struct MaintenanceFailed<'a> {
+    pub chore: MaintenanceTask,
+    pub error: &'a Corruption,
 }
 
-impl TelemetryEvent for JournalChoreFailed<'_> {
+impl TelemetryEvent for MaintenanceFailed<'_> {
     fn emit(self) {
         let chore: &'static str = self.chore.into();
         metrics::JOURNAL_MAINTENANCE_FAILURES.with([chore.into()]).increment(1);
@@ -189,11 +189,11 @@ impl TelemetryEvent for JournalChoreFailed<'_> {
 }
 
 /// The journal could not take a batch. That it is ill, and why, is said once.
-pub(crate) struct JournalRefused<'a> {
+pub(crate) struct BatchRefused<'a> {
     pub error: &'a str,
 }
 
-impl TelemetryEvent for JournalRefused<'_> {
+impl TelemetryEvent for BatchRefused<'_> {
     fn emit(self) {
         metrics::JOURNAL_BATCHES_REFUSED.with([]).increment(1);
         debug!(error = self.error, "the journal refused events");

@@ -22,15 +22,15 @@ use rollcall_identity::{
 use rollcall_runtime::clock::Clock;
 use tempfile::TempDir;
 
-use crate::folder::Folder;
-use crate::{DurableJournal, Manifest, Sealed, Terms};
+use crate::layout::JournalLayout;
+use crate::{DurableJournal, JournalOptions, Manifest, Sealed};
 
 pub const START: i64 = 1_795_290_600_000;
 
 /// A folder in which journals live one after the other, and the clock on the wall.
 pub struct Shelf {
     pub folder: TempDir,
-    pub terms: Terms,
+    pub terms: JournalOptions,
     pub time: Arc<AtomicI64>,
 }
 
@@ -47,7 +47,7 @@ pub fn rules() -> Rules {
 }
 
 impl Shelf {
-    pub fn new(terms: Terms) -> Self {
+    pub fn new(terms: JournalOptions) -> Self {
         let folder = tempfile::tempdir().unwrap();
         Self { folder, terms, time: Arc::new(AtomicI64::new(START)) }
     }
@@ -250,7 +250,7 @@ pub fn read(place: &[u8]) -> ReadPosition {
 
 /// The sealed segments that the manifest of a folder lists.
 pub fn sealed_segments(path: &Path) -> Vec<Sealed> {
-    Manifest::load(&Folder::make(path).unwrap()).unwrap().segments
+    Manifest::load(&JournalLayout::make(path).unwrap()).unwrap().segments
 }
 
 /// The SHA-256 of a file, as the manifest lists it.

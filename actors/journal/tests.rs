@@ -1,10 +1,10 @@
 //! The journal on disk is written, cut, mangled and read again: what was acknowledged is there, and
 //! nothing that never was.
 
-mod ahead;
 mod backup;
-mod damage;
-mod keeping;
+mod corruption;
+mod maintenance;
+mod read_ahead;
 mod writer;
 
 use std::fs;
@@ -19,13 +19,13 @@ use rollcall_identity::{
     Event, Journal, Kind, ReadPosition, Revision, Rules, Session, Table, Timestamp,
 };
 
-use super::{DurableJournal, Terms};
+use super::{DurableJournal, JournalOptions};
 use crate::test_support::*;
 use rollcall_runtime::clock::Clock;
 
 #[test]
 fn what_was_committed_is_there_after_a_crash_and_goes_on_in_the_same_epoch() {
-    let shelf = Shelf::new(Terms::default());
+    let shelf = Shelf::new(JournalOptions::default());
     let mut life = shelf.begin();
     let epoch = life.journal.epoch();
     life.commit(&[login("alice", 1, 0), login("bob", 2, 1)], None);
@@ -48,7 +48,7 @@ fn what_was_committed_is_there_after_a_crash_and_goes_on_in_the_same_epoch() {
 
 #[test]
 fn other_rules_than_those_that_told_begin_a_new_epoch_and_a_clean_stop_does_not() {
-    let shelf = Shelf::new(Terms::default());
+    let shelf = Shelf::new(JournalOptions::default());
     let mut life = shelf.begin();
     life.commit(&[login("alice", 1, 0)], None);
     let epoch = life.journal.epoch();
@@ -68,7 +68,7 @@ fn other_rules_than_those_that_told_begin_a_new_epoch_and_a_clean_stop_does_not(
 
 #[test]
 fn rules_that_change_while_it_runs_are_written_down_with_the_table() {
-    let shelf = Shelf::new(Terms::default());
+    let shelf = Shelf::new(JournalOptions::default());
     let mut life = shelf.begin();
     life.commit(&[login("alice", 1, 0)], None);
     let mut strict = rules();
@@ -85,7 +85,7 @@ fn rules_that_change_while_it_runs_are_written_down_with_the_table() {
 
 #[test]
 fn what_other_rules_told_before_a_crash_begins_a_new_epoch_although_they_are_changed_back() {
-    let shelf = Shelf::new(Terms::default());
+    let shelf = Shelf::new(JournalOptions::default());
     let mut life = shelf.begin();
     life.commit(&[login("alice", 1, 0)], None);
     let epoch = life.journal.epoch();
@@ -102,7 +102,7 @@ fn what_other_rules_told_before_a_crash_begins_a_new_epoch_although_they_are_cha
 
 #[test]
 fn a_clean_stop_leaves_a_snapshot_and_nothing_to_fold() {
-    let shelf = Shelf::new(Terms::default());
+    let shelf = Shelf::new(JournalOptions::default());
     let mut life = shelf.begin();
     life.commit(&[login("alice", 1, 0)], None);
     let (before, last) = (life.state(), life.table.snapshot(life.newest));
@@ -114,16 +114,16 @@ fn a_clean_stop_leaves_a_snapshot_and_nothing_to_fold() {
 
 #[test]
 fn two_processes_never_write_one_journal() {
-    let shelf = Shelf::new(Terms::default());
+    let shelf = Shelf::new(JournalOptions::default());
     let _life = shelf.begin();
     let clock = Clock::system();
-    let error = DurableJournal::open(shelf.path(), Terms::default(), clock).err().unwrap();
+    let error = DurableJournal::open(shelf.path(), JournalOptions::default(), clock).err().unwrap();
     assert_eq!(error.to_string(), "another process writes there");
 }
 
 #[test]
 fn an_empty_batch_may_carry_how_far_was_read() {
-    let shelf = Shelf::new(Terms::default());
+    let shelf = Shelf::new(JournalOptions::default());
     let mut life = shelf.begin();
     life.commit(&[], Some(&read(b"1")));
     life.commit(&[], Some(&read(b"2")));
@@ -134,7 +134,7 @@ fn an_empty_batch_may_carry_how_far_was_read() {
 
 #[test]
 fn a_read_position_beyond_all_measure_is_refused_and_the_journal_goes_on() {
-    let shelf = Shelf::new(Terms::default());
+    let shelf = Shelf::new(JournalOptions::default());
     let mut life = shelf.begin();
     let huge = read(&vec![0; ReadPosition::LIMIT + 1]);
     assert!(life.journal.append(&[login("alice", 1, 0)], Some(&huge)).is_err());
@@ -153,7 +153,7 @@ proptest! {
         sizes in prop::collection::vec(prop_oneof![4 => 1usize..6, 1 => 15usize..40], 80),
         stop in 0..20_usize,
     ) {
-        let shelf = Shelf::new(Terms::default());
+        let shelf = Shelf::new(JournalOptions::default());
         let mut life = shelf.begin();
         let mut rest = &events[..];
         for (turn, size) in sizes.into_iter().enumerate() {

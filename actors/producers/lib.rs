@@ -30,7 +30,7 @@ use rollcall_engine::cache::Cache;
 use rollcall_engine::messages::UpdateMembership;
 use rollcall_engine::messages::{Apply, ApplyError, GetReadPosition};
 use rollcall_identity::Receipt;
-use rollcall_journal::Illness;
+use rollcall_journal::WriteErrorWatch;
 use rollcall_runtime::actor_metrics::Stage;
 use rollcall_runtime::event_accounting::EventAccount;
 use rollcall_runtime::event_accounting::{Dropped, Received};
@@ -76,7 +76,7 @@ impl Stop {
 pub struct Outlet {
     name: Arc<str>,
     desk: Mailbox<Producing>,
-    illness: Illness,
+    illness: WriteErrorWatch,
 }
 
 /// What one reading of a socket or one request brought: the left side of the account.
@@ -241,7 +241,7 @@ pub struct Producing {
     producer: Arc<dyn Producer>,
     desk: Mailbox<Self>,
     cache: Mailbox<Cache>,
-    illness: Illness,
+    illness: WriteErrorWatch,
     stop: watch::Sender<bool>,
     done: watch::Sender<bool>,
 }
@@ -261,7 +261,7 @@ impl Producing {
 
     /// The same, and its producer can hear how the journal is.
     #[must_use]
-    pub fn heeding(self, illness: Illness) -> Self {
+    pub fn heeding(self, illness: WriteErrorWatch) -> Self {
         Self { illness, ..self }
     }
 }

@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 use rollcall_http::listener::{Bound, Plan, Routes};
 use rollcall_http::rest::Token;
-use rollcall_journal::{DurableJournal, Terms};
+use rollcall_journal::{DurableJournal, JournalOptions};
 use rollcall_producers::syslog::Syslog;
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::tls::{ClientAuth, SelfSigned, TlsError, from_files};
@@ -264,7 +264,7 @@ pub(super) fn journal(
     if section.kind == JournalStorage::Memory {
         return Ok(None);
     }
-    let terms = Terms {
+    let terms = JournalOptions {
         segment_events: section.segment_events as u64,
         segment_age: section.segment_age,
         retention: section.retention,

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use rollcall_journal::{BackedUp, back_up};
+use rollcall_journal::{BackupReport, back_up};
 use serde_json::json;
 
 use super::journal::folder_of;
@@ -28,7 +28,7 @@ impl Backup {
             CommandError::Request(format!("{}: {damage}", self.file.display()))
         };
         let done = back_up(&journal, &self.file).map_err(|damage| refused(&damage))?;
-        let BackedUp { segments, events, last, bytes, problems } = &done;
+        let BackupReport { segments, events, last, bytes, problems } = &done;
         let (to, megabytes) = (self.file.display(), bytes.div_ceil(1_000_000));
         let line = format!(
             "{to}  {segments} segments, {events} events up to {last}, {megabytes} MB; to restore \

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use rollcall_config::{JournalStorage, Settings};
 use rollcall_identity::{Event, GroupSet, Name, Principal, Revision, Timestamp};
-use rollcall_journal::{Damage, Inspected, export, inspect};
+use rollcall_journal::{Corruption, InspectReport, export, inspect};
 use serde_json::{Value, json};
 
 use super::output::Output;
@@ -33,11 +33,11 @@ pub(super) struct ReceivedPeriod {
 /// An error of the output or of a file.
 enum JournalCommandError {
     Output(CommandError),
-    File(Damage),
+    File(Corruption),
 }
 
-impl From<Damage> for JournalCommandError {
-    fn from(damage: Damage) -> Self {
+impl From<Corruption> for JournalCommandError {
+    fn from(damage: Corruption) -> Self {
         Self::File(damage)
     }
 }
@@ -99,8 +99,8 @@ fn verify(folder: &Path, output: &mut Output<'_>) -> Result<(), JournalCommandEr
     }
 }
 
-fn line(found: &Inspected) -> String {
-    let Inspected { file, first, last, rows, problems } = found;
+fn line(found: &InspectReport) -> String {
+    let InspectReport { file, first, last, rows, problems } = found;
     let verdict = if problems.is_empty() { "ok".to_owned() } else { problems.join("; ") };
     let holds = match file.starts_with("snapshot") {
         true => format!("{rows} sessions after {last}"),

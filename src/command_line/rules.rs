@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use rollcall_identity::{Principal, Session};
-use rollcall_journal::{Differing, Replayed, replay};
+use rollcall_journal::{ReplayDifference, ReplayReport, replay};
 use rollcall_server::in_force;
 use serde_json::{Value, json};
 
@@ -53,7 +53,7 @@ impl Simulate {
         let hours = Duration::from_secs(self.hours * 3600);
         let replayed = replay(&folder, &in_force(&settings), hours)
             .map_err(|damage| CommandError::Request(format!("{}: {damage}", folder.display())))?;
-        let Replayed { from, until, revision, events, differing, notes } = &replayed;
+        let ReplayReport { from, until, revision, events, differing, notes } = &replayed;
         for one in differing {
             output.either(&shape(one), line(one))?;
         }
@@ -78,7 +78,7 @@ impl Simulate {
     }
 }
 
-fn shape(Differing { address, has, would_have }: &Differing) -> Value {
+fn shape(ReplayDifference { address, has, would_have }: &ReplayDifference) -> Value {
     let side = |session: &Session| {
         json!({
             "user": session.principal.as_ref().map(|principal| &principal.user),
@@ -95,7 +95,7 @@ fn shape(Differing { address, has, would_have }: &Differing) -> Value {
 }
 
 /// `10.0.0.7  alice@corp -> no session`, and the reason in the next line.
-fn line(Differing { address, has, would_have }: &Differing) -> String {
+fn line(ReplayDifference { address, has, would_have }: &ReplayDifference) -> String {
     let user_or_device = |session: Option<&Session>| {
         let Some(session) = session else { return "no session".to_owned() };
         let device = || session.device.as_ref().map(|device| format!("device {device}"));

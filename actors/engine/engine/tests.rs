@@ -19,7 +19,7 @@ use super::*;
 use crate::messages::{Apply, ApplyError, Explain, ExportTable};
 use crate::messages::{GetNewestCursor, LookupAddress, PublishChanges, ReadChanges};
 use rollcall_identity::Receipt;
-use rollcall_journal::{DurableJournal, Entry, Terms};
+use rollcall_journal::{DurableJournal, Entry, JournalOptions};
 use rollcall_runtime::event_accounting::EventAccount;
 use rollcall_runtime::supervisor::{ActorState, Fault, ListActors};
 
@@ -40,7 +40,7 @@ fn story(test: impl AsyncFnOnce(Life)) {
 fn story_on_disk(test: impl AsyncFnOnce(Life)) {
     let folder = tempfile::tempdir().unwrap();
     let open = |clock: &Clock| {
-        DurableJournal::open(folder.path(), Terms::default(), clock.clone()).unwrap()
+        DurableJournal::open(folder.path(), JournalOptions::default(), clock.clone()).unwrap()
     };
     told(async { test(Life::begin(open).await).await });
 }

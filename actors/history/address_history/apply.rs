@@ -8,7 +8,7 @@ use rollcall_identity::{Address, AddressTimeline, IntervalEnd, SessionInterval, 
 
 use super::{AddressHistory, EVER};
 use crate::error::HistoryError;
-use rollcall_journal::library::{Met, Wanted};
+use rollcall_journal::archive_reader::{EventQuery, ReadStats};
 
 /// How many segments back who was there when one began may have to be looked for, while those before
 /// it are on their way to be sealed.
@@ -67,7 +67,7 @@ impl AddressHistory<'_> {
         each: &mut dyn FnMut(SessionInterval) -> bool,
     ) -> Result<(), HistoryError> {
         let address = chronicle.address();
-        let wanted = Wanted { address, after, upto, end: self.end_of(index) };
+        let wanted = EventQuery { address, after, upto, end: self.end_of(index) };
         let (rules, fold) = (self.rules, self.fold);
         let (budget, poison) = (&mut self.budget, &self.poison);
         let (mut stopped, mut left_out) = (None, Vec::new());
@@ -189,7 +189,7 @@ impl AddressHistory<'_> {
         Ok(after)
     }
 
-    fn note(&mut self, index: usize, met: &Met) {
+    fn note(&mut self, index: usize, met: &ReadStats) {
         let chapter = self.chapters[index].clone();
         if met.rules.iter().any(|rules| *rules != self.fingerprint) {
             let text = format!(

@@ -7,7 +7,7 @@ use rollcall_identity::{Revision, Timestamp};
 
 use super::AddressHistory;
 use crate::error::HistoryError;
-use rollcall_journal::library::Chapter;
+use rollcall_journal::archive_reader::SegmentInfo;
 
 /// Of how long is told when nobody says how long: as long as a session lasts by default.
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -65,7 +65,7 @@ impl AddressHistory<'_> {
 
     /// DiffKind happened up to `at` is there: it is not within a gap.
     pub(crate) fn not_missing(&self, at: Timestamp) -> Result<(), HistoryError> {
-        let began = |chapter: &Chapter| chapter.begun <= at;
+        let began = |chapter: &SegmentInfo| chapter.begun <= at;
         let last = self.chapters.iter().rposition(began).unwrap_or(0);
         let (before, next) = (&self.chapters[last], self.chapters.get(last + 1));
         let is_between =

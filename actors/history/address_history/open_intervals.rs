@@ -9,7 +9,7 @@ use rollcall_identity::{
 
 use super::{AddressHistory, EVER};
 use crate::error::HistoryError;
-use rollcall_journal::library::Chapter;
+use rollcall_journal::archive_reader::SegmentInfo;
 
 /// How a stay ended, as far as that was heard of.
 pub(crate) struct Ending {
@@ -30,7 +30,7 @@ impl AddressHistory<'_> {
     ) -> Result<Ending, HistoryError> {
         // Of one that is not sealed it is not known whether it holds anything of that time: it may come
         // long after those that do.
-        let does = |chapter: &Chapter| chapter.last.is_some() && chapter.from <= at;
+        let does = |chapter: &SegmentInfo| chapter.last.is_some() && chapter.from <= at;
         let told = span.clone().rev().find(|index| does(&self.chapters[*index]));
         let told = told.unwrap_or(span.start);
         for index in span.start..=told {

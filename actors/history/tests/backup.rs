@@ -2,14 +2,14 @@
 
 use std::process::Command;
 
-use rollcall_journal::library::Library;
+use rollcall_journal::archive_reader::Archive;
 use rollcall_journal::{back_up, inspect};
 
 use super::*;
 use crate::{PointInTime, Question, Reader};
 
-fn small() -> Terms {
-    Terms { segment_events: 8, ..Terms::default() }
+fn small() -> JournalOptions {
+    JournalOptions { segment_events: 8, ..JournalOptions::default() }
 }
 
 /// Twenty logins, a second after each other, of five users at five addresses in turn.
@@ -46,11 +46,11 @@ fn a_copy_made_while_it_is_written_begins_with_the_same_sessions_in_a_new_epoch(
     life.commit(&[login("late", 9, 30_000)], None);
     inspect(copy.path(), |found| {
         assert_eq!(found.problems, Vec::<String>::new(), "{}", found.file);
-        Ok::<(), rollcall_journal::Damage>(())
+        Ok::<(), rollcall_journal::Corruption>(())
     })
     .unwrap();
     let told = |shelf: &Shelf, host| {
-        let (now, mut library) = (shelf.now(), Library::new(shelf.path()));
+        let (now, mut library) = (shelf.now(), Archive::new(shelf.path()));
         let clock = Clock::from_fn(move || now);
         let address = Address::from(std::net::Ipv4Addr::new(10, 7, 0, host));
         let moment = PointInTime { address, at: Timestamp::from_millis(START + 12_500) };

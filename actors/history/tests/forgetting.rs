@@ -5,13 +5,17 @@ use rollcall_identity::directory::{Guid, KnownMembersPart};
 
 use super::*;
 use crate::{HistoryError, PointInTime, Question, Reader};
-use rollcall_journal::library::Library;
+use rollcall_journal::archive_reader::Archive;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// A shelf with a sealed segment of alice and one that came a day later.
 fn two_days(names_retention: Option<Duration>) -> Shelf {
-    let shelf = Shelf::new(Terms { segment_events: 2, names_retention, ..Terms::default() });
+    let shelf = Shelf::new(JournalOptions {
+        segment_events: 2,
+        names_retention,
+        ..JournalOptions::default()
+    });
     let mut life = shelf.begin();
     let of_alice = [login("alice", 1, 0), event(Kind::Logout, "alice", 1, 1000)];
     // A directory knew her, too.
@@ -36,7 +40,7 @@ fn two_days(names_retention: Option<Duration>) -> Shelf {
 }
 
 fn ask(shelf: &Shelf, millis: i64) -> Result<Option<String>, HistoryError> {
-    let (now, mut library) = (shelf.now(), Library::new(shelf.path()));
+    let (now, mut library) = (shelf.now(), Archive::new(shelf.path()));
     let clock = Clock::from_fn(move || now);
     let at = Timestamp::from_millis(START + millis);
     let address = Address::from(std::net::Ipv4Addr::new(10, 7, 0, 1));
@@ -65,7 +69,7 @@ fn names_are_gone_from_the_file_and_the_counts_stay() {
     let mut problems = Vec::new();
     rollcall_journal::inspect(shelf.path(), |found| {
         problems.extend(found.problems);
-        Ok::<(), rollcall_journal::Damage>(())
+        Ok::<(), rollcall_journal::Corruption>(())
     })
     .unwrap();
     assert_eq!(problems, Vec::<String>::new());

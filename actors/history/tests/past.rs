@@ -9,10 +9,10 @@ use crate::{
     AddressIntervals, DiffKind, HistoryError, IntervalsPage, PointInTime, PointInTimeAnswer,
     Question, Reader, SessionDiff, UserIntervals,
 };
-use rollcall_journal::library::Library;
+use rollcall_journal::archive_reader::Archive;
 
-fn small() -> Terms {
-    Terms { segment_events: 8, ..Terms::default() }
+fn small() -> JournalOptions {
+    JournalOptions { segment_events: 8, ..JournalOptions::default() }
 }
 
 fn place(host: u8) -> Address {
@@ -25,7 +25,7 @@ fn after(millis: i64) -> Timestamp {
 
 /// Asks a library of the folder that `shelf` holds.
 fn ask<Q: Question>(
-    (shelf, library): (&Shelf, &mut Library),
+    (shelf, library): (&Shelf, &mut Archive),
     question: &Q,
 ) -> Result<Q::Answer, HistoryError> {
     let now = shelf.now();
@@ -35,7 +35,7 @@ fn ask<Q: Question>(
 
 fn at(shelf: &Shelf, host: u8, millis: i64) -> Result<PointInTimeAnswer, HistoryError> {
     let moment = PointInTime { address: place(host), at: after(millis) };
-    ask((shelf, &mut Library::new(shelf.path())), &moment)
+    ask((shelf, &mut Archive::new(shelf.path())), &moment)
 }
 
 fn stays(
@@ -45,7 +45,7 @@ fn stays(
 ) -> Result<IntervalsPage<Revision>, HistoryError> {
     let (from, to) = (Some(after(from)), Some(after(to)));
     let question = AddressIntervals { address: place(host), from, to, after: None, limit: 100 };
-    ask((shelf, &mut Library::new(shelf.path())), &question)
+    ask((shelf, &mut Archive::new(shelf.path())), &question)
 }
 
 fn user_of(told: &PointInTimeAnswer) -> Option<String> {
@@ -100,7 +100,7 @@ fn reads_few(
 }
 
 fn agrees(shelf: &Shelf, events: &[Event]) -> Result<(), TestCaseError> {
-    let mut library = Library::new(shelf.path());
+    let mut library = Archive::new(shelf.path());
     for index in 0..events.len() {
         for (host, late) in [(1, 0), (2, 700), (3, 1499)] {
             let millis = i64::try_from(index).unwrap() * 1500 + late;
@@ -158,7 +158,7 @@ proptest! {
         let mut life = shelf.begin();
         life.live(&shelf, &events);
         life.end(&shelf);
-        let mut library = Library::new(shelf.path());
+        let mut library = Archive::new(shelf.path());
         let (from, to) = (one.min(other), one.max(other));
         let difference = SessionDiff {
             from: after(from),
@@ -316,7 +316,7 @@ fn a_damaged_row_and_other_rules_are_said() {
     assert!(told.sources.notes[0].contains("1 events of"), "{:?}", told.sources.notes);
     let mut strict = rules();
     strict.ignore.networks.push("10.7.0.0/16".parse().unwrap());
-    let (now, mut library) = (shelf.now(), Library::new(shelf.path()));
+    let (now, mut library) = (shelf.now(), Archive::new(shelf.path()));
     let clock = Clock::from_fn(move || now);
     let mut reader = Reader::new(&mut library, Arc::new(strict), &clock);
     let told = PointInTime { address: place(1), at: after(1000) }.answer(&mut reader).unwrap();
@@ -344,7 +344,7 @@ fn an_event_whose_folding_panics_is_left_out_of_every_answer_and_named() {
     let users = ["alice", "poison", "bob", "poison", "carol"];
     let come = users.iter().zip(0..).map(|(user, second)| login(user, 1, second * 1000));
     life.live(&shelf, &come.collect::<Vec<_>>());
-    let (now, mut library) = (shelf.now(), Library::new(shelf.path()));
+    let (now, mut library) = (shelf.now(), Archive::new(shelf.path()));
     let clock = Clock::from_fn(move || now);
     let rules = Arc::new(rules());
     let mut reader = Reader::folding(poisoned, (&mut library, Arc::clone(&rules)), &clock);
@@ -371,7 +371,7 @@ fn an_event_whose_folding_panics_is_left_out_of_every_answer_and_named() {
 
 #[test]
 fn of_each_moment_it_is_said_whether_other_rules_decided_it() {
-    let shelf = Shelf::new(Terms::default());
+    let shelf = Shelf::new(JournalOptions::default());
     let mut life = shelf.begin();
     let mut strict = rules();
     strict.ignore.networks.push("10.7.0.2/32".parse().unwrap());
@@ -401,10 +401,10 @@ fn without_a_beginning_it_is_told_of_a_day_as_far_as_the_journal_reaches_back() 
     life.live(&shelf, &[login("alice", 1, 0), login("bob", 1, 1000)]);
     let asked =
         |address, limit| AddressIntervals { address, from: None, to: None, after: None, limit };
-    let all = ask((&shelf, &mut Library::new(shelf.path())), &asked(place(1), 9)).unwrap();
+    let all = ask((&shelf, &mut Archive::new(shelf.path())), &asked(place(1), 9)).unwrap();
     assert_eq!(all.stays.len(), 2, "it reaches back to the first of them: {}", all.from);
     life.live(&shelf, &[login("carol", 1, 26 * 3_600_000)]);
-    let day = ask((&shelf, &mut Library::new(shelf.path())), &asked(place(1), 9)).unwrap();
+    let day = ask((&shelf, &mut Archive::new(shelf.path())), &asked(place(1), 9)).unwrap();
     assert_eq!((day.from, day.stays.len()), (after(2 * 3_600_000), 2), "alice had gone before");
 }
 
@@ -416,7 +416,7 @@ fn pages_follow_each_other_to_the_end() {
     let events: Vec<Event> =
         (0..20).map(|n: u8| login(users[usize::from(n % 3)], 1, i64::from(n) * 70_000)).collect();
     life.live(&shelf, &events);
-    let mut library = Library::new(shelf.path());
+    let mut library = Archive::new(shelf.path());
     let (mut next, mut told) = (None, Vec::new());
     loop {
         let question = AddressIntervals {

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::shapes::{CauseShape, ExplanationShape, SessionShape};
 use rollcall_history::{DiffEntry, DiffKind, DiffPage, IntervalsPage, PointInTimeAnswer, Sources};
-use rollcall_journal::library::Chapter;
+use rollcall_journal::archive_reader::SegmentInfo;
 
 /// A segment of the journal that was read for an answer.
 #[derive(Debug, Serialize, ToSchema)]
@@ -21,8 +21,8 @@ pub(super) struct SegmentShape {
     last: Option<u64>,
 }
 
-impl From<&Chapter> for SegmentShape {
-    fn from(chapter: &Chapter) -> Self {
+impl From<&SegmentInfo> for SegmentShape {
+    fn from(chapter: &SegmentInfo) -> Self {
         let last = chapter.last.map(|last| last.0);
         Self { file: chapter.file.clone(), first: chapter.first.0, last }
     }

@@ -2,11 +2,11 @@
 //! on what is there.
 
 use super::*;
-use crate::folder::Folder;
-use crate::{back_up, replay, replaying};
+use crate::layout::JournalLayout;
+use crate::{back_up, replay};
 
-fn small() -> Terms {
-    Terms { segment_events: 8, ..Terms::default() }
+fn small() -> JournalOptions {
+    JournalOptions { segment_events: 8, ..JournalOptions::default() }
 }
 
 /// Twenty logins, a second after each other, of five users at five addresses in turn.
@@ -107,7 +107,7 @@ fn when_the_rules_were_changed_meanwhile_it_is_compared_with_what_was_decided_an
 
 #[test]
 fn rules_that_were_changed_and_changed_back_within_a_segment_are_noticed() {
-    let shelf = Shelf::new(Terms::default());
+    let shelf = Shelf::new(JournalOptions::default());
     let mut life = shelf.begin();
     let mut other = rules();
     other.ignore.users = [rollcall_identity::Glob::new("user9").unwrap()].into_iter().collect();
@@ -147,16 +147,16 @@ fn rules_that_were_changed_and_changed_back_within_a_segment_are_noticed() {
 
 #[test]
 fn an_event_whose_folding_panics_by_the_other_rules_is_left_out_and_named() {
-    let shelf = Shelf::new(Terms::default());
+    let shelf = Shelf::new(JournalOptions::default());
     let mut life = shelf.begin();
     let events = [login("alice", 1, 0), login("poison", 2, 1000), login("bob", 3, 2000)];
     life.commit(&events, None);
     let last = life.table.snapshot(life.newest);
     life.journal.close(Some(last));
-    let folder = Folder::at(shelf.path());
-    let fold = super::damage::poisoned;
+    let folder = JournalLayout::at(shelf.path());
+    let fold = super::corruption::poisoned;
     let hour = Duration::from_secs(3600);
-    let replayed = replaying::replay_by(fold, (&folder, &rules()), hour).unwrap();
+    let replayed = replay::replay_by(fold, (&folder, &rules()), hour).unwrap();
     assert_eq!(replayed.events, 2);
     let differing: Vec<_> = replayed.differing.iter().map(|one| one.address.to_string()).collect();
     assert_eq!(differing, ["10.7.0.2"], "everybody else is folded");

@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use crate::{Harvest, Outlet, Producer as Reads, Producing, Running, Stop};
 use rollcall_engine::Engine;
 use rollcall_identity::{Event, Journal, Timestamp};
-use rollcall_journal::Terms;
+use rollcall_journal::JournalOptions;
 use rollcall_journal::test_support::*;
 use rollcall_runtime::mailbox::Mailbox;
 use rollcall_runtime::supervisor::Spawn;
@@ -75,7 +75,7 @@ async fn employ(engine: &Engine, desk: &Mailbox<Producing>) {
 #[test]
 fn how_far_was_read_is_committed_with_what_it_covers() {
     System::new().block_on(async {
-        let shelf = Shelf::new(Terms::default());
+        let shelf = Shelf::new(JournalOptions::default());
         let (engine, desk) = engine(&shelf).await;
         employ(&engine, &desk).await;
         let (mut newest, mut crashes) = (engine.newest.clone(), 0);
@@ -97,7 +97,7 @@ fn how_far_was_read_is_committed_with_what_it_covers() {
 #[test]
 fn a_producer_goes_on_where_it_was_after_a_restart() {
     System::new().block_on(async {
-        let shelf = Shelf::new(Terms::default());
+        let shelf = Shelf::new(JournalOptions::default());
         let (first, desk) = engine(&shelf).await;
         employ(&first, &desk).await;
         let mut newest = first.newest.clone();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use actix::System;
 use rollcall_identity::{Address, ChangeLogLimits, Cursor, Kind, Timestamp};
-use rollcall_journal::Terms;
+use rollcall_journal::JournalOptions;
 use rollcall_journal::test_support::*;
 
 use crate::engine::Engine;
@@ -36,7 +36,7 @@ async fn restarted(engine: &Engine) {
 #[test]
 fn when_both_are_lost_the_journal_gives_the_sessions_back() {
     System::new().block_on(async {
-        let shelf = Shelf::new(Terms::default());
+        let shelf = Shelf::new(JournalOptions::default());
         let time = Arc::clone(&shelf.time);
         let clock = Clock::from_fn(move || Timestamp::from_millis(time.load(SeqCst)));
         let engine =

@@ -9,18 +9,18 @@ use rollcall_identity::{
     Timestamp,
 };
 
-use super::damage::Damage;
+use super::corruption::Corruption;
+use super::event_reader::{Read, SegmentTitle};
 use super::file;
+use super::file_header::FileHeader;
 use super::fingerprint::fingerprint;
-use super::folder::{Folder, Listing, name_of};
-use super::governing;
-use super::poison::{self, Fold, Stopped, fold, without_poison};
-use super::positions;
-use super::reading::{Read, Title};
+use super::layout::{JournalLayout, LayoutListing, name_of};
+use super::position_rows;
+use super::quarantine::{self, Fold, Stopped, fold, without_poison};
+use super::rule_versions;
 use super::segment::Segment;
 use super::snapshot;
-use super::stamp::Stamp;
-use crate::telemetry::JournalDamaged;
+use crate::telemetry::FileCorrupt;
 use rollcall_runtime::telemetry::TelemetryEvent;
 
 /// How the journal is read.
@@ -52,19 +52,19 @@ pub(super) struct Restored {
     /// How many events were folded.
     pub(super) events: u64,
     /// Who was there when a segment began that is still to be sealed, where no snapshot tells.
-    pub(super) beginnings: Vec<(Stamp, TableSnapshot)>,
+    pub(super) beginnings: Vec<(FileHeader, TableSnapshot)>,
 }
 
 /// A segment, sealed or not.
-struct Chapter {
-    title: Title,
+struct SegmentInfo {
+    title: SegmentTitle,
     path: PathBuf,
     is_open: bool,
 }
 
 /// A start on its way.
 struct Restoring<'a> {
-    folder: &'a Folder,
+    folder: &'a JournalLayout,
     rules: &'a Rules,
     /// How an event is folded, and which are not.
     fold: Fold,
@@ -78,7 +78,7 @@ struct Restoring<'a> {
     /// The rules by which consumers were told what came after the snapshot, as fingerprints.
     told_by: BTreeSet<u64>,
     events: u64,
-    beginnings: Vec<(Stamp, TableSnapshot)>,
+    beginnings: Vec<(FileHeader, TableSnapshot)>,
 }
 
 /// Restores what lies in `folder`, by `rules`. An event whose folding panics is set aside, and all others
@@ -86,16 +86,20 @@ struct Restoring<'a> {
 ///
 /// # Errors
 /// When the folder itself cannot be read or written.
-pub(super) fn restore(folder: &Folder, rules: &Rules, now: Timestamp) -> Result<Restored, Damage> {
+pub(super) fn restore(
+    folder: &JournalLayout,
+    rules: &Rules,
+    now: Timestamp,
+) -> Result<Restored, Corruption> {
     restore_by(fold, (folder, rules), now)
 }
 
 /// The same by another way of folding.
 pub(super) fn restore_by(
     fold: Fold,
-    (folder, rules): (&Folder, &Rules),
+    (folder, rules): (&JournalLayout, &Rules),
     now: Timestamp,
-) -> Result<Restored, Damage> {
+) -> Result<Restored, Corruption> {
     without_poison(|poison| {
         let listing = folder.list()?;
         folder.sweep(&listing)?;
@@ -141,7 +145,11 @@ pub(super) fn restore_by(
 ///
 /// # Errors
 /// When it cannot be read whole.
-pub(super) fn recall(folder: &Folder, rules: &Rules, committed: Revision) -> Result<Table, Damage> {
+pub(super) fn recall(
+    folder: &JournalLayout,
+    rules: &Rules,
+    committed: Revision,
+) -> Result<Table, Corruption> {
     without_poison(|poison| {
         let listing = folder.list()?;
         let mut recalling = Restoring::new((folder, rules), Manner::Beside, (fold, poison));
@@ -154,13 +162,13 @@ pub(super) fn recall(folder: &Folder, rules: &Rules, committed: Revision) -> Res
         if recalling.continuity.is_complete() {
             return Ok(recalling.table);
         }
-        Err(Damage::Missing("not everything that was committed is there".to_owned()).into())
+        Err(Corruption::Missing("not everything that was committed is there".to_owned()).into())
     })
 }
 
 impl<'a> Restoring<'a> {
     fn new(
-        (folder, rules): (&'a Folder, &'a Rules),
+        (folder, rules): (&'a JournalLayout, &'a Rules),
         manner: Manner,
         (fold, poison): (Fold, &'a BTreeSet<Revision>),
     ) -> Self {
@@ -182,15 +190,15 @@ impl<'a> Restoring<'a> {
     }
 
     /// All segments that can be opened, ascending.
-    fn chapters(&mut self, listing: &Listing) -> Result<Vec<Chapter>, Damage> {
+    fn chapters(&mut self, listing: &LayoutListing) -> Result<Vec<SegmentInfo>, Corruption> {
         let mut chapters = Vec::new();
         for first in listing.open.union(&listing.sealed) {
             let is_open = !listing.sealed.contains(first);
             let path = if is_open { self.folder.open(*first) } else { self.folder.sealed(*first) };
-            match file::open(&path).and_then(|sql| Title::of(&sql)) {
+            match file::open(&path).and_then(|sql| SegmentTitle::of(&sql)) {
                 Ok(title) => {
                     self.highest_epoch = self.highest_epoch.max(title.stamp.epoch);
-                    chapters.push(Chapter { title, path, is_open });
+                    chapters.push(SegmentInfo { title, path, is_open });
                 }
                 Err(damage) if self.manner == Manner::Beside => return Err(damage),
                 Err(damage) => self.set_aside(&path, &damage)?,
@@ -204,13 +212,13 @@ impl<'a> Restoring<'a> {
         Ok(chapters)
     }
 
-    fn set_aside(&self, path: &Path, damage: &Damage) -> Result<(), Damage> {
+    fn set_aside(&self, path: &Path, damage: &Corruption) -> Result<(), Corruption> {
         let aside = self.folder.set_aside(path, self.now)?;
-        JournalDamaged { file: &name_of(path), damage, aside: &name_of(&aside) }.emit();
+        FileCorrupt { file: &name_of(path), damage, aside: &name_of(&aside) }.emit();
         Ok(())
     }
 
-    fn begin_with_snapshot(&mut self, listing: &Listing) -> Result<(), Damage> {
+    fn begin_with_snapshot(&mut self, listing: &LayoutListing) -> Result<(), Corruption> {
         for last in listing.snapshots.iter().rev() {
             let path = self.folder.snapshot(*last);
             match snapshot::read(&path) {
@@ -233,7 +241,7 @@ impl<'a> Restoring<'a> {
     }
 
     /// Folds what a segment holds after what is known, up to what the next one begins with.
-    fn fold(&mut self, chapter: &Chapter, upto: Option<Revision>) -> Result<(), Stopped> {
+    fn fold(&mut self, chapter: &SegmentInfo, upto: Option<Revision>) -> Result<(), Stopped> {
         let Some(span) = self.continuity.enter_segment(chapter.title.after, upto) else {
             return Ok(());
         };
@@ -247,7 +255,7 @@ impl<'a> Restoring<'a> {
             self.remember_beginning(chapter.title);
         }
         let (table, rules, fold) = (&mut self.table, self.rules, self.fold);
-        let read = poison::read((&chapter.path, span), self.poison, |revision, event| {
+        let read = quarantine::read((&chapter.path, span), self.poison, |revision, event| {
             fold(table, revision, event, rules);
         });
         let (read, last) = match read {
@@ -261,44 +269,44 @@ impl<'a> Restoring<'a> {
         let short = self.continuity.leave_segment(span, last);
         if !read.is_whole() || short {
             self.continuity.mark_incomplete();
-            let missing = Damage::Missing(format!("{} of its events", read.lost));
+            let missing = Corruption::Missing(format!("{} of its events", read.lost));
             let damage = read.broke.unwrap_or(missing);
             // It stays under its name: what is good in it is still history.
             let file = name_of(&chapter.path);
-            JournalDamaged { file: &file, damage: &damage, aside: &file }.emit();
+            FileCorrupt { file: &file, damage: &damage, aside: &file }.emit();
         }
         Ok(())
     }
 
     /// By which rules the events of `span` were decided and told.
-    fn note_rules(&mut self, chapter: &Chapter, span: RevisionRange) {
+    fn note_rules(&mut self, chapter: &SegmentInfo, span: RevisionRange) {
         // What cannot be read is missed where the events are read.
-        let notes = file::open(&chapter.path).and_then(|sql| Ok(governing::read(&sql)?));
+        let notes = file::open(&chapter.path).and_then(|sql| Ok(rule_versions::read(&sql)?));
         let notes = notes.unwrap_or_default();
-        self.told_by.extend(governing::deciding(chapter.title.stamp.rules, &notes, span));
+        self.told_by.extend(rule_versions::deciding(chapter.title.stamp.rules, &notes, span));
     }
 
     /// A segment that is still to be sealed needs to know who was there when it began.
-    fn remember_beginning(&mut self, title: Title) {
+    fn remember_beginning(&mut self, title: SegmentTitle) {
         let is_known = title.after == Revision(0) || self.folder.snapshot(title.after).exists();
         if !is_known && self.manner == Manner::Start {
-            let stamp = Stamp { rules: self.fingerprint, ..title.stamp };
+            let stamp = FileHeader { rules: self.fingerprint, ..title.stamp };
             self.beginnings.push((stamp, self.table.snapshot(title.after)));
         }
     }
 
     /// The positions of the newest segment that can tell them.
-    fn positions(&self, chapters: &[Chapter]) -> ReadPositions {
+    fn positions(&self, chapters: &[SegmentInfo]) -> ReadPositions {
         let told = chapters.iter().rev().find_map(|chapter| {
             let sql = file::open(&chapter.path).ok()?;
-            positions::read(&sql).ok().map(|(read, _)| read)
+            position_rows::read(&sql).ok().map(|(read, _)| read)
         });
         told.unwrap_or_default()
     }
 
     /// The last segment, when it can be gone on with and ends where everything does.
-    fn go_on(&mut self, last: Option<&Chapter>) -> Option<Segment> {
-        let Some(Chapter { title, is_open, .. }) = last else {
+    fn go_on(&mut self, last: Option<&SegmentInfo>) -> Option<Segment> {
+        let Some(SegmentInfo { title, is_open, .. }) = last else {
             // A snapshot without a segment: nobody knows what came after it.
             self.continuity.resume_after(Revision(0));
             return None;

@@ -11,8 +11,8 @@ use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 use serde::Deserialize;
 
-use super::cells::{Cells, insert, inserting, text};
-use super::damage::Damage;
+use super::corruption::Corruption;
+use super::row_codec::{Cells, insert, inserting, text};
 
 /// The tables, each with the sum of its row in the last column.
 pub(super) const TABLES: &str = "
@@ -32,7 +32,7 @@ const KNOWN: usize = 1 << 16;
 
 /// Gives numbers to what is shared while a file is written.
 #[derive(Debug, Default)]
-pub(super) struct Lexicon {
+pub(super) struct StringTable {
     origins: Known<Arc<Origin>>,
     /// The last one that was asked for: mostly the next is the same.
     latest: Option<(Arc<Origin>, i64)>,
@@ -64,9 +64,9 @@ impl<K: Hash + Eq> Known<K> {
     }
 }
 
-impl Lexicon {
+impl StringTable {
     /// The lexicon of a file that is written on: it knows nothing by heart, and its numbers go on.
-    pub(super) fn resume(sql: &Connection) -> Result<Self, Damage> {
+    pub(super) fn resume(sql: &Connection) -> Result<Self, Corruption> {
         let last = |table: &str| {
             sql.query_row(&format!("SELECT coalesce(max(id), 0) FROM {table}"), [], |row| {
                 row.get(0)
@@ -201,7 +201,7 @@ type Alike = HashMap<Group, Arc<Group>>;
 
 impl Dictionary {
     /// Reads what the rows of a file share.
-    pub(super) fn read(sql: &Connection) -> Result<Self, Damage> {
+    pub(super) fn read(sql: &Connection) -> Result<Self, Corruption> {
         let mut alike = Alike::new();
         Ok(Self {
             origins: each(sql, SHARED[0], origin)?,
@@ -212,7 +212,11 @@ impl Dictionary {
 
     /// Learns the rows of a file that `wanted` refers to and that are not known yet: for whoever
     /// reads a few rows of a million.
-    pub(super) fn learn(&mut self, sql: &Connection, wanted: &References) -> Result<(), Damage> {
+    pub(super) fn learn(
+        &mut self,
+        sql: &Connection,
+        wanted: &References,
+    ) -> Result<(), Corruption> {
         if self.roles.len().max(self.groups.len()) > KNOWN {
             *self = Self::default();
         }
@@ -230,36 +234,36 @@ impl Dictionary {
     }
 
     /// Who said something.
-    pub(super) fn origin(&self, id: i64) -> Result<Arc<Origin>, Damage> {
-        self.origins.get(&id).cloned().ok_or(Damage::Value)
+    pub(super) fn origin(&self, id: i64) -> Result<Arc<Origin>, Corruption> {
+        self.origins.get(&id).cloned().ok_or(Corruption::Value)
     }
 
     /// The groups that a source listed.
-    pub(super) fn roles(&self, id: Option<i64>) -> Result<Roles, Damage> {
-        id.map(|id| self.roles.get(&id).cloned().ok_or(Damage::Value)).transpose()
+    pub(super) fn roles(&self, id: Option<i64>) -> Result<Roles, Corruption> {
+        id.map(|id| self.roles.get(&id).cloned().ok_or(Corruption::Value)).transpose()
     }
 
     /// What directories knew of the user and the device.
-    pub(super) fn membership(&self, ids: [Option<i64>; 2]) -> Result<Membership, Damage> {
+    pub(super) fn membership(&self, ids: [Option<i64>; 2]) -> Result<Membership, Corruption> {
         let known = |id: Option<i64>| {
-            id.map(|id| self.groups.get(&id).cloned().ok_or(Damage::Value)).transpose()
+            id.map(|id| self.groups.get(&id).cloned().ok_or(Corruption::Value)).transpose()
         };
         Ok(Membership { user: known(ids[0])?, device: known(ids[1])? })
     }
 }
 
-fn origin(cells: &mut Cells<'_>) -> Result<Arc<Origin>, Damage> {
+fn origin(cells: &mut Cells<'_>) -> Result<Arc<Origin>, Corruption> {
     let (kind, producer) = (cells.need()?, cells.need()?);
     let (client, form) = (cells.need()?, cells.need()?);
     Ok(Arc::new(Origin { kind, producer, client, form }))
 }
 
-fn roles(cells: &mut Cells<'_>) -> Result<Arc<[Name]>, Damage> {
+fn roles(cells: &mut Cells<'_>) -> Result<Arc<[Name]>, Corruption> {
     let names: Vec<Name> = json(cells)?;
     Ok(names.into())
 }
 
-fn groups(cells: &mut Cells<'_>, alike: &mut Alike) -> Result<GroupSet, Damage> {
+fn groups(cells: &mut Cells<'_>, alike: &mut Alike) -> Result<GroupSet, Corruption> {
     let groups: Vec<Written> = json(cells)?;
     let one = |Written { name, domain, dn, sid }| {
         let group = Group { name, domain, dn, sid };
@@ -268,17 +272,17 @@ fn groups(cells: &mut Cells<'_>, alike: &mut Alike) -> Result<GroupSet, Damage> 
     Ok(GroupSet::new(groups.into_iter().map(one).collect()))
 }
 
-fn json<T: serde::de::DeserializeOwned>(cells: &mut Cells<'_>) -> Result<T, Damage> {
-    let text = cells.text()?.ok_or(Damage::Value)?;
-    serde_json::from_str(text).map_err(|_| Damage::Value)
+fn json<T: serde::de::DeserializeOwned>(cells: &mut Cells<'_>) -> Result<T, Corruption> {
+    let text = cells.text()?.ok_or(Corruption::Value)?;
+    serde_json::from_str(text).map_err(|_| Corruption::Value)
 }
 
 /// The good rows of a table; whatever refers to another is damaged with it.
 fn each<T>(
     sql: &Connection,
     (table, cells): (&str, usize),
-    mut read: impl FnMut(&mut Cells<'_>) -> Result<T, Damage>,
-) -> Result<HashMap<i64, T>, Damage> {
+    mut read: impl FnMut(&mut Cells<'_>) -> Result<T, Corruption>,
+) -> Result<HashMap<i64, T>, Corruption> {
     let mut found = HashMap::new();
     let mut statement = sql.prepare(&format!("SELECT * FROM {table}"))?;
     let mut rows = statement.query([])?;
@@ -297,8 +301,8 @@ fn learn<T>(
     sql: &Connection,
     ((table, cells), id): ((&str, usize), i64),
     known: &mut HashMap<i64, T>,
-    read: impl FnOnce(&mut Cells<'_>) -> Result<T, Damage>,
-) -> Result<(), Damage> {
+    read: impl FnOnce(&mut Cells<'_>) -> Result<T, Corruption>,
+) -> Result<(), Corruption> {
     if known.contains_key(&id) {
         return Ok(());
     }

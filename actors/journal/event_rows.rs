@@ -4,9 +4,9 @@ use rollcall_identity::{Event, Name, Precision, Principal, Revision, Spellings, 
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
-use super::cells::{Cells, Rows, number, reference, text};
-use super::damage::Damage;
-use super::lexicon::{Dictionary, Lexicon};
+use super::corruption::Corruption;
+use super::row_codec::{Cells, Rows, number, reference, text};
+use super::string_table::{Dictionary, StringTable};
 
 /// The table. Times are milliseconds since 1970 in UTC; `exact_to` is how many of them the source's
 /// clock knew. `roles`, `user_groups` and `device_groups` are numbers of other tables.
@@ -35,7 +35,7 @@ pub(super) fn statement(sql: &Connection) -> rusqlite::Result<Rows<'_>> {
 pub(super) fn write(
     sql: &Connection,
     into: &mut Rows<'_>,
-    lexicon: &mut Lexicon,
+    lexicon: &mut StringTable,
     row: (Revision, &Event),
 ) -> rusqlite::Result<()> {
     fill(sql, (into, 0), lexicon, row)?;
@@ -45,7 +45,7 @@ pub(super) fn write(
 /// Puts in `events` from the position `first` on.
 pub(super) fn write_all(
     sql: &Connection,
-    lexicon: &mut Lexicon,
+    lexicon: &mut StringTable,
     (first, events): (Revision, &[Event]),
 ) -> rusqlite::Result<()> {
     let (groups, rest) = events.as_chunks::<AT_ONCE>();
@@ -66,7 +66,7 @@ pub(super) fn write_all(
 fn fill(
     sql: &Connection,
     (into, place): (&mut Rows<'_>, usize),
-    lexicon: &mut Lexicon,
+    lexicon: &mut StringTable,
     (revision, event): (Revision, &Event),
 ) -> rusqlite::Result<()> {
     let address = event.address.to_string();
@@ -107,7 +107,7 @@ fn fill(
 pub(super) fn read(
     row: &rusqlite::Row<'_>,
     dictionary: &Dictionary,
-) -> Result<(Revision, Event), Damage> {
+) -> Result<(Revision, Event), Corruption> {
     let mut cells = Cells::check(row, CELLS)?;
     let revision = Revision(cells.number()?.cast_unsigned());
     let (seen, at) = (cells.number()?, cells.number()?);
@@ -149,7 +149,7 @@ pub(super) fn who(principal: Option<&Principal>) -> [ValueRef<'_>; 3] {
 }
 
 /// Reads what [`who`] wrote.
-pub(super) fn principal(cells: &mut Cells<'_>) -> Result<Option<Principal>, Damage> {
+pub(super) fn principal(cells: &mut Cells<'_>) -> Result<Option<Principal>, Corruption> {
     let (user, domain) = (cells.read()?, cells.read()?);
     let bits = cells.maybe_number()?.unwrap_or(0);
     let members = Spellings::ALL.into_iter().filter(|spelling| bits & 1 << *spelling as u8 != 0);
@@ -166,10 +166,10 @@ pub(super) fn exact_to(precision: Precision) -> ValueRef<'static> {
 }
 
 /// Reads what [`exact_to`] wrote.
-pub(super) fn precision(exact_to: i64) -> Result<Precision, Damage> {
+pub(super) fn precision(exact_to: i64) -> Result<Precision, Corruption> {
     match exact_to {
         1 => Ok(Precision::Millisecond),
         1000 => Ok(Precision::Second),
-        _ => Err(Damage::Value),
+        _ => Err(Corruption::Value),
     }
 }

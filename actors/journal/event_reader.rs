@@ -5,17 +5,17 @@ use std::path::Path;
 use rollcall_identity::{Event, Revision, RevisionRange};
 use rusqlite::Connection;
 
-use super::damage::Damage;
-use super::events;
-use super::file::{self, About};
-use super::lexicon::Dictionary;
-use super::stamp::Stamp;
+use super::corruption::Corruption;
+use super::event_rows;
+use super::file::{self, HeaderField};
+use super::file_header::FileHeader;
+use super::string_table::Dictionary;
 
 /// What a segment says of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Title {
+pub(super) struct SegmentTitle {
     /// Whose positions, by which rules.
-    pub(super) stamp: Stamp,
+    pub(super) stamp: FileHeader,
     /// The last position before it that was acknowledged.
     pub(super) after: Revision,
     /// The position of its first event.
@@ -24,13 +24,13 @@ pub(super) struct Title {
     pub(super) is_nameless: bool,
 }
 
-impl Title {
+impl SegmentTitle {
     /// Reads it.
-    pub(super) fn of(sql: &Connection) -> Result<Self, Damage> {
-        let stamp = Stamp::of(sql)?;
-        let after = Revision(file::need(sql, About::After)?);
-        let first = Revision(file::need(sql, About::First)?);
-        let is_nameless = file::ask(sql, About::Nameless)?.is_some();
+    pub(super) fn of(sql: &Connection) -> Result<Self, Corruption> {
+        let stamp = FileHeader::of(sql)?;
+        let after = Revision(file::need(sql, HeaderField::After)?);
+        let first = Revision(file::need(sql, HeaderField::First)?);
+        let is_nameless = file::ask(sql, HeaderField::Nameless)?.is_some();
         Ok(Self { stamp, after, first, is_nameless })
     }
 
@@ -51,7 +51,7 @@ pub(super) struct Read {
     /// How many are there no more, or not as they were written.
     pub(super) lost: u64,
     /// What ended the reading before its time.
-    pub(super) broke: Option<Damage>,
+    pub(super) broke: Option<Corruption>,
 }
 
 impl Read {
@@ -104,7 +104,7 @@ pub(super) struct Rest {
     /// How many rows behind the last good event are not as they were written.
     bad: u64,
     /// What ended it before its time.
-    broke: Option<Damage>,
+    broke: Option<Corruption>,
 }
 
 /// Gives each good event of the segment at `path` within `span` to `each`, in order.
@@ -114,10 +114,10 @@ pub(super) struct Rest {
 pub(super) fn read(
     path: &Path,
     span: RevisionRange,
-    mut each: impl FnMut(Revision, Event) -> Result<(), Damage>,
-) -> Result<Read, Damage> {
+    mut each: impl FnMut(Revision, Event) -> Result<(), Corruption>,
+) -> Result<Read, Corruption> {
     let sql = file::open(path)?;
-    let (title, dictionary) = (Title::of(&sql)?, Dictionary::read(&sql)?);
+    let (title, dictionary) = (SegmentTitle::of(&sql)?, Dictionary::read(&sql)?);
     let span = title.within(span);
     let mut count = Count::after(span.after);
     let rest = rows(&sql, &dictionary, span, |revision, event| {
@@ -133,15 +133,15 @@ pub(super) fn rows(
     sql: &Connection,
     dictionary: &Dictionary,
     span: RevisionRange,
-    mut each: impl FnMut(Revision, Event) -> Result<(), Damage>,
-) -> Result<Rest, Damage> {
+    mut each: impl FnMut(Revision, Event) -> Result<(), Corruption>,
+) -> Result<Rest, Corruption> {
     let asked = "SELECT * FROM events WHERE revision > ? AND revision <= ? ORDER BY revision";
     let mut statement = sql.prepare_cached(asked)?;
     let bounds = [span.after, span.upto].map(|at| i64::try_from(at.0).unwrap_or(i64::MAX));
     let mut rows = statement.query(bounds)?;
     let mut bad = 0;
     loop {
-        match rows.next().map(|row| row.map(|row| events::read(row, dictionary))) {
+        match rows.next().map(|row| row.map(|row| event_rows::read(row, dictionary))) {
             Ok(Some(Ok((revision, event)))) => {
                 bad = 0;
                 each(revision, event)?;

@@ -3,7 +3,7 @@
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, Row, Statement};
 
-use super::damage::Damage;
+use super::corruption::Corruption;
 
 /// The sum over `cells`: type, length and content of each, word by word rotated in and multiplied. Every
 /// change of one word is found, and of several nearly all. It finds a torn or mangled row; whoever may
@@ -134,14 +134,14 @@ pub(super) struct Cells<'r> {
 
 impl<'r> Cells<'r> {
     /// Checks a row of so many cells and their sum.
-    pub(super) fn check(row: &'r Row<'_>, cells: usize) -> Result<Self, Damage> {
+    pub(super) fn check(row: &'r Row<'_>, cells: usize) -> Result<Self, Corruption> {
         let mut read = [ValueRef::Null; MOST];
         for (index, cell) in read.iter_mut().enumerate().take(cells) {
             *cell = row.get_ref(index)?;
         }
         let written: i64 = row.get(cells)?;
         if sum(read[..cells].iter().copied()) != written {
-            return Err(Damage::Sum);
+            return Err(Corruption::Sum);
         }
         Ok(Self { cells: read, next: 0 })
     }
@@ -153,45 +153,45 @@ impl<'r> Cells<'r> {
     }
 
     /// A text, or nothing.
-    pub(super) fn text(&mut self) -> Result<Option<&'r str>, Damage> {
+    pub(super) fn text(&mut self) -> Result<Option<&'r str>, Corruption> {
         match self.next() {
             ValueRef::Null => Ok(None),
             ValueRef::Text(bytes) => {
-                std::str::from_utf8(bytes).map(Some).map_err(|_| Damage::Value)
+                std::str::from_utf8(bytes).map(Some).map_err(|_| Corruption::Value)
             }
-            _ => Err(Damage::Value),
+            _ => Err(Corruption::Value),
         }
     }
 
     /// A text, or nothing, as a value.
-    pub(super) fn read<T: std::str::FromStr>(&mut self) -> Result<Option<T>, Damage> {
-        self.text()?.map(|text| text.parse().map_err(|_| Damage::Value)).transpose()
+    pub(super) fn read<T: std::str::FromStr>(&mut self) -> Result<Option<T>, Corruption> {
+        self.text()?.map(|text| text.parse().map_err(|_| Corruption::Value)).transpose()
     }
 
     /// A text as a value that must be there.
-    pub(super) fn need<T: std::str::FromStr>(&mut self) -> Result<T, Damage> {
-        self.read()?.ok_or(Damage::Value)
+    pub(super) fn need<T: std::str::FromStr>(&mut self) -> Result<T, Corruption> {
+        self.read()?.ok_or(Corruption::Value)
     }
 
     /// A number, or nothing.
-    pub(super) fn maybe_number(&mut self) -> Result<Option<i64>, Damage> {
+    pub(super) fn maybe_number(&mut self) -> Result<Option<i64>, Corruption> {
         match self.next() {
             ValueRef::Null => Ok(None),
             ValueRef::Integer(number) => Ok(Some(number)),
-            _ => Err(Damage::Value),
+            _ => Err(Corruption::Value),
         }
     }
 
     /// A number that must be there.
-    pub(super) fn number(&mut self) -> Result<i64, Damage> {
-        self.maybe_number()?.ok_or(Damage::Value)
+    pub(super) fn number(&mut self) -> Result<i64, Corruption> {
+        self.maybe_number()?.ok_or(Corruption::Value)
     }
 
     /// Bytes that must be there.
-    pub(super) fn bytes(&mut self) -> Result<&'r [u8], Damage> {
+    pub(super) fn bytes(&mut self) -> Result<&'r [u8], Corruption> {
         match self.next() {
             ValueRef::Blob(bytes) => Ok(bytes),
-            _ => Err(Damage::Value),
+            _ => Err(Corruption::Value),
         }
     }
 }

@@ -11,11 +11,11 @@ use rollcall_identity::{
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, Statement};
 
-use super::cells::{Cells, insert, inserting, number, reference, text};
-use super::damage::Damage;
-use super::events::{exact_to, precision, principal, who};
+use super::corruption::Corruption;
+use super::event_rows::{exact_to, precision, principal, who};
 use super::file;
-use super::lexicon::{Dictionary, Lexicon, References};
+use super::row_codec::{Cells, insert, inserting, number, reference, text};
+use super::string_table::{Dictionary, References, StringTable};
 
 /// The table. `state` is `present`; `before`, for whom a consumer of one domain may still hold at
 /// the address of the row above; or `ended`. `told` is the position that consumers must have passed
@@ -48,7 +48,7 @@ struct Standpoint<'a> {
 /// Puts in everything that `handover` knows; returns how many rows that made.
 pub(super) fn write(
     sql: &Connection,
-    lexicon: &mut Lexicon,
+    lexicon: &mut StringTable,
     handover: &TableSnapshot,
 ) -> rusqlite::Result<u64> {
     let mut rows = 0;
@@ -75,7 +75,7 @@ pub(super) fn write(
 fn write_one(
     sql: &Connection,
     (into, id): (&mut Statement<'_>, u64),
-    lexicon: &mut Lexicon,
+    lexicon: &mut StringTable,
     (session, standpoint): (&Session, &Standpoint<'_>),
 ) -> rusqlite::Result<()> {
     let address = session.address.to_string();
@@ -115,7 +115,7 @@ fn write_one(
 /// The cells of a cause.
 fn because(
     sql: &Connection,
-    lexicon: &mut Lexicon,
+    lexicon: &mut StringTable,
     cause: Option<&Cause>,
 ) -> rusqlite::Result<[ValueRef<'static>; 5]> {
     let Some(Cause { kind, at, seen, origin, rule }) = cause else {
@@ -134,7 +134,7 @@ pub(super) fn read(
     sql: &Connection,
     dictionary: &Dictionary,
     rows: u64,
-) -> Result<TableSnapshot, Damage> {
+) -> Result<TableSnapshot, Corruption> {
     // One who opens the file a second time, as it lies there finished.
     let another =
         sql.path().filter(|_| rows >= MANY).and_then(|path| file::open(path.as_ref()).ok());
@@ -161,13 +161,13 @@ pub(super) fn read(
         }
     };
     if found != rows {
-        return Err(Damage::Missing(format!("{found} sessions of {rows}")));
+        return Err(Corruption::Missing(format!("{found} sessions of {rows}")));
     }
     Ok(handover)
 }
 
 /// Where the second half begins; not between a session and who had its address before.
-fn middle(sql: &Connection, rows: u64) -> Result<i64, Damage> {
+fn middle(sql: &Connection, rows: u64) -> Result<i64, Corruption> {
     let asked = "SELECT coalesce(min(id), 0) FROM sessions WHERE id >= ? AND state <> ?";
     Ok(sql.query_row(asked, (rows.div_ceil(2).cast_signed(), BEFORE), |row| row.get(0))?)
 }
@@ -177,7 +177,7 @@ fn read_part(
     sql: &Connection,
     dictionary: &Dictionary,
     (from, to): (i64, i64),
-) -> Result<(TableSnapshot, u64), Damage> {
+) -> Result<(TableSnapshot, u64), Corruption> {
     let (mut handover, mut found) = (TableSnapshot::default(), 0);
     let asked = "SELECT * FROM sessions WHERE id >= ? AND id < ? ORDER BY id";
     let mut statement = sql.prepare(asked)?;
@@ -195,7 +195,7 @@ pub(super) fn read_at(
     dictionary: &mut Dictionary,
     address: Address,
     handover: &mut TableSnapshot,
-) -> Result<(), Damage> {
+) -> Result<(), Corruption> {
     let mut statement =
         sql.prepare_cached("SELECT * FROM sessions WHERE address = ? ORDER BY id")?;
     let mut rows = statement.query([address.to_string()])?;
@@ -215,10 +215,10 @@ fn take(
     row: &Row<'_>,
     dictionary: &Dictionary,
     handover: &mut TableSnapshot,
-) -> Result<(), Damage> {
+) -> Result<(), Corruption> {
     let mut cells = Cells::check(row, CELLS)?;
     cells.number()?;
-    let state = cells.text()?.ok_or(Damage::Value)?;
+    let state = cells.text()?.ok_or(Corruption::Value)?;
     let told = Revision(cells.number()?.cast_unsigned());
     let session = Arc::new(session(&mut cells, dictionary)?);
     let ended = reason(&mut cells, dictionary)?;
@@ -236,15 +236,15 @@ fn take(
                 Some(standing) if standing.session.address == address => {
                     standing.previous = Some(ended);
                 }
-                _ => return Err(Damage::Value),
+                _ => return Err(Corruption::Value),
             }
         }
-        _ => return Err(Damage::Value),
+        _ => return Err(Corruption::Value),
     }
     Ok(())
 }
 
-fn session(cells: &mut Cells<'_>, dictionary: &Dictionary) -> Result<Session, Damage> {
+fn session(cells: &mut Cells<'_>, dictionary: &Dictionary) -> Result<Session, Corruption> {
     let address = cells.need()?;
     let principal = principal(cells)?;
     let (device, posture) = (cells.read()?, cells.read()?);
@@ -256,7 +256,7 @@ fn session(cells: &mut Cells<'_>, dictionary: &Dictionary) -> Result<Session, Da
     let precision = precision(cells.number()?)?;
     let expires = Timestamp::from_millis(cells.number()?);
     let revision = Revision(cells.number()?.cast_unsigned());
-    let cause = reason(cells, dictionary)?.ok_or(Damage::Value)?;
+    let cause = reason(cells, dictionary)?.ok_or(Corruption::Value)?;
     Ok(Session {
         address,
         principal,
@@ -275,7 +275,7 @@ fn session(cells: &mut Cells<'_>, dictionary: &Dictionary) -> Result<Session, Da
 }
 
 /// Reads what [`because`] wrote.
-fn reason(cells: &mut Cells<'_>, dictionary: &Dictionary) -> Result<Option<Cause>, Damage> {
+fn reason(cells: &mut Cells<'_>, dictionary: &Dictionary) -> Result<Option<Cause>, Corruption> {
     let kind = cells.read()?;
     let (at, seen) = (cells.maybe_number()?, cells.maybe_number()?);
     let (origin, rule) = (cells.maybe_number()?, cells.read()?);
@@ -336,7 +336,7 @@ mod tests {
         let path = folder.path().join("sessions.db");
         let sql = crate::schema::create(&path).unwrap();
         sql.execute_batch("BEGIN").unwrap();
-        let rows = write(&sql, &mut Lexicon::default(), &handover).unwrap();
+        let rows = write(&sql, &mut StringTable::default(), &handover).unwrap();
         sql.execute_batch("COMMIT").unwrap();
         assert_eq!(rows, 2 * u64::from(count));
         let dictionary = Dictionary::read(&sql).unwrap();

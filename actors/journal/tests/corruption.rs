@@ -36,7 +36,7 @@ proptest! {
         events in arbitrary_events(12),
         cut in any::<prop::sample::Index>(),
     ) {
-        let shelf = Shelf::new(Terms::default());
+        let shelf = Shelf::new(JournalOptions::default());
         let lengths = written(&shelf, &events);
         let copy = shelf.copy();
         let log = the_file(&copy, "-wal");
@@ -55,7 +55,7 @@ proptest! {
         flip in 1u8..,
         in_log: bool,
     ) {
-        let shelf = Shelf::new(Terms::default());
+        let shelf = Shelf::new(JournalOptions::default());
         written(&shelf, &events);
         let copy = shelf.copy();
         let path = the_file(&copy, if in_log { "-wal" } else { ".open.db" });
@@ -89,7 +89,7 @@ proptest! {
 
 #[test]
 fn a_damaged_snapshot_is_set_aside_and_the_one_before_it_serves() {
-    let shelf = Shelf::new(Terms::default());
+    let shelf = Shelf::new(JournalOptions::default());
     let mut life = shelf.begin();
     for round in 0..2 {
         life.commit(&[login("alice", round, i64::from(round))], None);
@@ -113,7 +113,7 @@ fn a_damaged_snapshot_is_set_aside_and_the_one_before_it_serves() {
 
 #[test]
 fn a_segment_that_cannot_be_read_is_set_aside_and_positions_begin_anew() {
-    let shelf = Shelf::new(Terms::default());
+    let shelf = Shelf::new(JournalOptions::default());
     let mut life = shelf.begin();
     life.commit(&[login("alice", 1, 0)], None);
     shelf.pass(Duration::from_secs(600));
@@ -142,7 +142,7 @@ pub(super) fn poisoned(table: &mut Table, revision: Revision, event: &Event, rul
 
 #[test]
 fn an_event_whose_folding_panics_is_set_aside_and_everybody_else_is_there() {
-    let shelf = Shelf::new(Terms::default());
+    let shelf = Shelf::new(JournalOptions::default());
     let mut life = shelf.begin();
     let events = [login("alice", 1, 0), login("poison", 2, 1), login("bob", 3, 2)];
     life.commit(&events, None);
@@ -150,8 +150,8 @@ fn an_event_whose_folding_panics_is_set_aside_and_everybody_else_is_there() {
     let epoch = life.journal.epoch();
     life.journal.close(None);
     drop(life);
-    let folder = crate::folder::Folder::at(shelf.path());
-    let restored = crate::restoring::restore_by(poisoned, (&folder, &rules()), shelf.now());
+    let folder = crate::layout::JournalLayout::at(shelf.path());
+    let restored = crate::recovery::restore_by(poisoned, (&folder, &rules()), shelf.now());
     let restored = restored.unwrap();
     let users = restored.table.sessions().map(|session| session.principal.clone().unwrap().user);
     let mut users: Vec<String> = users.map(|user| user.to_string()).collect();
@@ -162,14 +162,14 @@ fn an_event_whose_folding_panics_is_set_aside_and_everybody_else_is_there() {
 
 #[test]
 fn where_whatever_is_folded_panics_the_start_says_so() {
-    let shelf = Shelf::new(Terms::default());
+    let shelf = Shelf::new(JournalOptions::default());
     let mut life = shelf.begin();
     let events: Vec<Event> = (0..70_u8).map(|n| login("poison", n, i64::from(n))).collect();
     life.commit(&events, None);
     life.journal.close(None);
     drop(life);
-    let folder = crate::folder::Folder::at(shelf.path());
-    let restored = crate::restoring::restore_by(poisoned, (&folder, &rules()), shelf.now());
+    let folder = crate::layout::JournalLayout::at(shelf.path());
+    let restored = crate::recovery::restore_by(poisoned, (&folder, &rules()), shelf.now());
     let error = restored.err().unwrap().to_string();
     assert!(error.contains("folding it fails"), "{error}");
 }

@@ -9,7 +9,7 @@ use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 use rollcall_identity::JournalError;
 use tokio::sync::watch;
 
-use crate::telemetry::JournalSilent;
+use crate::telemetry::DiskNotResponding;
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::telemetry::TelemetryEvent;
 
@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) type Told = Arc<watch::Sender<Option<JournalError>>>;
 
 /// The pulse of the journal's thread. When it is dropped, nobody looks any more.
-pub(super) struct Pulse {
+pub(super) struct IoWatchdog {
     beat: Arc<Mutex<Beat>>,
     _alive: Sender<()>,
 }
@@ -35,7 +35,7 @@ struct Beat {
     is_silent: bool,
 }
 
-impl Pulse {
+impl IoWatchdog {
     /// Starts to look, every `often`. While the disk does not answer, `told` says so.
     pub(super) fn start(told: Told, often: Duration) -> io::Result<Self> {
         let (alive, ended) = bounded::<()>(0);
@@ -68,7 +68,7 @@ impl Beat {
             return;
         }
         self.is_silent = true;
-        JournalSilent { patience: PATIENCE }.emit();
+        DiskNotResponding { patience: PATIENCE }.emit();
         let text = format!("the disk has not answered for {} s", PATIENCE.as_secs());
         told.send_replace(Some(JournalError(text)));
     }
@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn whoever_looks_sees_a_disk_that_hangs_and_how_long_it_hung_is_known_after() {
         let (told, mut illness) = watch::channel(None);
-        let pulse = Pulse::start(Arc::new(told), Duration::from_millis(1)).unwrap();
+        let pulse = IoWatchdog::start(Arc::new(told), Duration::from_millis(1)).unwrap();
         assert_eq!(pulse.beat(|| 7), (7, None));
         let (done, hung) = pulse.beat(|| {
             // As if it had hung for so long already.

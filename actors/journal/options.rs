@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// The terms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Terms {
+pub struct JournalOptions {
     /// A segment is sealed when it holds so many events,
     pub segment_events: u64,
     /// or was begun so long ago.
@@ -20,7 +20,7 @@ pub struct Terms {
     pub snapshot_interval: Duration,
 }
 
-impl Default for Terms {
+impl Default for JournalOptions {
     /// A million events or an hour, a month, 64 GiB, five minutes.
     fn default() -> Self {
         Self {

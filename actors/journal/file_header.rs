@@ -2,27 +2,30 @@
 
 use rusqlite::Connection;
 
-use super::damage::Damage;
-use super::file::{self, About};
+use super::corruption::Corruption;
+use super::file::{self, HeaderField};
 
 /// The stamp of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stamp {
+pub(super) struct FileHeader {
     /// The life of the journal's positions.
     pub(super) epoch: u64,
     /// The fingerprint of the rules by which what comes after is folded.
     pub(super) rules: u64,
 }
 
-impl Stamp {
+impl FileHeader {
     /// Writes it down.
     pub(super) fn tell(self, sql: &Connection) -> rusqlite::Result<()> {
-        file::tell(sql, About::Epoch, self.epoch)?;
-        file::tell(sql, About::Rules, self.rules)
+        file::tell(sql, HeaderField::Epoch, self.epoch)?;
+        file::tell(sql, HeaderField::Rules, self.rules)
     }
 
     /// Reads it.
-    pub(super) fn of(sql: &Connection) -> Result<Self, Damage> {
-        Ok(Self { epoch: file::need(sql, About::Epoch)?, rules: file::need(sql, About::Rules)? })
+    pub(super) fn of(sql: &Connection) -> Result<Self, Corruption> {
+        Ok(Self {
+            epoch: file::need(sql, HeaderField::Epoch)?,
+            rules: file::need(sql, HeaderField::Rules)?,
+        })
     }
 }

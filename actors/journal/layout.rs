@@ -12,11 +12,11 @@ use rollcall_identity::{Revision, Timestamp};
 /// The folder. Names hold the position of the first event (segments) or of the last (snapshots) in
 /// 20 digits, so that they sort.
 #[derive(Debug, Clone)]
-pub(super) struct Folder(PathBuf);
+pub(super) struct JournalLayout(PathBuf);
 
 /// What lies there.
 #[derive(Debug, Default)]
-pub(super) struct Listing {
+pub(super) struct LayoutListing {
     /// Segments that are written, or were until they are sealed.
     pub(super) open: BTreeSet<Revision>,
     /// Segments that never change any more.
@@ -30,7 +30,7 @@ pub(super) struct Listing {
 /// What SQLite keeps beside a file that is written.
 const COMPANIONS: [&str; 2] = ["-wal", "-shm"];
 
-impl Folder {
+impl JournalLayout {
     /// The folder at `path`, made when it is not there.
     pub(super) fn make(path: &Path) -> io::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(path)?;
@@ -83,8 +83,8 @@ impl Folder {
     }
 
     /// What lies there.
-    pub(super) fn list(&self) -> io::Result<Listing> {
-        let mut listing = Listing::default();
+    pub(super) fn list(&self) -> io::Result<LayoutListing> {
+        let mut listing = LayoutListing::default();
         for entry in fs::read_dir(&self.0)? {
             let entry = entry?;
             let name = entry.file_name();
@@ -107,7 +107,7 @@ impl Folder {
     }
 
     /// Throws away what an earlier process did not finish.
-    pub(super) fn sweep(&self, listing: &Listing) -> io::Result<()> {
+    pub(super) fn sweep(&self, listing: &LayoutListing) -> io::Result<()> {
         listing.unfinished.iter().try_for_each(|path| discard(path))?;
         // A segment gets its sealed name when it is whole: what it was made from has had its time.
         let both = listing.open.intersection(&listing.sealed);
@@ -116,7 +116,7 @@ impl Folder {
 
     /// Makes safe what can be seen: an earlier process may have been killed between writing and
     /// synchronising, and what is shown from now on must survive the power, too.
-    pub(super) fn settle(&self, listing: &Listing) -> io::Result<()> {
+    pub(super) fn settle(&self, listing: &LayoutListing) -> io::Result<()> {
         for first in &listing.open {
             let path = self.open(*first);
             for path in [beside(&path, COMPANIONS[0]), path] {

@@ -3,12 +3,12 @@
 use rusqlite::Connection;
 
 use super::*;
-use crate::folder::Folder;
+use crate::layout::JournalLayout;
 use crate::manifest::{Manifest, digest};
 
 /// Small segments.
-fn small() -> Terms {
-    Terms { segment_events: 10, ..Terms::default() }
+fn small() -> JournalOptions {
+    JournalOptions { segment_events: 10, ..JournalOptions::default() }
 }
 
 /// Writes `rounds` segments of ten logins, each a second after the one before.
@@ -24,7 +24,7 @@ fn fill(shelf: &Shelf, life: &mut Life, rounds: u8) {
 }
 
 fn manifest(shelf: &Shelf) -> Manifest {
-    Manifest::load(&Folder::make(shelf.path()).unwrap()).unwrap()
+    Manifest::load(&JournalLayout::make(shelf.path()).unwrap()).unwrap()
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn a_full_segment_is_sealed_with_its_sessions_and_indexes_and_listed() {
 
 #[test]
 fn an_old_segment_is_sealed_before_it_is_full() {
-    let shelf = Shelf::new(Terms::default());
+    let shelf = Shelf::new(JournalOptions::default());
     let mut life = shelf.begin();
     life.commit(&[login("alice", 1, 0)], None);
     shelf.pass(Duration::from_secs(3601));
@@ -94,7 +94,7 @@ fn retention_takes_whole_segments_and_never_what_a_start_needs() {
 
 #[test]
 fn retention_by_size_keeps_the_newest() {
-    let shelf = Shelf::new(Terms { retention_bytes: 1, ..small() });
+    let shelf = Shelf::new(JournalOptions { retention_bytes: 1, ..small() });
     let mut life = shelf.begin();
     fill(&shelf, &mut life, 4);
     let before = life.state();

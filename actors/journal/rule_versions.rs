@@ -7,8 +7,8 @@ use rollcall_identity::{Revision, RevisionRange};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 
-use super::cells::{Cells, insert, inserting, number};
-use super::damage::Damage;
+use super::corruption::Corruption;
+use super::row_codec::{Cells, insert, inserting, number};
 
 /// The table: what comes after the position `after` was decided by the rules of this fingerprint. A
 /// segment begins with those that it says of itself.
@@ -23,20 +23,20 @@ const UNKNOWN: u64 = 0;
 
 /// From `after` on, other rules are in force.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Governed {
+pub(super) struct RuleVersion {
     pub(super) after: Revision,
     pub(super) rules: u64,
 }
 
 /// Notes it, in the transaction of the first event that they decide.
-pub(super) fn write(sql: &Connection, governed: Governed) -> rusqlite::Result<()> {
-    let Governed { after, rules } = governed;
+pub(super) fn write(sql: &Connection, governed: RuleVersion) -> rusqlite::Result<()> {
+    let RuleVersion { after, rules } = governed;
     let mut into = sql.prepare_cached(&inserting("governed", CELLS))?;
     insert(&mut into, &[number(after.0), ValueRef::Integer(rules.cast_signed())])
 }
 
 /// All notes of a segment, ascending. One that was written by an earlier program has none.
-pub(super) fn read(sql: &Connection) -> rusqlite::Result<Vec<Governed>> {
+pub(super) fn read(sql: &Connection) -> rusqlite::Result<Vec<RuleVersion>> {
     let asked = "SELECT count(*) FROM sqlite_master WHERE name = 'governed'";
     if sql.prepare_cached(asked)?.query_row([], |row| row.get::<_, i64>(0))? == 0 {
         return Ok(Vec::new());
@@ -46,27 +46,27 @@ pub(super) fn read(sql: &Connection) -> rusqlite::Result<Vec<Governed>> {
     notes.collect()
 }
 
-fn note(row: &Row<'_>) -> Governed {
-    let whole = || -> Result<Governed, Damage> {
+fn note(row: &Row<'_>) -> RuleVersion {
+    let whole = || -> Result<RuleVersion, Corruption> {
         let mut cells = Cells::check(row, CELLS)?;
         let (after, rules) = (cells.number()?, cells.number()?);
-        Ok(Governed { after: Revision(after.cast_unsigned()), rules: rules.cast_unsigned() })
+        Ok(RuleVersion { after: Revision(after.cast_unsigned()), rules: rules.cast_unsigned() })
     };
     whole().unwrap_or_else(|_| {
         let after = row.get::<_, i64>(0).unwrap_or_default().cast_unsigned();
-        Governed { after: Revision(after), rules: UNKNOWN }
+        RuleVersion { after: Revision(after), rules: UNKNOWN }
     })
 }
 
 /// The fingerprint of the rules that decided the event at `revision`, in a segment that began with those
 /// of `begun_by`.
-pub(super) fn of(begun_by: u64, notes: &[Governed], revision: Revision) -> u64 {
+pub(super) fn of(begun_by: u64, notes: &[RuleVersion], revision: Revision) -> u64 {
     let before = notes.partition_point(|note| note.after < revision);
     before.checked_sub(1).map_or(begun_by, |last| notes[last].rules)
 }
 
 /// The same of all events of `span`.
-pub(super) fn deciding(begun_by: u64, notes: &[Governed], span: RevisionRange) -> BTreeSet<u64> {
+pub(super) fn deciding(begun_by: u64, notes: &[RuleVersion], span: RevisionRange) -> BTreeSet<u64> {
     let mut deciding = BTreeSet::new();
     if span.after >= span.upto {
         return deciding;
@@ -83,8 +83,8 @@ mod tests {
 
     fn in_force(notes: &[(u64, u64)], (after, upto): (u64, u64)) -> Vec<u64> {
         let note =
-            |(after, rules): &(u64, u64)| Governed { after: Revision(*after), rules: *rules };
-        let notes: Vec<Governed> = notes.iter().map(note).collect();
+            |(after, rules): &(u64, u64)| RuleVersion { after: Revision(*after), rules: *rules };
+        let notes: Vec<RuleVersion> = notes.iter().map(note).collect();
         let span = RevisionRange { after: Revision(after), upto: Revision(upto) };
         deciding(7, &notes, span).into_iter().collect()
     }
@@ -107,11 +107,11 @@ mod tests {
         let sql = Connection::open_in_memory().unwrap();
         assert_eq!(read(&sql).unwrap(), [], "of a program that wrote none");
         sql.execute_batch(TABLE).unwrap();
-        let first = Governed { after: Revision(3), rules: u64::MAX };
+        let first = RuleVersion { after: Revision(3), rules: u64::MAX };
         write(&sql, first).unwrap();
-        write(&sql, Governed { after: Revision(5), rules: 9 }).unwrap();
+        write(&sql, RuleVersion { after: Revision(5), rules: 9 }).unwrap();
         sql.execute("UPDATE governed SET rules = 8 WHERE after = 5", []).unwrap();
-        let unknown = Governed { after: Revision(5), rules: UNKNOWN };
+        let unknown = RuleVersion { after: Revision(5), rules: UNKNOWN };
         assert_eq!(read(&sql).unwrap(), [first, unknown]);
     }
 }

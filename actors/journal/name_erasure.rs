@@ -7,34 +7,34 @@ use std::os::unix::fs::PermissionsExt;
 use rollcall_identity::directory::KnownMembersPart;
 use rollcall_identity::{Event, Membership, ReadPosition, Revision, RevisionRange};
 
-use super::damage::Damage;
-use super::file::{self, About};
-use super::folder::Folder;
-use super::lexicon::Lexicon;
+use super::corruption::Corruption;
+use super::event_reader::{self, SegmentTitle};
+use super::file::{self, HeaderField};
+use super::layout::JournalLayout;
 use super::manifest::{Sealed, digest};
-use super::reading::{self, Title};
 use super::sealing::{INDEXES, READ_ONLY};
-use super::{events, governing, positions};
+use super::string_table::StringTable;
+use super::{event_rows, position_rows, rule_versions};
 
 /// Writes the segment anew in its own place, and says what is in it now. The sessions that it carried
 /// over are left out.
-pub(super) fn forget(folder: &Folder, sealed: &Sealed) -> Result<Sealed, Damage> {
+pub(super) fn forget(folder: &JournalLayout, sealed: &Sealed) -> Result<Sealed, Corruption> {
     let target = folder.sealed(sealed.first);
-    let unfinished = Folder::unfinished(&target);
+    let unfinished = JournalLayout::unfinished(&target);
     folder.discard(&unfinished)?;
     let (title, begun, places, notes) = {
         let sql = file::open(&target)?;
-        let (title, begun) = (Title::of(&sql)?, file::need(&sql, About::Begun)?);
-        (title, begun, positions::read(&sql)?.0, governing::read(&sql)?)
+        let (title, begun) = (SegmentTitle::of(&sql)?, file::need(&sql, HeaderField::Begun)?);
+        (title, begun, position_rows::read(&sql)?.0, rule_versions::read(&sql)?)
     };
     let sql = crate::schema::create(&unfinished)?;
     sql.execute_batch("BEGIN")?;
     title.stamp.tell(&sql)?;
     for (name, value) in [
-        (About::After, title.after.0),
-        (About::First, title.first.0),
-        (About::Begun, begun),
-        (About::Nameless, 1),
+        (HeaderField::After, title.after.0),
+        (HeaderField::First, title.first.0),
+        (HeaderField::Begun, begun),
+        (HeaderField::Nameless, 1),
     ] {
         file::tell(&sql, name, value)?;
     }
@@ -42,16 +42,16 @@ pub(super) fn forget(folder: &Folder, sealed: &Sealed) -> Result<Sealed, Damage>
     for (source, place) in
         places.into_iter().filter(|(it, _)| !KnownMembersPart::is_source(&it.name))
     {
-        positions::write(&sql, &ReadPosition { source, position: place })?;
+        position_rows::write(&sql, &ReadPosition { source, position: place })?;
     }
     for note in notes {
-        governing::write(&sql, note)?;
+        rule_versions::write(&sql, note)?;
     }
-    let (mut lexicon, mut into) = (Lexicon::default(), events::statement(&sql)?);
+    let (mut lexicon, mut into) = (StringTable::default(), event_rows::statement(&sql)?);
     let span = RevisionRange { after: Revision(0), upto: Revision(u64::MAX) };
-    let read = reading::read(&target, span, |revision, event| {
+    let read = event_reader::read(&target, span, |revision, event| {
         let event = without_names(event);
-        Ok(events::write(&sql, &mut into, &mut lexicon, (revision, &event))?)
+        Ok(event_rows::write(&sql, &mut into, &mut lexicon, (revision, &event))?)
     })?;
     drop(into);
     if let Some(broke) = read.broke {

@@ -6,8 +6,8 @@ use rollcall_identity::{ReadPosition, ReadPositions, ReadSource};
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
-use super::cells::{Cells, insert, text};
-use super::damage::Damage;
+use super::corruption::Corruption;
+use super::row_codec::{Cells, insert, text};
 
 /// The table.
 pub(super) const TABLE: &str = "
@@ -27,7 +27,7 @@ pub(super) fn write(sql: &Connection, read: &ReadPosition) -> rusqlite::Result<(
 
 /// Reads all that are whole, and says how many are not. A source without one is read from its
 /// beginning, or as its producer sees fit.
-pub(super) fn read(sql: &Connection) -> Result<(ReadPositions, usize), Damage> {
+pub(super) fn read(sql: &Connection) -> Result<(ReadPositions, usize), Corruption> {
     let (mut positions, mut damaged) = (ReadPositions::new(), 0);
     let mut statement = sql.prepare("SELECT * FROM positions")?;
     let mut rows = statement.query([])?;

@@ -7,16 +7,16 @@ use rollcall_identity::RevisionRange;
 use rusqlite::Connection;
 
 use super::*;
-use crate::damage::Damage;
-use crate::reading::Read;
-use crate::{ahead, reading};
+use crate::corruption::Corruption;
+use crate::event_reader::Read;
+use crate::{event_reader, read_ahead};
 
 /// More than are read by one thread.
 const MANY: u32 = 30_000;
 
 /// A folder with so many events in one segment, closed.
 fn shelf() -> (Shelf, PathBuf) {
-    let shelf = Shelf::new(Terms::default());
+    let shelf = Shelf::new(JournalOptions::default());
     let mut life = shelf.begin();
     let events: Vec<_> =
         (0..MANY).map(|n| login(&format!("user{n}"), n as u8, i64::from(n))).collect();
@@ -30,13 +30,15 @@ fn shelf() -> (Shelf, PathBuf) {
 
 /// What a reading came to, and what it gave, up to where the folding fails.
 fn told(
-    read: impl FnOnce(&mut dyn FnMut(Revision, Event) -> Result<(), Damage>) -> Result<Read, Damage>,
+    read: impl FnOnce(
+        &mut dyn FnMut(Revision, Event) -> Result<(), Corruption>,
+    ) -> Result<Read, Corruption>,
     fails_at: Option<u64>,
 ) -> (String, Vec<(Revision, Event)>) {
     let mut given = Vec::new();
     let came_to = read(&mut |revision, event| {
         given.push((revision, event));
-        if Some(revision.0) == fails_at { Err(Damage::Strange) } else { Ok(()) }
+        if Some(revision.0) == fails_at { Err(Corruption::Strange) } else { Ok(()) }
     });
     (format!("{came_to:?}"), given)
 }
@@ -44,8 +46,8 @@ fn told(
 /// Both ways to read `span`; they must agree.
 fn agree(path: &Path, (after, upto): (u64, u64), fails_at: Option<u64>) -> Vec<(Revision, Event)> {
     let span = RevisionRange { after: Revision(after), upto: Revision(upto) };
-    let (one, given) = told(|each| reading::read(path, span, each), fails_at);
-    let (ahead, given_ahead) = told(|each| ahead::read(path, span, each), fails_at);
+    let (one, given) = told(|each| event_reader::read(path, span, each), fails_at);
+    let (ahead, given_ahead) = told(|each| read_ahead::read(path, span, each), fails_at);
     assert_eq!(ahead, one);
     assert!(given == given_ahead, "{} and {} events", given.len(), given_ahead.len());
     given

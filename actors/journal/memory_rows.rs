@@ -8,10 +8,10 @@ use rollcall_identity::{
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 
-use super::cells::{Cells, insert, inserting, number, reference, text};
-use super::damage::Damage;
-use super::events::{principal, who};
-use super::lexicon::{Dictionary, Lexicon, References};
+use super::corruption::Corruption;
+use super::event_rows::{principal, who};
+use super::row_codec::{Cells, insert, inserting, number, reference, text};
+use super::string_table::{Dictionary, References, StringTable};
 
 /// The tables. `whose` is `known`, of an address that has or had a session, or `stranger`; the rows
 /// of each stand in the order in which they are forgotten. `what` is `departed`, `came` or `shared`,
@@ -50,7 +50,7 @@ pub(super) struct MemoryRows {
 /// Puts in what `handover` remembers.
 pub(super) fn write(
     sql: &Connection,
-    lexicon: &mut Lexicon,
+    lexicon: &mut StringTable,
     handover: &TableSnapshot,
 ) -> rusqlite::Result<MemoryRows> {
     let mut rows = MemoryRows { competed: 0, memories: 0 };
@@ -86,7 +86,7 @@ pub(super) fn write(
 
 fn write_competed(
     sql: &Connection,
-    lexicon: &mut Lexicon,
+    lexicon: &mut StringTable,
     id: u64,
     (whose, competed): (&'static str, &RetainedRecord),
 ) -> rusqlite::Result<()> {
@@ -129,7 +129,7 @@ pub(super) fn read(
     dictionary: &Dictionary,
     rows: MemoryRows,
     handover: &mut TableSnapshot,
-) -> Result<(), Damage> {
+) -> Result<(), Corruption> {
     let competed = each(sql, "competed", |row| {
         let (is_stranger, competed) = read_competed(row, dictionary)?;
         let list = if is_stranger {
@@ -143,7 +143,7 @@ pub(super) fn read(
     let memories = each(sql, "memories", |row| read_memory(row, &mut handover.memories))?;
     let found = MemoryRows { competed, memories };
     if found != rows {
-        return Err(Damage::Missing(format!("{found:?} of {rows:?}")));
+        return Err(Corruption::Missing(format!("{found:?} of {rows:?}")));
     }
     Ok(())
 }
@@ -154,7 +154,7 @@ pub(super) fn read_at(
     dictionary: &mut Dictionary,
     address: Address,
     handover: &mut TableSnapshot,
-) -> Result<(), Damage> {
+) -> Result<(), Corruption> {
     let wanted = address.to_string();
     let asked = "SELECT * FROM competed WHERE address = ? ORDER BY id";
     let mut statement = sql.prepare_cached(asked)?;
@@ -183,8 +183,8 @@ pub(super) fn read_at(
 fn each(
     sql: &Connection,
     table: &str,
-    mut take: impl FnMut(&Row<'_>) -> Result<(), Damage>,
-) -> Result<u64, Damage> {
+    mut take: impl FnMut(&Row<'_>) -> Result<(), Corruption>,
+) -> Result<u64, Corruption> {
     let mut statement = sql.prepare(&format!("SELECT * FROM {table} ORDER BY id"))?;
     let (mut all, mut found) = (statement.query([])?, 0);
     while let Some(row) = all.next()? {
@@ -194,13 +194,16 @@ fn each(
     Ok(found)
 }
 
-fn read_competed(row: &Row<'_>, dictionary: &Dictionary) -> Result<(bool, RetainedRecord), Damage> {
+fn read_competed(
+    row: &Row<'_>,
+    dictionary: &Dictionary,
+) -> Result<(bool, RetainedRecord), Corruption> {
     let mut cells = Cells::check(row, COMPETED)?;
     cells.number()?;
     let is_stranger = match cells.text()? {
         Some(KNOWN) => false,
         Some(STRANGER) => true,
-        _ => return Err(Damage::Value),
+        _ => return Err(Corruption::Value),
     };
     let address: Address = cells.need()?;
     let first = Revision(cells.number()?.cast_unsigned());
@@ -215,7 +218,7 @@ fn read_competed(row: &Row<'_>, dictionary: &Dictionary) -> Result<(bool, Retain
     let seen = Timestamp::from_millis(cells.number()?);
     let origin = dictionary.origin(cells.number()?)?;
     let verdict = verdict(&mut cells)?;
-    let repeated = u32::try_from(cells.number()?).map_err(|_| Damage::Value)?;
+    let repeated = u32::try_from(cells.number()?).map_err(|_| Corruption::Value)?;
     let record = DecisionRecord {
         revision,
         kind,
@@ -232,21 +235,21 @@ fn read_competed(row: &Row<'_>, dictionary: &Dictionary) -> Result<(bool, Retain
     Ok((is_stranger, RetainedRecord { address, first, received: noted, record }))
 }
 
-fn verdict(cells: &mut Cells<'_>) -> Result<Verdict, Damage> {
+fn verdict(cells: &mut Cells<'_>) -> Result<Verdict, Corruption> {
     match cells.text()? {
         Some("applied") => Ok(Verdict::Applied(cells.need()?)),
         Some("refused") => Ok(Verdict::Refused(cells.need()?)),
         Some("deduplicated") => cells.text().map(|_| Verdict::Deduplicated),
-        _ => Err(Damage::Value),
+        _ => Err(Corruption::Value),
     }
 }
 
 /// The rows of an address stand together.
-fn read_memory(row: &Row<'_>, memories: &mut Vec<MemorySnapshot>) -> Result<(), Damage> {
+fn read_memory(row: &Row<'_>, memories: &mut Vec<MemorySnapshot>) -> Result<(), Corruption> {
     let mut cells = Cells::check(row, MEMORIES)?;
     cells.number()?;
     let address: Address = cells.need()?;
-    let what = cells.text()?.ok_or(Damage::Value)?;
+    let what = cells.text()?.ok_or(Corruption::Value)?;
     let principal: Option<Principal> = principal(&mut cells)?;
     let at = Timestamp::from_millis(cells.number()?);
     if memories.last().is_none_or(|last| last.address != address) {
@@ -258,12 +261,12 @@ fn read_memory(row: &Row<'_>, memories: &mut Vec<MemorySnapshot>) -> Result<(), 
             shared_until: None,
         });
     }
-    let memory = memories.last_mut().ok_or(Damage::Value)?;
+    let memory = memories.last_mut().ok_or(Corruption::Value)?;
     match (what, principal) {
         (DEPARTED, Some(principal)) => memory.early_logouts.push((principal, at)),
         (CAME, Some(principal)) => memory.logins.push((principal.user, at)),
         (SHARED, None) => memory.shared_until = Some(at),
-        _ => return Err(Damage::Value),
+        _ => return Err(Corruption::Value),
     }
     Ok(())
 }

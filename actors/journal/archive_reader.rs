@@ -1,8 +1,8 @@
 //! The segments as they lie in the folder, opened for questions about the past: beside the journal
 //! that writes them and the keeper that seals and removes them.
 
-mod finder;
-mod volume;
+mod live_index;
+mod segment_reader;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -15,14 +15,14 @@ use std::time::Duration;
 
 use rollcall_identity::{Address, Revision, Rules, TableSnapshot, Timestamp};
 
-pub use self::volume::{Addresses, Met, Volume, Wanted};
-use super::damage::Damage;
+pub use self::segment_reader::{Addresses, EventQuery, ReadStats, SegmentReader};
+use super::corruption::Corruption;
 use super::fingerprint::fingerprint;
-use super::folder::{Folder, name_of};
-use super::lexicon::Dictionary;
+use super::layout::{JournalLayout, name_of};
 use super::manifest::{Manifest, Sealed};
-use super::{file, known};
-use crate::telemetry::EventSetAside;
+use super::string_table::Dictionary;
+use super::{checkpoint, file};
+use crate::telemetry::EventQuarantined;
 use rollcall_runtime::telemetry::TelemetryEvent;
 
 /// How many segments stay open. Each takes about a megabyte, and one that is written 16 bytes an
@@ -39,7 +39,7 @@ const WAITED: Duration = Duration::from_secs(60);
 
 /// One segment, by what is known of it without reading it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Chapter {
+pub struct SegmentInfo {
     /// Its file.
     pub file: String,
     /// The last position before it that was acknowledged.
@@ -63,15 +63,15 @@ pub struct Chapter {
 }
 
 /// What is open, and the list of what there is.
-pub struct Library {
-    folder: Folder,
+pub struct Archive {
+    folder: JournalLayout,
     manifest: Option<(Identity, Rc<Manifest>)>,
     /// The rules that were last asked about: to make a fingerprint takes milliseconds.
     rules: Option<(Arc<Rules>, u64)>,
     /// Which events cannot be folded by them: nobody survives it.
     poison: BTreeSet<Revision>,
     /// The most recently asked last.
-    open: Vec<(PathBuf, Identity, Volume)>,
+    open: Vec<(PathBuf, Identity, SegmentReader)>,
 }
 
 /// By what a file is known to be the same.
@@ -93,22 +93,24 @@ impl Identity {
     }
 }
 
-impl Library {
+impl Archive {
     /// The library in the folder `path`. Nothing is read yet.
     pub fn new(path: &Path) -> Self {
         let (manifest, rules, poison, open) = (None, None, BTreeSet::new(), Vec::new());
-        Self { folder: Folder::at(path), manifest, rules, poison, open }
+        Self { folder: JournalLayout::at(path), manifest, rules, poison, open }
     }
 
     /// All segments that can be opened, ascending, and those that cannot, with their files.
-    pub fn chapters(&mut self) -> Result<(Vec<Chapter>, BTreeMap<Revision, String>), Damage> {
+    pub fn chapters(
+        &mut self,
+    ) -> Result<(Vec<SegmentInfo>, BTreeMap<Revision, String>), Corruption> {
         let listing = self.folder.list()?;
         let manifest = self.manifest();
         let (mut chapters, mut unopened) = (Vec::new(), BTreeMap::new());
         for first in listing.open.union(&listing.sealed) {
             let known = manifest.find(*first).filter(|_| listing.sealed.contains(first));
             let chapter = match known {
-                Some(sealed) => Ok(Chapter::sealed(sealed)),
+                Some(sealed) => Ok(SegmentInfo::sealed(sealed)),
                 None => self.unlisted(*first),
             };
             match chapter {
@@ -138,16 +140,16 @@ impl Library {
 
     /// A segment that the manifest does not list: one that is written, or was sealed just now, or
     /// whose manifest was lost.
-    fn unlisted(&mut self, first: Revision) -> Result<Chapter, Damage> {
+    fn unlisted(&mut self, first: Revision) -> Result<SegmentInfo, Corruption> {
         let is_sealed = self.folder.sealed(first).exists();
         let file = name_of(&self.path(first));
         let volume = self.open(first)?;
-        let chapter = Chapter::written(file, volume);
+        let chapter = SegmentInfo::written(file, volume);
         if !is_sealed {
             return Ok(chapter);
         }
         let (last, from, until) = volume.extent()?;
-        Ok(Chapter { last: Some(last), begun: from, from, until: Some(until), ..chapter })
+        Ok(SegmentInfo { last: Some(last), begun: from, from, until: Some(until), ..chapter })
     }
 
     /// The fingerprint of rules, as segments carry it.
@@ -171,12 +173,12 @@ impl Library {
 
     /// Sets one aside. Whether it was not before, and there is room for it.
     pub fn set_aside(&mut self, at: Revision) -> bool {
-        EventSetAside { revision: at.0 }.emit();
+        EventQuarantined { revision: at.0 }.emit();
         self.poison.len() < POISONOUS && self.poison.insert(at)
     }
 
     /// The segment that begins at `first`.
-    pub fn open(&mut self, first: Revision) -> Result<&Volume, Damage> {
+    pub fn open(&mut self, first: Revision) -> Result<&SegmentReader, Corruption> {
         // One that is sealed at this very moment has its other name at the second look.
         let located = self.locate(first).or_else(|_| self.locate(first));
         let (path, is_sealed, identity) = located?;
@@ -185,8 +187,11 @@ impl Library {
         let volume = match place {
             Some(place) => self.open.remove(place),
             None => {
-                let volume =
-                    if is_sealed { Volume::sealed(&path)? } else { Volume::written(&path)? };
+                let volume = if is_sealed {
+                    SegmentReader::sealed(&path)?
+                } else {
+                    SegmentReader::written(&path)?
+                };
                 self.open.retain(|(known, ..)| *known != path);
                 (path, identity, volume)
             }
@@ -218,13 +223,13 @@ impl Library {
         &self,
         last: Revision,
         address: Address,
-    ) -> Result<Option<TableSnapshot>, Damage> {
+    ) -> Result<Option<TableSnapshot>, Corruption> {
         let path = self.folder.snapshot(last);
         if !path.exists() {
             return Ok(None);
         }
         let sql = file::open(&path)?;
-        known::read_at(&sql, &mut Dictionary::default(), address).map(Some)
+        checkpoint::read_at(&sql, &mut Dictionary::default(), address).map(Some)
     }
 
     /// Puts into `found` where that snapshot knows `user` to be.
@@ -233,7 +238,7 @@ impl Library {
         last: Revision,
         user: &rollcall_identity::Name,
         found: &mut Addresses,
-    ) -> Result<(), Damage> {
+    ) -> Result<(), Corruption> {
         let path = self.folder.snapshot(last);
         if !path.exists() {
             return Ok(());
@@ -244,7 +249,7 @@ impl Library {
     }
 }
 
-impl Chapter {
+impl SegmentInfo {
     fn sealed(sealed: &Sealed) -> Self {
         Self {
             file: sealed.file.clone(),
@@ -260,7 +265,7 @@ impl Chapter {
         }
     }
 
-    fn written(file: String, volume: &Volume) -> Self {
+    fn written(file: String, volume: &SegmentReader) -> Self {
         let title = volume.title();
         Self {
             file,

@@ -9,10 +9,10 @@ use std::path::Path;
 
 use rollcall_identity::{Event, Revision, RevisionRange, Rules, Table};
 
-use super::ahead;
-use super::damage::Damage;
-use super::reading::Read;
-use crate::telemetry::EventSetAside;
+use super::corruption::Corruption;
+use super::event_reader::Read;
+use super::read_ahead;
+use crate::telemetry::EventQuarantined;
 use rollcall_runtime::telemetry::TelemetryEvent;
 
 /// Folds one event into the table.
@@ -28,13 +28,13 @@ const POISONOUS: usize = 64;
 
 /// Why it cannot be read through.
 pub(super) enum Stopped {
-    Damaged(Damage),
+    Damaged(Corruption),
     /// Nobody survives folding the event at this position.
     Poisoned(Revision),
 }
 
-impl From<Damage> for Stopped {
-    fn from(damage: Damage) -> Self {
+impl From<Corruption> for Stopped {
+    fn from(damage: Corruption) -> Self {
         Self::Damaged(damage)
     }
 }
@@ -63,7 +63,7 @@ pub(super) fn read(
         }
         Ok(())
     };
-    let read = catch_unwind(AssertUnwindSafe(|| ahead::read(path, span, each)));
+    let read = catch_unwind(AssertUnwindSafe(|| read_ahead::read(path, span, each)));
     let last = at.get();
     let read = read.map_err(|_| Stopped::Poisoned(last.unwrap_or(span.after)))?;
     Ok((read?, last))
@@ -73,17 +73,17 @@ pub(super) fn read(
 /// did is half changed, and is thrown away.
 pub(super) fn without_poison<T>(
     mut read: impl FnMut(&BTreeSet<Revision>) -> Result<T, Stopped>,
-) -> Result<T, Damage> {
+) -> Result<T, Corruption> {
     let mut poison = BTreeSet::new();
     loop {
         match read(&poison) {
             Ok(done) => return Ok(done),
             Err(Stopped::Damaged(damage)) => return Err(damage),
             Err(Stopped::Poisoned(at)) => {
-                EventSetAside { revision: at.0 }.emit();
+                EventQuarantined { revision: at.0 }.emit();
                 if !poison.insert(at) || poison.len() > POISONOUS {
                     let text = format!("what comes after {at}: folding it fails");
-                    return Err(Damage::Missing(text));
+                    return Err(Corruption::Missing(text));
                 }
             }
         }

@@ -9,10 +9,10 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use rollcall_identity::{Event, Revision, RevisionRange};
 use rusqlite::Connection;
 
-use super::damage::Damage;
+use super::corruption::Corruption;
+use super::event_reader::{self, Count, Read, Rest, SegmentTitle};
 use super::file;
-use super::lexicon::Dictionary;
-use super::reading::{self, Count, Read, Rest, Title};
+use super::string_table::Dictionary;
 
 /// From how many positions on it is worth a thread.
 const MANY: u64 = 20_000;
@@ -33,23 +33,23 @@ struct Piece {
 }
 
 /// Gives each good event of the segment at `path` within `span` to `each`, in order, like
-/// [`reading::read`].
+/// [`event_reader::read`].
 ///
 /// # Errors
 /// When the file cannot be read at all, or `each` fails.
 pub(super) fn read(
     path: &Path,
     span: RevisionRange,
-    each: impl FnMut(Revision, Event) -> Result<(), Damage>,
-) -> Result<Read, Damage> {
+    each: impl FnMut(Revision, Event) -> Result<(), Corruption>,
+) -> Result<Read, Corruption> {
     let sql = file::open(path)?;
     // Where not even its last row can be told, it is read as far as it goes.
     let newest = "SELECT coalesce(max(revision), 0) FROM events";
     let newest = sql.query_row(newest, [], |row| row.get::<_, i64>(0)).unwrap_or(0);
-    let (within, newest) = (Title::of(&sql)?.within(span), Revision(newest.cast_unsigned()));
+    let (within, newest) = (SegmentTitle::of(&sql)?.within(span), Revision(newest.cast_unsigned()));
     let ahead = RevisionRange { upto: within.upto.min(newest), ..within };
     if ahead.upto.0.saturating_sub(ahead.after.0) < MANY {
-        return reading::read(path, span, each);
+        return event_reader::read(path, span, each);
     }
     let dictionary = Dictionary::read(&sql)?;
     thread::scope(|scope| {
@@ -60,13 +60,13 @@ pub(super) fn read(
         match readers.collect::<Option<Vec<_>>>() {
             Some(readers) => take(readers, ahead, each),
             // Without them the file is as good as it was.
-            None => reading::read(path, span, each),
+            None => event_reader::read(path, span, each),
         }
     })
 }
 
 /// A reader on its way, and where its pieces come from.
-type Started<'scope> = (Receiver<Piece>, ScopedJoinHandle<'scope, Result<(), Damage>>);
+type Started<'scope> = (Receiver<Piece>, ScopedJoinHandle<'scope, Result<(), Corruption>>);
 
 /// Starts the reader of this number; `None` when there can be no such thread.
 fn start<'scope, 'env>(
@@ -85,10 +85,10 @@ fn read_by_turns(
     (sql, dictionary): (&Connection, &Dictionary),
     (span, number): (RevisionRange, usize),
     give: &Sender<Piece>,
-) -> Result<(), Damage> {
+) -> Result<(), Corruption> {
     for piece in pieces(span).skip(number).step_by(READERS) {
         let mut good = Vec::with_capacity(PIECE);
-        let rest = reading::rows(sql, dictionary, piece, |revision, event| {
+        let rest = event_reader::rows(sql, dictionary, piece, |revision, event| {
             good.push((revision, event));
             Ok(())
         })?;
@@ -103,15 +103,15 @@ fn read_by_turns(
 fn take(
     mut readers: Vec<Started<'_>>,
     span: RevisionRange,
-    mut each: impl FnMut(Revision, Event) -> Result<(), Damage>,
-) -> Result<Read, Damage> {
+    mut each: impl FnMut(Revision, Event) -> Result<(), Corruption>,
+) -> Result<Read, Corruption> {
     let mut count = Count::after(span.after);
     for (turn, piece) in pieces(span).enumerate() {
         let number = turn % READERS;
         let Ok(Piece { good, rest }) = readers[number].0.recv() else {
             let ended = readers.swap_remove(number).1.join();
             ended.unwrap_or_else(|panic| resume_unwind(panic))?;
-            return Err(Damage::Missing(format!("those after {}", piece.after)));
+            return Err(Corruption::Missing(format!("those after {}", piece.after)));
         };
         for (revision, event) in good {
             count.good(revision);

@@ -6,7 +6,7 @@ use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-use super::folder::name_of;
+use super::layout::name_of;
 
 /// Headers and contents begin on a multiple of this.
 const BLOCK: usize = 512;
@@ -15,9 +15,9 @@ const BLOCK: usize = 512;
 const OCTAL: u64 = (1 << 33) - 1;
 
 /// An archive that is written.
-pub(super) struct Archive(BufWriter<File>);
+pub(super) struct TarWriter(BufWriter<File>);
 
-impl Archive {
+impl TarWriter {
     /// A new one, which nobody else may read.
     pub(super) fn create(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
@@ -85,7 +85,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let of = |name: &str| folder.path().join(name);
         let contents = [("empty", 0), ("one", 1), ("block", BLOCK), ("more", 3 * BLOCK + 7)];
-        let mut archive = Archive::create(&of("all.tar")).unwrap();
+        let mut archive = TarWriter::create(&of("all.tar")).unwrap();
         for (name, size) in contents {
             fs::write(of(name), vec![b'x'; size]).unwrap();
             fs::set_permissions(of(name), fs::Permissions::from_mode(0o440)).unwrap();
@@ -101,7 +101,7 @@ mod tests {
             assert_eq!(fs::read(&unpacked).unwrap(), vec![b'x'; size]);
             assert_eq!(fs::metadata(unpacked).unwrap().permissions().mode() & 0o777, 0o440);
         }
-        assert!(Archive::create(&of("all.tar")).is_err(), "nothing is written over");
+        assert!(TarWriter::create(&of("all.tar")).is_err(), "nothing is written over");
     }
 
     #[test]

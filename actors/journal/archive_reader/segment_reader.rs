@@ -8,17 +8,17 @@ use std::path::Path;
 use rollcall_identity::{Address, Event, Name, Revision, TableSnapshot, Timestamp};
 use rusqlite::{CachedStatement, Connection, Row, Rows};
 
-use super::finder::Finder;
-use crate::damage::Damage;
-use crate::file::{self, About};
-use crate::governing::{self, Governed};
-use crate::lexicon::{Dictionary, References};
-use crate::reading::Title;
-use crate::{events, known};
+use super::live_index::LiveIndex;
+use crate::corruption::Corruption;
+use crate::event_reader::SegmentTitle;
+use crate::file::{self, HeaderField};
+use crate::rule_versions::{self, RuleVersion};
+use crate::string_table::{Dictionary, References};
+use crate::{checkpoint, event_rows};
 
 /// Which events of an address are asked for.
 #[derive(Debug, Clone, Copy)]
-pub struct Wanted {
+pub struct EventQuery {
     /// The address.
     pub address: Address,
     /// Received after this,
@@ -31,7 +31,7 @@ pub struct Wanted {
 
 /// What a reading of rows met.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Met {
+pub struct ReadStats {
     /// How many.
     pub rows: u64,
     /// Rows that are not what was written.
@@ -41,57 +41,57 @@ pub struct Met {
 }
 
 /// A segment that is open. One that is written is read beside its writer.
-pub struct Volume {
+pub struct SegmentReader {
     sql: Connection,
-    title: Title,
+    title: SegmentTitle,
     begun: Timestamp,
     /// How many sessions it holds from before it began; `None` when nobody knew, or knows yet.
     sessions: Option<u64>,
     /// Where other rules came into force, as far as that had happened when it was opened.
-    governed: Vec<Governed>,
+    governed: Vec<RuleVersion>,
     dictionary: RefCell<Dictionary>,
-    finder: Option<RefCell<Finder>>,
+    finder: Option<RefCell<LiveIndex>>,
 }
 
 /// What a volume keeps in memory of its pages, in KiB: the upper ones of its indexes. The kernel
 /// keeps the others.
 const CACHE: &str = "PRAGMA cache_size = -1024;";
 
-impl Volume {
+impl SegmentReader {
     /// Opens a sealed segment.
-    pub(super) fn sealed(path: &Path) -> Result<Self, Damage> {
+    pub(super) fn sealed(path: &Path) -> Result<Self, Corruption> {
         Self::open(path)
     }
 
     /// Opens one that is written, or was until it is sealed.
-    pub(super) fn written(path: &Path) -> Result<Self, Damage> {
+    pub(super) fn written(path: &Path) -> Result<Self, Corruption> {
         let volume = Self::open(path)?;
-        let finder = Some(RefCell::new(Finder::new(volume.title.first)));
+        let finder = Some(RefCell::new(LiveIndex::new(volume.title.first)));
         Ok(Self { finder, ..volume })
     }
 
-    fn open(path: &Path) -> Result<Self, Damage> {
+    fn open(path: &Path) -> Result<Self, Corruption> {
         let sql = file::open(path)?;
         sql.execute_batch(CACHE)?;
-        let title = Title::of(&sql)?;
+        let title = SegmentTitle::of(&sql)?;
         if title.is_nameless {
-            return Err(Damage::Missing("the names that were in it".to_owned()));
+            return Err(Corruption::Missing("the names that were in it".to_owned()));
         }
-        let begun = Timestamp::from_millis(file::need(&sql, About::Begun)?.cast_signed());
-        let sessions = file::ask(&sql, About::Sessions)?;
-        let (governed, dictionary) = (governing::read(&sql)?, RefCell::default());
+        let begun = Timestamp::from_millis(file::need(&sql, HeaderField::Begun)?.cast_signed());
+        let sessions = file::ask(&sql, HeaderField::Sessions)?;
+        let (governed, dictionary) = (rule_versions::read(&sql)?, RefCell::default());
         Ok(Self { sql, title, begun, sessions, governed, dictionary, finder: None })
     }
 
     /// What it says of itself.
-    pub(super) fn title(&self) -> Title {
+    pub(super) fn title(&self) -> SegmentTitle {
         self.title
     }
 
     /// Where other rules came into force in it. One that is written may have been told of more since.
-    fn governed(&self) -> Result<Cow<'_, [Governed]>, Damage> {
+    fn governed(&self) -> Result<Cow<'_, [RuleVersion]>, Corruption> {
         Ok(match &self.finder {
-            Some(_) => governing::read(&self.sql)?.into(),
+            Some(_) => rule_versions::read(&self.sql)?.into(),
             None => Cow::from(&self.governed),
         })
     }
@@ -102,7 +102,7 @@ impl Volume {
     }
 
     /// Its last position, and when its earliest and its latest event were received. Reads it through.
-    pub(super) fn extent(&self) -> Result<(Revision, Timestamp, Timestamp), Damage> {
+    pub(super) fn extent(&self) -> Result<(Revision, Timestamp, Timestamp), Corruption> {
         let before = self.title.first.0.saturating_sub(1).cast_signed();
         let asked = "SELECT coalesce(max(revision), ?), coalesce(min(seen), 0),
             coalesce(max(seen), 0) FROM events";
@@ -114,13 +114,13 @@ impl Volume {
     }
 
     /// What was known of `address` when it began; `None` when it does not say.
-    pub fn beginning(&self, address: Address) -> Result<Option<TableSnapshot>, Damage> {
+    pub fn beginning(&self, address: Address) -> Result<Option<TableSnapshot>, Corruption> {
         match (self.title.after, self.sessions) {
             (Revision(0), _) => Ok(Some(TableSnapshot::default())),
             (_, None) => Ok(None),
             _ => {
                 let mut dictionary = self.dictionary.borrow_mut();
-                known::read_at(&self.sql, &mut dictionary, address).map(Some)
+                checkpoint::read_at(&self.sql, &mut dictionary, address).map(Some)
             }
         }
     }
@@ -128,20 +128,20 @@ impl Volume {
     /// Gives each wanted event to `each`, in order, until that says that it is enough.
     pub fn events(
         &self,
-        wanted: &Wanted,
+        wanted: &EventQuery,
         mut each: impl FnMut(Revision, Event) -> bool,
-    ) -> Result<Met, Damage> {
-        let (mut met, governed) = (Met::default(), self.governed()?);
-        let mut take = |row: &Row<'_>| -> Result<bool, Damage> {
+    ) -> Result<ReadStats, Corruption> {
+        let (mut met, governed) = (ReadStats::default(), self.governed()?);
+        let mut take = |row: &Row<'_>| -> Result<bool, Corruption> {
             met.rows += 1;
             match self.event(row) {
                 Ok((revision, event)) if event.address == wanted.address => {
-                    let rules = governing::of(self.title.stamp.rules, &governed, revision);
+                    let rules = rule_versions::of(self.title.stamp.rules, &governed, revision);
                     met.rules.insert(rules);
                     Ok(each(revision, event))
                 }
                 Ok(_) => Ok(true),
-                Err(Damage::Sqlite(error)) => Err(error.into()),
+                Err(Corruption::Sqlite(error)) => Err(error.into()),
                 Err(_) => {
                     met.damaged += 1;
                     Ok(true)
@@ -178,7 +178,7 @@ impl Volume {
         Ok(met)
     }
 
-    fn event(&self, row: &Row<'_>) -> Result<(Revision, Event), Damage> {
+    fn event(&self, row: &Row<'_>) -> Result<(Revision, Event), Corruption> {
         let wanted = References {
             origins: [row.get("origin")?, None],
             roles: row.get("roles")?,
@@ -186,7 +186,7 @@ impl Volume {
         };
         let mut dictionary = self.dictionary.borrow_mut();
         dictionary.learn(&self.sql, &wanted)?;
-        events::read(row, &dictionary)
+        event_rows::read(row, &dictionary)
     }
 
     /// Puts into `found` the addresses where something was heard of `user`, up to `upto`, and those
@@ -196,7 +196,7 @@ impl Volume {
         user: &Name,
         upto: Timestamp,
         found: &mut Addresses,
-    ) -> Result<(), Damage> {
+    ) -> Result<(), Corruption> {
         let user = user.as_str();
         if let Some(finder) = &self.finder {
             finder.borrow_mut().catch_up(&self.sql)?;
@@ -224,13 +224,13 @@ impl Volume {
         &self,
         (from, upto): (Timestamp, Timestamp),
         found: &mut Addresses,
-    ) -> Result<(), Damage> {
+    ) -> Result<(), Corruption> {
         let asked = "SELECT address FROM events
             WHERE seen > ?1 AND (seen <= ?2 OR kind = 'expiry')";
         found.take(self.prepared(asked)?.query((from.millis(), upto.millis()))?)
     }
 
-    fn prepared(&self, asked: &str) -> Result<CachedStatement<'_>, Damage> {
+    fn prepared(&self, asked: &str) -> Result<CachedStatement<'_>, Corruption> {
         Ok(self.sql.prepare_cached(asked)?)
     }
 }
@@ -277,7 +277,7 @@ impl Addresses {
         (self.found, self.is_cut)
     }
 
-    pub(super) fn take(&mut self, mut rows: Rows<'_>) -> Result<(), Damage> {
+    pub(super) fn take(&mut self, mut rows: Rows<'_>) -> Result<(), Corruption> {
         while let Some(row) = rows.next()? {
             // A row whose address is mangled is counted where its events are read.
             if let Some(address) = row.get_ref(0)?.as_str().ok().and_then(|text| text.parse().ok())

@@ -4,7 +4,7 @@ use std::io;
 
 /// Why a file, or a row of it, cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum Damage {
+pub enum Corruption {
     /// SQLite cannot read or write it.
     #[error("{0}")]
     Sqlite(#[from] rusqlite::Error),

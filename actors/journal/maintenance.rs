@@ -8,16 +8,15 @@ use std::thread::JoinHandle;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use rollcall_identity::{CheckpointSink, Revision, TableSnapshot, Timestamp};
 
-use super::damage::Damage;
-use super::folder::{Folder, Listing, name_of};
+use super::corruption::Corruption;
+use super::event_reader::SegmentTitle;
+use super::file_header::FileHeader;
+use super::layout::{JournalLayout, LayoutListing, name_of};
 use super::manifest::{Manifest, Sealed};
-use super::reading::Title;
-use super::stamp::Stamp;
-use super::terms::Terms;
-use super::{file, forgetting, sealing, snapshot};
+use super::options::JournalOptions;
+use super::{file, name_erasure, sealing, snapshot};
 use crate::telemetry::{
-    JournalChore, JournalChoreFailed, JournalDamaged, NamesForgotten, SegmentSealed,
-    SnapshotWritten,
+    FileCorrupt, MaintenanceFailed, MaintenanceTask, NamesErased, SegmentSealed, SnapshotWritten,
 };
 use rollcall_runtime::telemetry::TelemetryEvent;
 use rollcall_runtime::thread_priority::lower_priority;
@@ -37,7 +36,7 @@ const AT_ONCE: usize = 8;
 const YIELDING: i32 = 5;
 
 enum Job {
-    Snapshot { stamp: Stamp, handover: TableSnapshot, _turn: Turn },
+    Snapshot { stamp: FileHeader, handover: TableSnapshot, _turn: Turn },
     Tidy { open: Revision, now: Timestamp, _turn: Turn },
 }
 
@@ -46,16 +45,16 @@ enum Job {
 type Turn = Arc<()>;
 
 /// The way to the keeper.
-pub(super) struct Keeper {
+pub(super) struct Maintenance {
     jobs: Option<Sender<Job>>,
     writing: Turn,
     tidying: Turn,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Keeper {
+impl Maintenance {
     /// Starts the thread.
-    pub(super) fn start(folder: Folder, terms: Terms) -> io::Result<Self> {
+    pub(super) fn start(folder: JournalLayout, terms: JournalOptions) -> io::Result<Self> {
         let (jobs, inbox) = bounded(WAITING);
         let keeping = Keeping { folder, terms };
         let thread = std::thread::Builder::new().name("journal-keeper".to_owned());
@@ -75,7 +74,7 @@ impl Keeper {
 
     /// What takes the table, to write it down as the state after `committed`: nothing that came
     /// before and is not in it will ever be.
-    pub(super) fn survey(&self, stamp: Stamp, committed: Revision) -> CheckpointSink {
+    pub(super) fn survey(&self, stamp: FileHeader, committed: Revision) -> CheckpointSink {
         let (jobs, _turn) = (self.jobs.clone(), Arc::clone(&self.writing));
         Box::new(move |handover| {
             let newest = handover.newest.max(committed);
@@ -109,8 +108,8 @@ impl Keeper {
 
 /// The keeper at work.
 struct Keeping {
-    folder: Folder,
-    terms: Terms,
+    folder: JournalLayout,
+    terms: JournalOptions,
 }
 
 impl Keeping {
@@ -118,17 +117,17 @@ impl Keeping {
         while let Ok(job) = jobs.recv() {
             let (chore, done) = match job {
                 Job::Snapshot { stamp, handover, _turn } => {
-                    (JournalChore::Snapshot, self.write_down(stamp, &handover))
+                    (MaintenanceTask::Snapshot, self.write_down(stamp, &handover))
                 }
-                Job::Tidy { open, now, _turn } => (JournalChore::Tidy, self.tidy(open, now)),
+                Job::Tidy { open, now, _turn } => (MaintenanceTask::Tidy, self.tidy(open, now)),
             };
             if let Err(error) = done {
-                JournalChoreFailed { chore, error: &error }.emit();
+                MaintenanceFailed { chore, error: &error }.emit();
             }
         }
     }
 
-    fn write_down(&self, stamp: Stamp, handover: &TableSnapshot) -> Result<(), Damage> {
+    fn write_down(&self, stamp: FileHeader, handover: &TableSnapshot) -> Result<(), Corruption> {
         // One of the same position may be there, of other rules or before something was lost.
         snapshot::write(&self.folder, stamp, handover)?;
         let (revision, sessions) = (handover.newest.0, handover.sessions.len());
@@ -136,7 +135,7 @@ impl Keeping {
         self.forget_snapshots(&self.folder.list()?)
     }
 
-    fn tidy(&self, open: Revision, now: Timestamp) -> Result<(), Damage> {
+    fn tidy(&self, open: Revision, now: Timestamp) -> Result<(), Corruption> {
         let mut manifest = self.manifest(now)?;
         let before = manifest.clone();
         let listing = self.folder.list()?;
@@ -161,23 +160,27 @@ impl Keeping {
     }
 
     /// The list; one that cannot be read is set aside and made anew from the files.
-    fn manifest(&self, now: Timestamp) -> Result<Manifest, Damage> {
+    fn manifest(&self, now: Timestamp) -> Result<Manifest, Corruption> {
         Manifest::load(&self.folder).or_else(|damage| {
             let path = self.folder.manifest();
             let aside = self.folder.set_aside(&path, now)?;
             let (file, aside) = (name_of(&path), name_of(&aside));
-            JournalDamaged { file: &file, damage: &damage, aside: &aside }.emit();
+            FileCorrupt { file: &file, damage: &damage, aside: &aside }.emit();
             Ok(Manifest::default())
         })
     }
 
     /// Where the segment that begins at `first` ends, as the next one says; `None` while its own
     /// beginning is still on its way to be written down.
-    fn end_of(&self, first: Revision, listing: &Listing) -> Result<Option<Revision>, Damage> {
+    fn end_of(
+        &self,
+        first: Revision,
+        listing: &LayoutListing,
+    ) -> Result<Option<Revision>, Corruption> {
         let title = |first: Revision| {
             let is_sealed = listing.sealed.contains(&first);
             let path = if is_sealed { self.folder.sealed(first) } else { self.folder.open(first) };
-            Title::of(&file::open(&path)?)
+            SegmentTitle::of(&file::open(&path)?)
         };
         let after = title(first)?.after;
         let is_late = listing.snapshots.iter().next_back().is_some_and(|newest| *newest > after);
@@ -190,14 +193,14 @@ impl Keeping {
             .transpose()
     }
 
-    fn seal(&self, first: Revision, upto: Revision, now: Timestamp) -> Result<Sealed, Damage> {
+    fn seal(&self, first: Revision, upto: Revision, now: Timestamp) -> Result<Sealed, Corruption> {
         let source = self.folder.open(first);
         let sealed = sealing::seal(&self.folder, first, upto)?;
         if sealed.lost > 0 {
             let aside = self.folder.set_aside(&source, now)?;
-            let damage = Damage::Missing(format!("{} events", sealed.lost));
+            let damage = Corruption::Missing(format!("{} events", sealed.lost));
             let (file, aside) = (name_of(&source), name_of(&aside));
-            JournalDamaged { file: &file, damage: &damage, aside: &aside }.emit();
+            FileCorrupt { file: &file, damage: &damage, aside: &aside }.emit();
         }
         let Sealed { events, bytes, .. } = sealed;
         SegmentSealed { file: &sealed.file, events, bytes }.emit();
@@ -209,9 +212,9 @@ impl Keeping {
     fn retain(
         &self,
         manifest: &mut Manifest,
-        listing: &Listing,
+        listing: &LayoutListing,
         now: Timestamp,
-    ) -> Result<(), Damage> {
+    ) -> Result<(), Corruption> {
         let newest = listing.snapshots.iter().next_back().copied().unwrap_or_default();
         let mut bytes: u64 = manifest.segments.iter().map(|sealed| sealed.bytes).sum();
         let mut gone = 0;
@@ -234,27 +237,27 @@ impl Keeping {
     fn forget_names(
         &self,
         manifest: &mut Manifest,
-        listing: &Listing,
+        listing: &LayoutListing,
         now: Timestamp,
-    ) -> Result<(), Damage> {
+    ) -> Result<(), Corruption> {
         let Some(retention) = self.terms.names_retention else { return Ok(()) };
         let newest = listing.snapshots.iter().next_back().copied().unwrap_or_default();
         let due = |sealed: &&mut Sealed| {
             !sealed.nameless && now.since(sealed.until) > retention && sealed.last <= newest
         };
         for sealed in manifest.segments.iter_mut().filter(due).take(AT_ONCE) {
-            *sealed = forgetting::forget(&self.folder, sealed)?;
-            NamesForgotten { file: &sealed.file, events: sealed.events }.emit();
+            *sealed = name_erasure::forget(&self.folder, sealed)?;
+            NamesErased { file: &sealed.file, events: sealed.events }.emit();
         }
         Ok(())
     }
 
     /// Keeps the newest snapshots, and those that a segment needs to be sealed.
-    fn forget_snapshots(&self, listing: &Listing) -> Result<(), Damage> {
+    fn forget_snapshots(&self, listing: &LayoutListing) -> Result<(), Corruption> {
         let mut needed = Vec::new();
         for first in &listing.open {
             let path = self.folder.open(*first);
-            if let Ok(title) = file::open(&path).and_then(|sql| Title::of(&sql)) {
+            if let Ok(title) = file::open(&path).and_then(|sql| SegmentTitle::of(&sql)) {
                 needed.push(title.after);
             }
         }

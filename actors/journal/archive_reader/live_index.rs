@@ -4,18 +4,18 @@
 use rollcall_identity::Revision;
 use rusqlite::Connection;
 
-use crate::damage::Damage;
+use crate::corruption::Corruption;
 
-/// Finds rows by address and by user. About 16 bytes an event.
+/// Finds rows by address and by user. HeaderField 16 bytes an event.
 #[derive(Debug, Default)]
-pub(super) struct Finder {
+pub(super) struct LiveIndex {
     first: u64,
     upto: u64,
     addresses: Runs,
     users: Runs,
 }
 
-impl Finder {
+impl LiveIndex {
     /// A finder that knows nothing yet of a segment that begins at `first`.
     pub(super) fn new(first: Revision) -> Self {
         let upto = first.0.saturating_sub(1);
@@ -23,7 +23,7 @@ impl Finder {
     }
 
     /// Learns what was written since it was last asked.
-    pub(super) fn catch_up(&mut self, sql: &Connection) -> Result<(), Damage> {
+    pub(super) fn catch_up(&mut self, sql: &Connection) -> Result<(), Corruption> {
         let asked = "SELECT revision, address, user FROM events WHERE revision > ?
             ORDER BY revision";
         let mut statement = sql.prepare_cached(asked)?;

@@ -7,16 +7,16 @@ use std::path::{Path, PathBuf};
 use rollcall_identity::{Event, Revision, RevisionRange, Timestamp};
 use serde::Serialize;
 
-use super::damage::Damage;
+use super::corruption::Corruption;
+use super::event_reader::{self, SegmentTitle};
 use super::file;
-use super::folder::{Folder, name_of};
+use super::layout::{JournalLayout, name_of};
 use super::manifest::{Manifest, digest};
-use super::reading::{self, Title};
 use super::snapshot;
 
 /// A file of the journal, looked through.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Inspected {
+pub struct InspectReport {
     /// Its name.
     pub file: String,
     /// The first position that is in it; of a snapshot, the one that it stands at.
@@ -30,9 +30,9 @@ pub struct Inspected {
 }
 
 /// A segment, sealed or not.
-struct Chapter {
+struct SegmentInfo {
     path: PathBuf,
-    title: Result<Title, Damage>,
+    title: Result<SegmentTitle, Corruption>,
     first: Revision,
 }
 
@@ -40,17 +40,17 @@ struct Chapter {
 ///
 /// # Errors
 /// When the folder cannot be read; or what `found` fails with.
-pub fn inspect<E: From<Damage>>(
+pub fn inspect<E: From<Corruption>>(
     path: &Path,
-    mut found: impl FnMut(Inspected) -> Result<(), E>,
+    mut found: impl FnMut(InspectReport) -> Result<(), E>,
 ) -> Result<(), E> {
-    let folder = Folder::at(path);
-    let listing = folder.list().map_err(Damage::from)?;
+    let folder = JournalLayout::at(path);
+    let listing = folder.list().map_err(Corruption::from)?;
     let manifest = Manifest::load(&folder);
     if let Err(damage) = &manifest {
         let problems = vec![damage.to_string()];
         let (first, last, file) = (Revision(0), Revision(0), name_of(&folder.manifest()));
-        found(Inspected { file, first, last, rows: 0, problems })?;
+        found(InspectReport { file, first, last, rows: 0, problems })?;
     }
     let manifest = manifest.unwrap_or_default();
     let chapters = chapters(&folder)?;
@@ -66,7 +66,7 @@ pub fn inspect<E: From<Damage>>(
         }
         if let Some(sealed) = manifest.find(chapter.first)
             && sealed.file == inspected.file
-            && digest(&chapter.path).map_err(Damage::from)? != sealed.sha256
+            && digest(&chapter.path).map_err(Corruption::from)? != sealed.sha256
         {
             inspected.problems.push("it is not the file that was sealed".to_owned());
         }
@@ -87,65 +87,69 @@ pub fn inspect<E: From<Damage>>(
 ///
 /// # Errors
 /// When the folder or a segment cannot be read; or what `each` fails with.
-pub fn export<E: From<Damage>>(
+pub fn export<E: From<Corruption>>(
     path: &Path,
     (from, until): (Timestamp, Timestamp),
     mut each: impl FnMut(u64, Revision, &Event) -> Result<(), E>,
 ) -> Result<(), E> {
-    let chapters = chapters(&Folder::at(path))?;
-    for (index, Chapter { path, title, .. }) in chapters.iter().enumerate() {
+    let chapters = chapters(&JournalLayout::at(path))?;
+    for (index, SegmentInfo { path, title, .. }) in chapters.iter().enumerate() {
         let epoch = match title {
             Ok(title) => title.stamp.epoch,
-            Err(_) => return Err(Damage::Missing(name_of(path)).into()),
+            Err(_) => return Err(Corruption::Missing(name_of(path)).into()),
         };
         let next = chapters.get(index + 1).and_then(|next| next.title.as_ref().ok());
         let upto = next.map_or(Revision(u64::MAX), |next| next.after);
         let mut failed = None;
-        let read =
-            reading::read(path, RevisionRange { after: Revision(0), upto }, |revision, event| {
+        let read = event_reader::read(
+            path,
+            RevisionRange { after: Revision(0), upto },
+            |revision, event| {
                 if event.seen >= from && event.seen < until {
                     each(epoch, revision, &event).map_err(|error| {
                         failed = Some(error);
-                        Damage::Value
+                        Corruption::Value
                     })?;
                 }
                 Ok(())
-            });
+            },
+        );
         if let Some(error) = failed {
             return Err(error);
         }
         let read = read?;
         if !read.is_whole() {
             let name = name_of(path);
-            return Err(Damage::Missing(format!("{} events of {name}", read.lost)).into());
+            return Err(Corruption::Missing(format!("{} events of {name}", read.lost)).into());
         }
     }
     Ok(())
 }
 
 /// All segments, ascending. One that is sealed while this looks is found under its new name.
-fn chapters(folder: &Folder) -> Result<Vec<Chapter>, Damage> {
+fn chapters(folder: &JournalLayout) -> Result<Vec<SegmentInfo>, Corruption> {
     let listing = folder.list()?;
     let of = |first: &Revision| {
         let (open, sealed) = (folder.open(*first), folder.sealed(*first));
         let path = if sealed.exists() { sealed } else { open };
-        let title = file::open(&path).and_then(|sql| Title::of(&sql));
-        Chapter { path, title, first: *first }
+        let title = file::open(&path).and_then(|sql| SegmentTitle::of(&sql));
+        SegmentInfo { path, title, first: *first }
     };
     Ok(listing.open.union(&listing.sealed).map(of).collect())
 }
 
-fn look_through(chapter: &Chapter, upto: Option<Revision>) -> Inspected {
-    let Chapter { path, title, first } = chapter;
+fn look_through(chapter: &SegmentInfo, upto: Option<Revision>) -> InspectReport {
+    let SegmentInfo { path, title, first } = chapter;
     let before = Revision(first.0.saturating_sub(1));
     let file = name_of(path);
-    let mut inspected = Inspected { file, first: *first, last: before, rows: 0, problems: vec![] };
+    let mut inspected =
+        InspectReport { file, first: *first, last: before, rows: 0, problems: vec![] };
     if let Err(damage) = title {
         inspected.problems.push(damage.to_string());
         return inspected;
     }
     let span = RevisionRange { after: Revision(0), upto: upto.unwrap_or(Revision(u64::MAX)) };
-    match reading::read(path, span, |_, _| Ok(())) {
+    match event_reader::read(path, span, |_, _| Ok(())) {
         Err(damage) => inspected.problems.push(damage.to_string()),
         Ok(read) => {
             (inspected.last, inspected.rows) = (read.last, read.events);
@@ -158,9 +162,9 @@ fn look_through(chapter: &Chapter, upto: Option<Revision>) -> Inspected {
     inspected
 }
 
-fn look_at_snapshot(path: &Path, last: Revision) -> Inspected {
+fn look_at_snapshot(path: &Path, last: Revision) -> InspectReport {
     let mut inspected =
-        Inspected { file: name_of(path), first: last, last, rows: 0, problems: Vec::new() };
+        InspectReport { file: name_of(path), first: last, last, rows: 0, problems: Vec::new() };
     match snapshot::read(path) {
         Ok(snapshot) => inspected.rows = snapshot.handover.sessions.len() as u64,
         // Thrown away while this looked.
