@@ -1,4 +1,4 @@
-//! The one place where a clock is read; everywhere else time is a parameter.
+//! The only module that reads a clock. Everywhere else time is a parameter.
 #![expect(clippy::disallowed_methods, reason = "this is the clock that the ban points to")]
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use rollcall_identity::{JumpState, SteadyClock, Timestamp};
 
-/// Tells the time of day for events and the running time for deadlines.
+/// The time of day for events, and monotonic time for deadlines.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
 
@@ -22,13 +22,12 @@ pub struct ClockJump {
 }
 
 impl Clock {
-    /// The machine's clock, which is not believed at once when it jumps: see [`SteadyClock`].
-    /// Its jumps are not reported.
+    /// The clock of the machine. A jump is not followed at once, see [`SteadyClock`], and not reported.
     pub fn system() -> Self {
         Self::system_with(|_| {})
     }
 
-    /// The same; each jump is given to `on_jump`.
+    /// [`Clock::system`] that reports each jump to `on_jump`.
     pub fn system_with(on_jump: impl Fn(ClockJump) + Send + Sync + 'static) -> Self {
         let began = Instant::now();
         let steady = Mutex::new(SteadyClock::new(machine(), began.elapsed()));
@@ -49,26 +48,26 @@ impl Clock {
         Self(Arc::new(tell))
     }
 
-    /// The time of day in UTC. It follows the machine's clock when that is set, by more than an hour
-    /// only after a while.
+    /// The time of day in UTC. It follows the clock of the machine; a jump of more than an hour only
+    /// after a delay.
     pub fn now(&self) -> Timestamp {
         (self.0)()
     }
 
-    /// When the machine was switched on, by what its clock says now; `None` when the kernel does
-    /// not tell. What `/proc` says of the beginning of a process counts from there.
+    /// The boot time by the current clock of the machine; `None` if the kernel does not report it. Start
+    /// times in `/proc` count from it.
     pub fn boot() -> Option<Timestamp> {
         let running = nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME).ok()?;
         Some(machine() - Duration::from(running))
     }
 
-    /// A time that never goes back, for measuring and for deadlines.
+    /// A monotonic time, for measurements and deadlines.
     pub fn instant() -> Instant {
         Instant::now()
     }
 }
 
-/// What the machine's clock says.
+/// The time by the clock of the machine.
 fn machine() -> Timestamp {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))

@@ -15,12 +15,12 @@ impl TelemetryEvent for ClockJump {
         match jump {
             JumpState::Suspected => warn!(
                 %machine, %told,
-                "the machine's clock was set; it is not followed for a quarter of an hour, so that no \
-                 session ends by it"
+                "the clock of the machine jumped; it is not followed for 15 minutes, so that no session \
+                 expires early"
             ),
-            JumpState::Reverted => info!(%machine, "the machine's clock is right again"),
+            JumpState::Reverted => info!(%machine, "the clock of the machine is correct again"),
             JumpState::Accepted => {
-                warn!(%machine, "the machine's clock stays where it was set, and is followed");
+                warn!(%machine, "the clock of the machine kept its new time and is followed now");
             }
         }
     }

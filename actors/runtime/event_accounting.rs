@@ -1,7 +1,7 @@
-//! The account of events: received = applied + deduplicated + refused + dropped, exactly.
+//! Event accounting: received = applied + deduplicated + refused + dropped, exactly.
 //!
-//! An [`EventAccount`] travels with a batch of events from the producer to the decision. Settled there,
-//! or dropped on the way, for whatever reason: in both cases every event is counted once.
+//! An [`EventAccount`] travels with a batch of events from the producer to the decision. It is settled
+//! there, or dropped on the way for any reason. In both cases every event is counted once.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use tracing::trace;
 use crate::metrics;
 use crate::telemetry::TelemetryEvent;
 
-/// Events that are not decided yet. Dropping it counts them as dropped.
+/// Events that are not decided yet. Dropping the account counts them as dropped.
 #[derive(Debug)]
 pub struct EventAccount {
     producer: Arc<str>,
@@ -19,7 +19,7 @@ pub struct EventAccount {
 }
 
 impl EventAccount {
-    /// Opens an account of `events` that `producer` saw and counted as received.
+    /// Opens an account of `events` that `producer` counted as received.
     pub fn open(producer: impl Into<Arc<str>>, events: u64) -> Self {
         Self { producer: producer.into(), events, reason: "actor_gone" }
     }
@@ -29,7 +29,7 @@ impl EventAccount {
         self.events = 0;
     }
 
-    /// Closes the account because of `refused`: the events are lost for this `reason`.
+    /// Closes the account: the events are lost for this `reason`. Returns `refused`.
     pub fn lost<E>(mut self, reason: &'static str, refused: E) -> E {
         self.reason = reason;
         refused
@@ -45,12 +45,12 @@ impl Drop for EventAccount {
     }
 }
 
-/// Items came in: events, or lines and bodies out of which no event could be made. The left side of
-/// the account: received = applied + deduplicated + refused + dropped.
+/// Items were received: events, and lines and bodies that gave no event. The left side of the
+/// accounting: received = applied + deduplicated + refused + dropped.
 pub struct Received<'a> {
     /// The configured name of the producer.
     pub producer: &'a str,
-    /// How many.
+    /// The number of items.
     pub count: u64,
 }
 
@@ -60,15 +60,15 @@ impl TelemetryEvent for Received<'_> {
     }
 }
 
-/// Items ended before the cache could decide about them.
+/// Items ended before the cache decided them.
 pub struct Dropped<'a> {
     /// The configured name of the producer.
     pub producer: &'a str,
-    /// Why: a word of a closed set, such as `sender_unknown` or a problem of a template.
+    /// The reason, from a closed set, such as `sender_unknown` or an error of a template.
     pub reason: &'static str,
-    /// The template or dialect that was tried, or `none`.
+    /// The template or dialect that decoded the item, or `none`.
     pub form: &'a str,
-    /// How many.
+    /// The number of items.
     pub count: u64,
 }
 

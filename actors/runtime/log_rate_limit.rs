@@ -1,16 +1,16 @@
-//! A few log lines a minute of what anybody on the network can cause as often as they like.
+//! A rate limit for log lines that any host on the network can cause.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rollcall_identity::Timestamp;
 
-/// How many are logged in [`WINDOW`]: enough to see who it is, too few to fill a disk.
+/// The number of log lines per [`WINDOW`]: enough to identify the source, too few to fill a disk.
 const LOGGED: u64 = 10;
 
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// Counts, and chooses what is logged.
+/// Counts occurrences and decides which of them are logged.
 #[derive(Debug, Default)]
 pub struct LogRateLimit(Mutex<Seen>);
 
@@ -21,7 +21,7 @@ struct Seen {
 }
 
 impl LogRateLimit {
-    /// Whether what happened at `now` is logged, and if so, how many in the minute before were not.
+    /// Whether an occurrence at `now` is logged, and if so, how many in the minute before were not.
     pub fn admit(&self, now: Timestamp) -> Option<u64> {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut unlogged = 0;

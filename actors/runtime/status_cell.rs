@@ -1,4 +1,4 @@
-//! Where a producer writes how it is, and others read it from any thread.
+//! The status of a producer, written by the producer and read from any thread.
 
 use tokio::sync::watch;
 
@@ -20,7 +20,7 @@ impl<S: Clone> StatusCell<S> {
 }
 
 impl<S> StatusCell<S> {
-    /// One part of it, without copying the others.
+    /// Reads a part of the status without copying the rest.
     pub fn look<T>(&self, part: impl FnOnce(&S) -> T) -> T {
         part(&self.0.borrow())
     }

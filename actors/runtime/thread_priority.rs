@@ -1,12 +1,12 @@
-//! Threads whose work can wait give way to those that somebody waits for.
+//! Lower priority for threads whose work can wait.
 
 use rustix::process::nice;
 
-/// Makes the calling thread nicer than it was, by 0 to 19 (nice(2); on Linux it is the thread's own). Of a
-/// core that one other thread wants, it gets a quarter when it is nicer by 5, a tenth when by 10.
+/// Increases the nice value of the calling thread by 0 to 19 (nice(2); on Linux it is per thread). When one
+/// other thread wants the same core, the thread gets a quarter of it at 5, and a tenth at 10.
 ///
-/// A thread cannot take that back without a privilege, so whatever calls this is on a thread that ends or
-/// stays so. Where it is forbidden, the work is done all the same.
+/// Without a privilege a thread cannot undo this, so it is called only on threads that keep the low
+/// priority. Where the system forbids it, the priority stays.
 pub fn lower_priority(by: i32) {
     let _ = nice(by);
 }

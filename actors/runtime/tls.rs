@@ -1,7 +1,6 @@
-//! TLS 1.2 and 1.3 for everything that listens: with the certificate of the administrator, or with
-//! one that Rollcall makes for itself.
+//! TLS 1.2 and 1.3 for all listeners, with a certificate of the administrator or a self-signed one.
 //!
-//! Nobody negotiates HTTP/2 here: an SRX speaks HTTP/1.1, and what is not there cannot be flooded.
+//! HTTP/2 is not negotiated: the SRX uses HTTP/1.1, and an absent protocol cannot be flooded.
 
 mod self_signed;
 pub mod telemetry;
@@ -19,13 +18,13 @@ use rustls::{RootCertStore, ServerConfig};
 
 pub use self_signed::{SelfSigned, addresses_of_host, authority_file};
 
-/// Why a listener cannot speak TLS. It names the file and never shows what is in it.
+/// Why a listener cannot use TLS. It names the file and never shows its content.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {why}", .file.display())]
 pub struct TlsError {
-    /// Which file.
+    /// The file.
     pub file: PathBuf,
-    /// What is wrong with it.
+    /// The cause.
     pub why: String,
 }
 
@@ -36,19 +35,19 @@ impl TlsError {
     }
 }
 
-/// Which clients are let in.
+/// Which clients are accepted.
 #[derive(Debug, Clone, Copy)]
 pub enum ClientAuth<'a> {
-    /// Everybody; who it is, something else proves.
+    /// All clients. They authenticate by other means.
     Anonymous,
-    /// Those with a certificate of an authority in this PEM file.
+    /// Clients with a certificate of a CA in this PEM file.
     Certified(&'a Path),
 }
 
-/// A certificate with its chain and its key, from PEM files.
+/// Loads a certificate with its chain and key from PEM files.
 ///
 /// # Errors
-/// When a file cannot be read, or the key is not that of the certificate.
+/// When a file cannot be read, or the key does not belong to the certificate.
 pub fn from_files(
     certificate: &Path,
     key: &Path,
@@ -72,7 +71,7 @@ pub fn from_files(
         .map_err(|error| TlsError::new(certificate, error))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     if matches!(clients, ClientAuth::Certified(_)) {
-        // Only syslog asks for certificates, and RFC 5425 knows no ALPN.
+        // Only syslog requires client certificates, and RFC 5425 does not use ALPN.
         config.alpn_protocols.clear();
     }
     Ok(Arc::new(config))

@@ -73,7 +73,7 @@ fn a_clock_that_is_set_and_set_back_ends_nobody_and_keeps_nobody() {
         until("the clock is right", || (jumps(&server, "reverted") > round as u64).then_some(()));
         assert_eq!(server.user_at(&at(1)).as_deref(), Some("alice"), "after {far}");
     }
-    server.wait_for_log("the machine's clock was set");
+    server.wait_for_log("the clock of the machine jumped");
     let server = server.kill_and_restart();
     assert_eq!(server.user_at("10.65.2.3").as_deref(), Some("carol"));
     server.stop();

@@ -1,10 +1,8 @@
-//! The certificate that Rollcall makes for itself at a first start, and the small authority that
-//! signs it.
+//! The server certificate that Rollcall creates at its first start, and the built-in CA that signs it.
 //!
-//! An SRX verifies its server by a `ca-profile`. So it is the authority that an administrator loads
-//! there, once: the server's certificate may be made anew, for another name, without a firewall
-//! noticing. All keys are ECDSA P-256: rustls with *ring* cannot make RSA keys, and every Junos
-//! that knows `identity-management` verifies ECDSA.
+//! An SRX verifies its server by a `ca-profile`. The administrator loads the CA certificate there once;
+//! the server certificate can then be replaced without a change on the firewall. All keys are ECDSA P-256:
+//! rustls with *ring* cannot create RSA keys, and every Junos with `identity-management` verifies ECDSA.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -27,7 +25,7 @@ use super::{ClientAuth, TlsError, from_files};
 use crate::telemetry::TelemetryEvent;
 use crate::tls::telemetry::OwnAddressesUnknown;
 
-/// Where the certificate is kept, and whom it must name.
+/// The location of the certificate, and the names that it must contain.
 #[derive(Debug, Clone)]
 pub struct SelfSigned {
     folder: PathBuf,
@@ -37,23 +35,24 @@ pub struct SelfSigned {
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// How long a server's certificate is good.
+/// The validity of a server certificate.
 const LIFE: Duration = Duration::from_secs(3650 * 24 * 3600);
 
-/// It is made anew at a start within its last year, so that it does not end while a server runs.
+/// A start within the last year of the validity creates a new one, so that it does not expire while the
+/// server runs.
 const RENEWAL: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// The authority outlives every certificate it may sign in the next ten years.
+/// The validity of the CA: longer than that of every certificate signed in the next ten years.
 const LIFE_OF_AUTHORITY: Duration = Duration::from_secs(2 * 3650 * 24 * 3600);
 
-/// The authority's certificate in PEM, for the firewalls' `ca-profile`.
+/// The CA certificate in PEM, for the `ca-profile` of the firewalls.
 pub fn authority_file(data: &Path) -> PathBuf {
     data.join("tls/authority.pem")
 }
 
 impl SelfSigned {
-    /// A certificate for `listener`, kept in the data folder, with the host's name, `localhost`,
-    /// the addresses that are listened on (all of the host, for a wildcard) and `names`.
+    /// A certificate for `listener` in the data folder, with the host name, `localhost`, the listen
+    /// addresses (for a wildcard, all addresses of the host) and `names`.
     pub fn new(
         data: &Path,
         listener: &'static str,
@@ -73,8 +72,8 @@ impl SelfSigned {
         Self { folder: data.join("tls"), listener, names: all }
     }
 
-    /// Whether the certificate names `server`, a host name or an address as a firewall is told it:
-    /// the one that is kept, or, before the first start, the one that would be made here.
+    /// Whether the certificate contains `server`, a host name or an address as configured on a firewall.
+    /// Before the first start: whether the certificate would contain it.
     pub fn covers(&self, server: &str) -> bool {
         let same = |name: &str| match (name.parse::<IpAddr>(), server.parse::<IpAddr>()) {
             (Ok(one), Ok(other)) => one == other.to_canonical(),
@@ -86,11 +85,11 @@ impl SelfSigned {
         }
     }
 
-    /// What TLS is served with: the certificate that is kept, or a new one when there is none, when
-    /// it lacks a name, or when it ends within a year of `now`.
+    /// The TLS configuration with the stored certificate. A new certificate is created if there is none,
+    /// if it lacks a name, or if it expires within a year of `now`.
     ///
     /// # Errors
-    /// When the folder cannot be written, or holds something else.
+    /// When the folder cannot be written, or has other content.
     pub fn serve(&self, now: Timestamp) -> Result<Arc<ServerConfig>, TlsError> {
         if !self.is_good(now) {
             self.make(now)?;
@@ -98,7 +97,7 @@ impl SelfSigned {
         from_files(&self.file("pem"), &self.file("key"), ClientAuth::Anonymous)
     }
 
-    /// The files of the certificate with its chain, and of its key.
+    /// The files of the certificate with its chain, and of the key.
     pub fn files(&self) -> [PathBuf; 2] {
         [self.file("pem"), self.file("key")]
     }
@@ -107,8 +106,8 @@ impl SelfSigned {
         self.folder.join(format!("{}.{ending}", self.listener))
     }
 
-    /// Whether the lines before the certificate (RFC 7468 section 2 allows them) name everybody and
-    /// a time that is far enough away.
+    /// Whether the lines before the certificate (allowed by RFC 7468 section 2) contain all names and an
+    /// expiry that is far enough away.
     fn is_good(&self, now: Timestamp) -> bool {
         let Ok(text) = fs::read_to_string(self.file("pem")) else { return false };
         let line = |key| text.lines().find_map(|line: &str| line.strip_prefix(key));
@@ -145,7 +144,7 @@ impl SelfSigned {
         write(&self.file("pem"), 0o644, &chain)
     }
 
-    /// The authority's certificate, and what signs with its key; made when it is not there.
+    /// The CA certificate and its issuer; created if absent.
     fn authority(&self, now: Timestamp) -> Result<(String, Issuer<'static, KeyPair>), TlsError> {
         let (file, key_file) =
             (self.folder.join("authority.pem"), self.folder.join("authority.key"));
@@ -171,8 +170,8 @@ fn names_in(text: &str) -> impl Iterator<Item = &str> {
     names.unwrap_or_default().split(' ')
 }
 
-/// All of the authority that its certificates repeat. Its name holds the beginning of its key's
-/// hash, so that a firewall can know several of them apart.
+/// The parameters of the CA. Its name contains the first bytes of the key hash, so that a firewall can
+/// distinguish several CAs.
 fn params_of_authority(key: &KeyPair) -> CertificateParams {
     let hash = Sha256::digest(key.subject_public_key_info());
     let hash: String = hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
@@ -183,7 +182,7 @@ fn params_of_authority(key: &KeyPair) -> CertificateParams {
     params
 }
 
-/// Replaces a file as a whole, with its mode from the first byte on.
+/// Replaces a file atomically. The mode is set before the first byte is written.
 fn write(file: &Path, mode: u32, text: &str) -> Result<(), TlsError> {
     let fresh = file.with_extension("new");
     let written = || {
@@ -197,7 +196,7 @@ fn write(file: &Path, mode: u32, text: &str) -> Result<(), TlsError> {
     written().map_err(|error: std::io::Error| TlsError::new(file, error))
 }
 
-/// From a day ago, because clocks differ, until `life` is over.
+/// Sets the validity: from one day ago, because clocks differ, for `life`.
 fn valid(params: &mut CertificateParams, now: Timestamp, life: Duration) {
     let moment = |at: Timestamp| date_time_ymd(1970, 1, 1) + at.since(Timestamp::EPOCH);
     params.not_before = moment(now - DAY);
@@ -210,8 +209,8 @@ fn host_name() -> Option<String> {
     (!name.is_empty() && name.chars().all(is_plain)).then(|| name.to_ascii_lowercase())
 }
 
-/// The addresses of all interfaces, but for those that mean something on their own link only; none
-/// when the system does not tell, which is said in the log.
+/// The addresses of all interfaces without link-local ones. Empty, with a log line, if the system does
+/// not report them.
 pub fn addresses_of_host() -> Vec<IpAddr> {
     let told = nix::ifaddrs::getifaddrs();
     let interfaces = told.inspect_err(|error| OwnAddressesUnknown { error: *error }.emit());

@@ -4,7 +4,7 @@ use tracing::warn;
 
 use crate::telemetry::TelemetryEvent;
 
-/// The system does not tell which addresses the machine has.
+/// The system does not report the addresses of the machine.
 pub(crate) struct OwnAddressesUnknown {
     pub error: nix::Error,
 }
@@ -13,8 +13,8 @@ impl TelemetryEvent for OwnAddressesUnknown {
     fn emit(self) {
         warn!(
             error = %self.error,
-            "the addresses of this machine are not known: sessions at them are not refused, and \
-             the self-made certificate does not name them; does the service allow AF_NETLINK?"
+            "the addresses of this machine are unknown: sessions at them are not refused, and the \
+             self-signed certificate does not contain them; check that the service allows AF_NETLINK"
         );
     }
 }
