@@ -16,7 +16,7 @@ const READS: &str = "rollcall_directory_read_seconds_count";
 const SEARCHES: &str = "rollcall_directory_searches_total";
 
 fn of(metrics: &Metrics, name: &str, way: &str) -> u64 {
-    metrics.sum(name, &[("producer", "corp"), ("way", way)])
+    metrics.sum(name, &[("producer", "corp"), ("mode", way)])
 }
 
 #[test]

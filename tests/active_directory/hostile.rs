@@ -80,7 +80,7 @@ fn a_password_that_others_may_read_or_that_is_empty_is_not_used() {
         (0o644, "canary-31", tls, "password"),
         (0o600, "", tls, "empty"),
         (0o600, "canary-31", "transport = \"ldap\"\n", "in clear text"),
-        (0o600, "canary-31", "", "TLS needs the authority"),
+        (0o600, "canary-31", "", "TLS requires the CA"),
     ] {
         let (taken, said) = setup(mode, password, more);
         assert!(!taken && said.contains(why), "{why}:\n{said}");
@@ -122,7 +122,7 @@ fn an_account_that_loses_its_rights_ends_nobody() {
     let story = "an_account_that_loses_its_rights_ends_nobody";
     let Some(controller) = Controller::small(story) else { return };
     let bases = ["Staff", "Groups"].map(|unit| format!("OU={unit},{}", Controller::BASE));
-    let more = format!("{SEALED}bases = {bases:?}\n");
+    let more = format!("{SEALED}search_bases = {bases:?}\n");
     let reader = Reader::start(&controller, &more);
     reader.until_read();
     // One of the two is enough: those in it are not taken for deleted.

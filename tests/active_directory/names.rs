@@ -312,7 +312,7 @@ fn a_base_called_like_a_filter_is_a_place_like_any_other() {
     let person = "objectClass: user\nsAMAccountName: inside\nuserAccountControl: 544\n";
     controller.modify(&added(&format!("CN=in side,{base}"), person));
     let bases = toml_list(&[&base, &unit("Groups")]);
-    let reader = Reader::start(&controller, &format!("{SEALED}bases = {bases}\n"));
+    let reader = Reader::start(&controller, &format!("{SEALED}search_bases = {bases}\n"));
     reader.until_read();
     assert!(reader.user_at("inside").is_some() && reader.user_at("alice").is_none());
     // What changes below it is below it, however the controller writes its name.

@@ -31,7 +31,7 @@ fn with_sessions(controller: &Controller) -> Server {
 /// Waits until what the directory said so far is kept: it is before a reading counts as done.
 fn until_kept(server: &Server) {
     let done = || {
-        let read = [("producer", "corp"), ("way", "changes")];
+        let read = [("producer", "corp"), ("mode", "changes")];
         server.metrics().sum("rollcall_directory_read_seconds_count", &read)
     };
     let before = done();
@@ -56,7 +56,7 @@ fn rename(name: &str, to: &str) -> String {
 }
 
 fn why_anew(server: &Server, why: &str) -> u64 {
-    let labels = [("producer", "corp"), ("why", why)];
+    let labels = [("producer", "corp"), ("reason", why)];
     server.metrics().sum("rollcall_directory_full_resyncs_total", &labels)
 }
 
@@ -140,7 +140,7 @@ fn who_moves_to_another_domain_while_rollcall_is_stopped_goes_on_there() {
     lab.import_objects(&change(there, &person));
     let server = killed.start_again();
     until("the first domain is read", || {
-        let read = [("producer", "corp"), ("way", "changes")];
+        let read = [("producer", "corp"), ("mode", "changes")];
         let read = server.metrics().sum("rollcall_directory_read_seconds_count", &read);
         (read > 1).then_some(())
     });

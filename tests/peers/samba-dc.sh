@@ -133,14 +133,17 @@ listeners() {
 }
 
 # Refuses an address at which something answers already: it would be taken for this controller.
+# A controller that was just killed closes its sockets a moment later.
 check_free() {
-    local port
+    local port _
     for port in 53 88 389 636; do
-        if accepts "$port"; then
-            echo "another process listens at $ADDRESS port $port, where this controller shall:" >&2
-            listeners >&2
-            exit 1
-        fi
+        for _ in $(seq 50); do
+            accepts "$port" || continue 2
+            sleep 0.1
+        done
+        echo "another process listens at $ADDRESS port $port, where this controller must:" >&2
+        listeners >&2
+        exit 1
     done
 }
 
