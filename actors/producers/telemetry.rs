@@ -48,7 +48,6 @@ pub(crate) struct OverShare<'a> {
 impl TelemetryEvent for OverShare<'_> {
     fn emit(self) {
         let Self { producer, client, count } = self;
-        let _labels = [("producer", producer.to_owned()), ("client", client.to_owned())];
         metrics::SYSLOG_THROTTLED
             .with([producer.to_owned().into(), client.to_owned().into()])
             .increment(count);
@@ -82,7 +81,6 @@ pub(crate) struct StreamRefused<'a> {
 impl TelemetryEvent for StreamRefused<'_> {
     fn emit(self) {
         let Self { producer, peer, reason } = self;
-        let _labels = [("producer", producer.to_owned()), ("reason", reason.to_owned())];
         metrics::SYSLOG_CONNECTIONS_REFUSED
             .with([producer.to_owned().into(), reason.to_owned().into()])
             .increment(1);
@@ -101,7 +99,6 @@ pub(crate) struct StreamClosed<'a> {
 impl TelemetryEvent for StreamClosed<'_> {
     fn emit(self) {
         let Self { producer, client, peer, reason } = self;
-        let _labels = [("producer", producer.to_owned()), ("reason", reason.to_owned())];
         metrics::SYSLOG_CONNECTIONS_CLOSED
             .with([producer.to_owned().into(), reason.to_owned().into()])
             .increment(1);

@@ -230,7 +230,8 @@ fn everything_is_heard(controller: &Controller, reader: &Reader) {
 #[test]
 fn dirsync_tells_the_same() {
     let Some(controller) = Controller::start("dirsync_tells_the_same") else { return };
-    let reader = Reader::start(&controller, &format!("{SEES_DELETIONS}change_tracking = \"dirsync\"\n"));
+    let reader =
+        Reader::start(&controller, &format!("{SEES_DELETIONS}change_tracking = \"dirsync\"\n"));
     reader.until_read();
     everything_is_there(&reader);
     everything_is_heard(&controller, &reader);

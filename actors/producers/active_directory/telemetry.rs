@@ -37,7 +37,6 @@ impl TelemetryEvent for DirectoryFailed<'_> {
         let Self { producer, why } = self;
         metrics::DIRECTORY_CONNECTED.with([producer.to_owned().into()]).set(0);
         let stage: &'static str = why.stage().into();
-        let _labels = [("producer", producer.to_owned()), ("stage", stage.to_owned())];
         metrics::DIRECTORY_FAILURES
             .with([producer.to_owned().into(), stage.to_owned().into()])
             .increment(1);
@@ -96,7 +95,6 @@ impl TelemetryEvent for DirectoryRead<'_> {
     fn emit(self) {
         let Self { producer, way, objects, searches, took, at } = self;
         let name: &'static str = way.into();
-        let _labels = [("producer", producer.to_owned()), ("way", name.to_owned())];
         metrics::DIRECTORY_OBJECTS
             .with([producer.to_owned().into(), name.to_owned().into()])
             .increment(objects as u64);
@@ -126,7 +124,6 @@ impl TelemetryEvent for DirectoryFullResync<'_> {
     fn emit(self) {
         let Self { producer, why } = self;
         let name: &'static str = why.into();
-        let _labels = [("producer", producer.to_owned()), ("why", name.to_owned())];
         metrics::DIRECTORY_FULL_RESYNCS
             .with([producer.to_owned().into(), name.to_owned().into()])
             .increment(1);
@@ -150,7 +147,6 @@ impl TelemetryEvent for ObjectUnreadable<'_> {
     fn emit(self) {
         let Self { producer, problem, count } = self;
         let problem: &'static str = problem.into();
-        let _labels = [("producer", producer.to_owned()), ("problem", problem.to_owned())];
         metrics::DIRECTORY_PROBLEMS
             .with([producer.to_owned().into(), problem.to_owned().into()])
             .increment(count);

@@ -34,7 +34,6 @@ impl TelemetryEvent for EventLogStarted<'_> {
 
 fn gap(producer: &str, cause: Cause) -> ::metrics::Counter {
     let cause: &'static str = cause.into();
-    let _labels = [("producer", producer.to_owned()), ("cause", cause.to_owned())];
     metrics::EVENT_LOG_GAPS.with([producer.to_owned().into(), cause.to_owned().into()])
 }
 
@@ -44,7 +43,6 @@ fn unreadable(producer: &str) -> ::metrics::Counter {
 
 fn unaudited(producer: &str, kind: AuditSubcategory) -> ::metrics::Gauge {
     let kind: &'static str = kind.into();
-    let _labels = [("producer", producer.to_owned()), ("subcategory", kind.to_owned())];
     metrics::EVENT_LOG_AUDIT_MISSING.with([producer.to_owned().into(), kind.to_owned().into()])
 }
 
@@ -73,7 +71,6 @@ impl TelemetryEvent for EventLogFailed<'_> {
         let Self { producer, why } = self;
         metrics::EVENT_LOG_CONNECTED.with([producer.to_owned().into()]).set(0);
         let stage: &'static str = why.stage().into();
-        let _labels = [("producer", producer.to_owned()), ("stage", stage.to_owned())];
         metrics::EVENT_LOG_FAILURES
             .with([producer.to_owned().into(), stage.to_owned().into()])
             .increment(1);
