@@ -5,6 +5,7 @@ use std::time::Duration;
 use rollcall_identity::{Address, Origin, Verdict};
 use tracing::{error, trace, warn};
 
+use rollcall_runtime::event_counts::{DecisionOutcome, EventCounts};
 use rollcall_runtime::telemetry::TelemetryEvent;
 
 use crate::metrics;
@@ -19,6 +20,12 @@ pub(crate) struct Decided<'a> {
 impl TelemetryEvent for Decided<'_> {
     fn emit(self) {
         let Self { origin, verdict, count } = self;
+        let decision = match verdict {
+            Verdict::Applied(_) => DecisionOutcome::Applied,
+            Verdict::Deduplicated => DecisionOutcome::Deduplicated,
+            Verdict::Refused(_) => DecisionOutcome::Refused,
+        };
+        EventCounts::of(origin.producer.as_str()).add_decided(decision, count);
         metrics::EVENTS_DECIDED
             .with([
                 origin.producer.to_string().into(),

@@ -34,7 +34,7 @@ use crate::telemetry::{QueryRefused, Responded};
 use rollcall_engine::Engine;
 use rollcall_engine::directory::SharedDirectory;
 use rollcall_engine::query::{AddressLookup, Query};
-use rollcall_producers::ptim::Pushes;
+use rollcall_producers::ptim::PushSink;
 use rollcall_runtime::mailbox::Mailbox;
 use rollcall_runtime::telemetry::TelemetryEvent;
 
@@ -49,7 +49,7 @@ pub struct Enforcement {
     points: Arc<Points>,
     query: Mailbox<Query>,
     view: AddressLookup,
-    pushes: Pushes,
+    pushes: PushSink,
     directory: SharedDirectory,
     strange: Strange,
 }
@@ -80,7 +80,7 @@ impl Visit {
 
 impl Enforcement {
     /// Answers for `points` from what `engine` knows, and hands what is pushed to `pushes`.
-    pub fn new(points: Arc<Points>, engine: &Engine, pushes: Pushes) -> Self {
+    pub fn new(points: Arc<Points>, engine: &Engine, pushes: PushSink) -> Self {
         let (query, view) = (engine.query.clone(), engine.lookup.clone());
         let (directory, strange) = (engine.directory.clone(), Strange::default());
         Self { points, query, view, pushes, directory, strange }

@@ -8,6 +8,7 @@ mod connection;
 mod directory_writer;
 mod entry;
 mod error;
+pub(crate) mod factory;
 mod handshake;
 mod position;
 mod position_store;
@@ -30,7 +31,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rollcall_config as config;
-use rollcall_identity::Producer as Word;
+use rollcall_identity::Producer as ProducerKind;
 use rollcall_identity::directory::{DirectorySnapshot, DomainNames, Update};
 use rustls::ClientConfig;
 
@@ -40,7 +41,7 @@ pub(crate) use self::position::FullResyncReason;
 pub use self::status::{DirectoryState, DirectoryStatus, LastSync};
 use self::sync::Reader;
 pub use self::test_run::{DirectoryTestReport, test};
-use super::{Outlet, Producer, Running, Stop};
+use super::{EventSink, Producer, ProducerFuture, StopSignal};
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::status_cell::StatusCell;
 use rollcall_runtime::tls::TlsError;
@@ -86,7 +87,7 @@ pub trait DirectorySink: Send + Sync + 'static {
     }
 
     /// Hears through whom those concerned can be reached, before anything is told.
-    fn attend(&self, _outlet: Outlet) {}
+    fn attend(&self, _outlet: EventSink) {}
 }
 
 /// Something being taken in.
@@ -149,17 +150,17 @@ impl ActiveDirectory {
 const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
 
 impl Producer for ActiveDirectory {
-    fn word(&self) -> Word {
-        Word::ActiveDirectory
+    fn kind(&self) -> ProducerKind {
+        ProducerKind::ActiveDirectory
     }
 
-    fn run(self: Arc<Self>, outlet: Outlet, mut stop: Stop) -> Running {
+    fn run(self: Arc<Self>, sink: EventSink, mut stop: StopSignal) -> ProducerFuture {
         Box::pin(async move {
-            let producer = outlet.producer().to_owned();
-            self.learner.attend(outlet);
+            let producer = sink.producer().to_owned();
+            self.learner.attend(sink);
             tokio::select! {
                 biased;
-                () = stop.asked() => Ok(()),
+                () = stop.requested() => Ok(()),
                 never = self.follow(producer) => match never {},
             }
         })

@@ -13,6 +13,7 @@
 mod connection;
 mod decoder;
 mod error;
+pub(crate) mod factory;
 mod gaps;
 mod in_flight;
 mod registry;
@@ -26,14 +27,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rollcall_config as config;
-use rollcall_identity::Producer as Word;
+use rollcall_identity::Producer as ProducerKind;
 
 pub use self::error::{EventLogError, EventLogStage};
 pub use self::registry::EventLogs;
 pub use self::status::{Cause, EventLogState, EventLogStatus, LastEvent, LastFailure, LastGap};
 use self::subscription_loop::Follower;
 pub use self::test_run::{EventLogTestReport, test};
-use super::{Outlet, Producer, Running, Stop};
+use super::{EventSink, Producer, ProducerFuture, StopSignal};
 use crate::event_log::telemetry::EventLogStarted;
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::status_cell::StatusCell;
@@ -91,14 +92,14 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from
 const REFUSED: Duration = Duration::from_secs(300);
 
 impl Producer for EventLog {
-    fn word(&self) -> Word {
-        Word::EventLog
+    fn kind(&self) -> ProducerKind {
+        ProducerKind::EventLog
     }
 
-    fn run(self: Arc<Self>, outlet: Outlet, mut stop: Stop) -> Running {
+    fn run(self: Arc<Self>, sink: EventSink, mut stop: StopSignal) -> ProducerFuture {
         Box::pin(async move {
-            EventLogStarted { producer: outlet.producer() }.emit();
-            let mut follower = Follower::new(&self, &outlet);
+            EventLogStarted { producer: sink.producer() }.emit();
+            let mut follower = Follower::new(&self, &sink);
             let following = async {
                 let (first, longest) = PAUSES;
                 let mut pause = first;
@@ -121,7 +122,7 @@ impl Producer for EventLog {
             // What was handed over is decided without us, and its bookmark committed with it.
             tokio::select! {
                 biased;
-                () = stop.asked() => Ok(()),
+                () = stop.requested() => Ok(()),
                 never = following => never,
             }
         })

@@ -1,47 +1,49 @@
-//! The pushing producer: firewalls and programs post events to the enforcement listener, which hands
-//! them over here.
+//! The PTIM producer: clients push events to the enforcement listener, which submits them here.
+
+pub(crate) mod factory;
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use rollcall_identity::Producer as Word;
+use rollcall_identity::Producer as ProducerKind;
 
-use super::{Outlet, Producer, Running, Stop};
+use super::{EventSink, Producer, ProducerFuture, StopSignal};
 
-/// Where the listener finds the producer's way to the cache. Empty while there is no producer.
+/// Where the enforcement listener finds the event sink of the producer. It is empty while no
+/// producer runs.
 #[derive(Clone, Default)]
-pub struct Pushes(Arc<ArcSwapOption<Outlet>>);
+pub struct PushSink(Arc<ArcSwapOption<EventSink>>);
 
-impl Pushes {
-    /// The way to the cache, if pushes are taken now.
-    pub fn outlet(&self) -> Option<Arc<Outlet>> {
+impl PushSink {
+    /// The event sink, if pushes are accepted now.
+    pub fn get(&self) -> Option<Arc<EventSink>> {
         self.0.load_full()
     }
 }
 
-/// The producer. It has no socket of its own: it opens the way, and closes it.
+/// The producer. It has no socket: it publishes its event sink, and withdraws it when it is stopped.
 pub struct Ptim {
-    pushes: Pushes,
+    pushes: PushSink,
 }
 
 impl Ptim {
-    /// A producer that takes what comes by `pushes`.
-    pub fn new(pushes: Pushes) -> Self {
+    /// A producer that publishes its event sink in `pushes`.
+    pub fn new(pushes: PushSink) -> Self {
         Self { pushes }
     }
 }
 
 impl Producer for Ptim {
-    fn word(&self) -> Word {
-        Word::Ptim
+    fn kind(&self) -> ProducerKind {
+        ProducerKind::Ptim
     }
 
-    fn run(self: Arc<Self>, outlet: Outlet, mut stop: Stop) -> Running {
+    fn run(self: Arc<Self>, sink: EventSink, mut stop: StopSignal) -> ProducerFuture {
         Box::pin(async move {
-            // It is left there by a failure: the mailbox behind it stays valid, and says so itself
-            // while nobody is there.
-            self.pushes.0.store(Some(Arc::new(outlet)));
-            stop.asked().await;
+            // After a failure the sink stays: its mailbox is kept, and returns an error while no
+            // actor runs.
+            self.pushes.0.store(Some(Arc::new(sink)));
+            stop.requested().await;
             self.pushes.0.store(None);
             Ok(())
         })

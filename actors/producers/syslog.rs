@@ -5,8 +5,9 @@
 
 mod certificate;
 mod clients;
-mod intake;
-mod shares;
+mod decoder;
+pub(crate) mod factory;
+mod fair_share;
 mod stream;
 mod udp;
 
@@ -18,12 +19,12 @@ use std::sync::Arc;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use rollcall_config as config;
-use rollcall_identity::Producer as Word;
+use rollcall_identity::Producer as ProducerKind;
 use rustls::ServerConfig;
 
 use self::clients::Clients;
 pub use self::clients::defaults;
-use super::{Outlet, Producer, ProducerFailed, Running, Stop};
+use super::{EventSink, Producer, ProducerError, ProducerFuture, StopSignal};
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::log_rate_limit::LogRateLimit;
 
@@ -33,7 +34,7 @@ pub struct Syslog {
     streams: Vec<Bound<TcpListener>>,
     tls: Option<Arc<ServerConfig>>,
     clients: Arc<Clients>,
-    strangers: Arc<LogRateLimit>,
+    unknown_senders: Arc<LogRateLimit>,
     limits: config::SyslogLimits,
     clock: Clock,
 }
@@ -104,7 +105,7 @@ impl Syslog {
             streams: streams.collect::<io::Result<_>>()?,
             tls,
             clients: Arc::new(Clients::new(settings)),
-            strangers: Arc::default(),
+            unknown_senders: Arc::default(),
             limits: settings.limits.clone(),
             clock,
         })
@@ -120,20 +121,20 @@ impl Syslog {
 }
 
 impl Producer for Syslog {
-    fn word(&self) -> Word {
-        Word::Syslog
+    fn kind(&self) -> ProducerKind {
+        ProducerKind::Syslog
     }
 
-    fn run(self: Arc<Self>, outlet: Outlet, stop: Stop) -> Running {
+    fn run(self: Arc<Self>, sink: EventSink, stop: StopSignal) -> ProducerFuture {
         Box::pin(async move {
-            let mut readers = stream::accept_all(&self, &outlet, &stop)?;
+            let mut readers = stream::accept_all(&self, &sink, &stop)?;
             for udp in &self.udp {
                 let socket = udp.socket.share().map_err(|e| failed(&e))?;
-                let (intake, limit) = (self.intake(&outlet, &stop), self.limits.message_bytes);
-                let thread = udp::start(socket, intake, limit, stop.clone());
+                let (decoder, limit) = (self.decoder(&sink, &stop), self.limits.message_bytes);
+                let thread = udp::start(socket, decoder, limit, stop.clone());
                 let ended = thread.map_err(|e| failed(&e))?;
                 readers.push(Box::pin(async move {
-                    ended.await.map_err(|_| ProducerFailed("a UDP reader panicked".into()))?
+                    ended.await.map_err(|_| ProducerError("a UDP reader panicked".into()))?
                 }));
             }
             // One that ends before it was told to takes the others with it: the actor that is
@@ -141,21 +142,21 @@ impl Producer for Syslog {
             let mut readers: FuturesUnordered<_> = readers.into_iter().collect();
             while let Some(ended) = readers.next().await {
                 ended?;
-                if !stop.is_asked() {
-                    return Err(ProducerFailed("a reader ended of itself".into()));
+                if !stop.is_requested() {
+                    return Err(ProducerError("a reader ended of itself".into()));
                 }
             }
-            stop.clone().asked().await;
+            stop.clone().requested().await;
             Ok(())
         })
     }
 }
 
 /// A socket's reader, until it ends.
-type Reading = Pin<Box<dyn Future<Output = Result<(), ProducerFailed>>>>;
+type Reading = Pin<Box<dyn Future<Output = Result<(), ProducerError>>>>;
 
-fn failed(error: &io::Error) -> ProducerFailed {
-    ProducerFailed(error.to_string())
+fn failed(error: &io::Error) -> ProducerError {
+    ProducerError(error.to_string())
 }
 
 #[cfg(test)]

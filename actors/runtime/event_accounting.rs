@@ -1,12 +1,14 @@
-//! Event accounting: received = applied + deduplicated + refused + dropped, exactly.
+//! Event accounting: `received = applied + deduplicated + refused + dropped` holds exactly.
 //!
 //! An [`EventAccount`] travels with a batch of events from the producer to the decision. It is settled
-//! there, or dropped on the way for any reason. In both cases every event is counted once.
+//! there, or counts its events as dropped when it is dropped anywhere else: every event is counted
+//! once.
 
 use std::sync::Arc;
 
 use tracing::trace;
 
+use crate::event_counts::EventCounts;
 use crate::metrics;
 use crate::telemetry::TelemetryEvent;
 
@@ -19,17 +21,18 @@ pub struct EventAccount {
 }
 
 impl EventAccount {
-    /// Opens an account of `events` that `producer` counted as received.
+    /// Opens an account of `events` that `producer` has counted as received.
     pub fn open(producer: impl Into<Arc<str>>, events: u64) -> Self {
         Self { producer: producer.into(), events, reason: "actor_gone" }
     }
 
-    /// The events are decided, and counted as such.
+    /// Closes the account: the events are decided and counted as decided.
     pub fn settle(&mut self) {
         self.events = 0;
     }
 
-    /// Closes the account: the events are lost for this `reason`. Returns `refused`.
+    /// Closes the account because of the error `refused`: the events are counted as dropped for this
+    /// `reason`.
     pub fn lost<E>(mut self, reason: &'static str, refused: E) -> E {
         self.reason = reason;
         refused
@@ -45,8 +48,7 @@ impl Drop for EventAccount {
     }
 }
 
-/// Items were received: events, and lines and bodies that gave no event. The left side of the
-/// accounting: received = applied + deduplicated + refused + dropped.
+/// Items were received: events, or lines and bodies that could not be decoded to events.
 pub struct Received<'a> {
     /// The configured name of the producer.
     pub producer: &'a str,
@@ -56,15 +58,16 @@ pub struct Received<'a> {
 
 impl TelemetryEvent for Received<'_> {
     fn emit(self) {
+        EventCounts::of(self.producer).add_received(self.count);
         metrics::EVENTS_RECEIVED.with([self.producer.to_owned().into()]).increment(self.count);
     }
 }
 
-/// Items ended before the cache decided them.
+/// Items were dropped before a decision.
 pub struct Dropped<'a> {
     /// The configured name of the producer.
     pub producer: &'a str,
-    /// The reason, from a closed set, such as `sender_unknown` or an error of a template.
+    /// The reason, one of a closed set, such as `sender_unknown` or an error of a template.
     pub reason: &'static str,
     /// The template or dialect that decoded the item, or `none`.
     pub form: &'a str,
@@ -75,6 +78,7 @@ pub struct Dropped<'a> {
 impl TelemetryEvent for Dropped<'_> {
     fn emit(self) {
         let Self { producer, reason, form, count } = self;
+        EventCounts::of(producer).add_dropped(reason, count);
         metrics::EVENTS_DROPPED
             .with([producer.to_owned().into(), reason.into(), form.to_owned().into()])
             .increment(count);

@@ -8,6 +8,7 @@ pub mod actor_metrics;
 pub mod clock;
 pub mod clock_jump;
 pub mod event_accounting;
+pub mod event_counts;
 pub mod log_rate_limit;
 pub mod mailbox;
 pub mod metric;

@@ -1,5 +1,5 @@
-//! The whole server: drawn from the settings with every socket bound and every file read, then
-//! built from the sink upward, changed by a reload, and drained in the other order.
+//! The server: it binds all sockets and reads all files, starts the actors from the sink upward,
+//! applies a reload, and shuts down in the reverse order.
 
 mod bind;
 mod listener_slot;
@@ -15,16 +15,6 @@ use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use rollcall_config::{self as config, Settings};
-use rollcall_identity::{Address, ChangeLogLimits, MemoryJournal, Name, Rules};
-use tokio::sync::watch;
-
-pub use self::bind::{BindError, ListenAddress};
-use self::bind::{BoundListener, BoundListeners, InheritedSockets};
-use self::listener_slot::{ListenerSlot, open};
-use self::producer_set::{PreparedProducers, RunningProducers};
-use self::push_set::PushSet;
-pub use self::shutdown::ShutdownTimeout;
-use self::spawn::{spawn_history, spawn_ptim};
 use rollcall_engine::directory::SharedDirectory;
 use rollcall_engine::{Engine, StartError};
 use rollcall_http::enforcement::{Enforcement, Points};
@@ -32,42 +22,49 @@ use rollcall_http::listener::{Listener, Routes};
 use rollcall_http::rest::{Reload, Rest, Token};
 use rollcall_http::telemetry::Insecure;
 use rollcall_http::validator::Validator;
+use rollcall_identity::{Address, ChangeLogLimits, MemoryJournal, Rules};
 use rollcall_journal::DurableJournal;
-use rollcall_producers::Producing;
 use rollcall_producers::active_directory::registry::Directories;
 use rollcall_producers::event_log::EventLogs;
-use rollcall_producers::ptim::Pushes;
+use rollcall_producers::ptim::PushSink;
+pub use rollcall_producers::registration::BindError;
+use rollcall_producers::registration::ProducerContext;
 use rollcall_push::PushTargets;
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::mailbox::Mailbox;
 use rollcall_runtime::supervisor::ListActors;
 use rollcall_runtime::telemetry::TelemetryEvent;
 use rollcall_runtime::tls::addresses_of_host;
+use tokio::sync::watch;
 
-/// A server that is drawn: every socket is bound, every certificate is read, nothing runs yet.
+pub use self::bind::ListenAddress;
+use self::bind::{BoundListener, BoundListeners, InheritedSockets};
+use self::listener_slot::{ListenerSlot, open};
+use self::producer_set::{PreparedProducers, RunningProducers};
+use self::push_set::PushSet;
+pub use self::shutdown::ShutdownTimeout;
+use self::spawn::spawn_history;
+
+/// A server whose sockets are bound and whose files are read. Nothing runs yet.
 pub struct ServerBuilder {
     settings: Settings,
     clock: Clock,
     token: Token,
     journal: Option<DurableJournal>,
-    directory: SharedDirectory,
-    event_logs: EventLogs,
+    context: ProducerContext,
     prepared: PreparedProducers,
     listeners: BoundListeners,
 }
 
-/// A server in which people live.
+/// A running server.
 pub struct Server {
     settings: Settings,
     clock: Clock,
     engine: Engine,
-    pushes: Pushes,
-    ptim: (Name, Mailbox<Producing>),
     points: Arc<Points>,
+    context: ProducerContext,
     running: RunningProducers,
-    directories: Directories,
-    event_logs: EventLogs,
-    outward: PushSet,
+    push_set: PushSet,
     enforcement: ListenerSlot,
     validation: Arc<Validator>,
     validator: ListenerSlot,
@@ -78,10 +75,10 @@ pub struct Server {
 }
 
 impl ServerBuilder {
-    /// Draws the server, binding and reading everything that it needs.
+    /// Binds all sockets and reads all files that the server needs.
     ///
     /// # Errors
-    /// Everything that cannot be had.
+    /// All resources that are unavailable, and all invalid settings.
     pub fn bind(settings: Settings, clock: &Clock) -> Result<Self, Vec<BindError>> {
         let mut problems = Vec::new();
         let mut noted = |error: BindError| problems.push(error);
@@ -90,31 +87,21 @@ impl ServerBuilder {
         }
         let token = bind::token(&settings.rest.token_file).map_err(&mut noted);
         let journal = bind::journal(&settings.journal, clock).map_err(&mut noted);
-        let (directory, event_logs) = (SharedDirectory::default(), EventLogs::default());
-        let shared = (clock, &directory, &event_logs);
+        let context = ProducerContext::new(clock.clone(), SharedDirectory::default());
         let prepared =
-            producer_set::prepare(&settings, shared, &RunningProducers::new(), &mut noted);
+            producer_set::prepare(&settings, &context, &RunningProducers::new(), &mut noted);
         let listeners = BoundListeners::bind(&settings, InheritedSockets::default(), &mut noted);
         match (token, journal, listeners) {
             (Ok(token), Ok(journal), Some(listeners)) if problems.is_empty() => {
                 let listeners = listeners.load_certificates(clock).map_err(|error| vec![error])?;
                 let clock = clock.clone();
-                Ok(Self {
-                    settings,
-                    clock,
-                    token,
-                    journal,
-                    directory,
-                    event_logs,
-                    prepared,
-                    listeners,
-                })
+                Ok(Self { settings, clock, token, journal, context, prepared, listeners })
             }
             _ => Err(problems),
         }
     }
 
-    /// Everything that will listen, by name.
+    /// All addresses that the server will listen on.
     pub fn listening(&self) -> Vec<ListenAddress> {
         let producers = self.prepared.iter();
         let mut all: Vec<_> = producers.flat_map(|(name, r)| r.listening(name)).collect();
@@ -124,11 +111,11 @@ impl ServerBuilder {
         all
     }
 
-    /// Builds the server and lets everybody in, from the sink upward. `reload` is what the REST
-    /// listener calls when somebody wants the configuration read anew.
+    /// Starts the server, from the sink upward. The REST listener calls `reload` when a client
+    /// requests a reload of the configuration.
     ///
     /// # Errors
-    /// When the journal cannot be read, or the system gives no threads.
+    /// When the journal cannot be read, or the system provides no threads.
     pub async fn build(
         self,
         reload: Reload,
@@ -139,12 +126,12 @@ impl ServerBuilder {
             clock,
             token,
             journal,
-            directory,
-            event_logs,
+            context,
             prepared,
             listeners: BoundListeners { enforcement, validator, rest },
         } = self;
-        let (limits, rules) = (limits(&settings.history), in_force(&settings));
+        let (limits, rules) = (limits(&settings.history), effective_rules(&settings));
+        let directory = context.directory.clone();
         let engine = match journal {
             Some(journal) => Engine::start_with(directory, journal, rules, limits, &clock).await?,
             None => {
@@ -155,12 +142,11 @@ impl ServerBuilder {
         };
         let (draining, newest) = (watch::Sender::new(false), engine.newest.clone());
         let points = Points::new(&settings.enforcement, &settings.ptim, newest, clock.clone());
-        let (points, pushes) = (Arc::new(points), Pushes::default());
-        let (targets, directories) = (PushTargets::default(), Directories::default());
-        actix::spawn(measure(Arc::clone(&points), targets.clone()));
+        let (points, targets) = (Arc::new(points), PushTargets::default());
+        actix::spawn(measure_lag(Arc::clone(&points), targets.clone()));
         metrics::record_build();
         Insecure { listeners: &settings.insecure_listeners() }.emit();
-        let told = Arc::clone(&points);
+        let status = Arc::clone(&points);
         let history = spawn_history(&engine, &settings, &clock).await?;
         let rest_routes = Rest {
             history,
@@ -170,10 +156,10 @@ impl ServerBuilder {
             newest: engine.newest.clone(),
             illness: engine.illness.clone(),
             draining: draining.subscribe(),
-            points: Arc::new(move || serde_json::json!(told.status())),
+            points: Arc::new(move || serde_json::json!(status.status())),
             directory: engine.directory.clone(),
-            directories: directories.clone(),
-            event_logs: event_logs.clone(),
+            directories: context.shared::<Directories>(),
+            event_logs: context.shared::<EventLogs>(),
             targets: targets.clone(),
             reload,
             prometheus,
@@ -181,70 +167,68 @@ impl ServerBuilder {
         }
         .routes();
         let enforcement_routes =
-            Enforcement::new(Arc::clone(&points), &engine, pushes.clone()).routes();
+            Enforcement::new(Arc::clone(&points), &engine, context.shared::<PushSink>()).routes();
         let (directory, time) = (engine.directory.clone(), clock.clone());
         let validation = Arc::new(Validator::new(&settings.validator, directory, time));
-        let rest_desk = open(&engine, &rest, &rest_routes, settings.drain, &clock).await?;
-        let ptim = spawn_ptim(&engine, &settings, &pushes, &clock).await?;
+        let rest_mailbox = open(&engine, &rest, &rest_routes, settings.drain, &clock).await?;
         let mut server = Server {
-            rest: (rest, rest_desk),
+            rest: (rest, rest_mailbox),
             enforcement: ListenerSlot::new(enforcement_routes),
             validator: ListenerSlot::new(validation.routes()),
             validation,
             running: RunningProducers::new(),
-            directories,
-            event_logs,
-            outward: PushSet::new(targets),
+            context,
+            push_set: PushSet::new(targets),
             settings,
             clock,
             engine,
-            pushes,
-            ptim,
             points,
             rest_routes,
             next_rest: None,
             draining,
         };
         let drain = server.settings.drain;
-        server.engine.directory.write().expect_domains(server.settings.active_directory.len());
+        producer_set::apply(&server.settings, &server.context);
+        let (fed, others): (PreparedProducers, PreparedProducers) =
+            prepared.into_iter().partition(|(_, one)| one.bound.is_fed_by_listener());
+        server.register(&fed);
+        server.spawn_all(fed).await?;
         server.enforcement.reconcile(enforcement, &server.engine, drain, &server.clock).await?;
         server.validator.reconcile(validator, &server.engine, drain, &server.clock).await?;
-        server.register(&prepared);
-        for (name, prepared) in prepared {
-            server.spawn(name, prepared).await?;
-        }
-        server.outward.reconcile(&server.engine, &server.settings, &server.clock).await?;
+        server.register(&others);
+        server.spawn_all(others).await?;
+        server.push_set.reconcile(&server.engine, &server.settings, &server.clock).await?;
         Ok(server)
     }
 }
 
 impl Server {
-    /// The settings in force.
+    /// The effective settings.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// Whether the supervisor is there, without whom nobody is replaced.
+    /// Whether the supervisor runs. Without it, failed actors are not replaced.
     pub async fn is_watched(&self) -> bool {
         self.engine.supervisor.send(ListActors).await.is_ok()
     }
 }
 
-/// The rules of the settings, on this machine.
-pub fn in_force(settings: &Settings) -> Rules {
+/// The rules of the settings, with the addresses of this host.
+pub fn effective_rules(settings: &Settings) -> Rules {
     let own_addresses = addresses_of_host().into_iter().map(Address::new).collect();
     Rules { own_addresses, ..settings.rules.clone() }
 }
 
 /// How often the lag of enforcement points and push targets is measured: it grows while they do not
-/// ask or answer.
-const MEASURING: Duration = Duration::from_secs(5);
+/// query or acknowledge.
+const LAG_INTERVAL: Duration = Duration::from_secs(5);
 
-async fn measure(points: Arc<Points>, targets: PushTargets) {
+async fn measure_lag(points: Arc<Points>, targets: PushTargets) {
     loop {
         points.measure_lag();
         targets.measure_lag();
-        tokio::time::sleep(MEASURING).await;
+        tokio::time::sleep(LAG_INTERVAL).await;
     }
 }
 

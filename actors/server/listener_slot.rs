@@ -1,4 +1,4 @@
-//! A listener that the settings may switch off, and that a reload opens, closes and replaces.
+//! A listener that is optional in the settings: a reload opens, closes or replaces it.
 
 use std::time::Duration;
 
@@ -9,28 +9,28 @@ use rollcall_runtime::clock::Clock;
 use rollcall_runtime::mailbox::{Mailbox, MailboxClosed};
 use rollcall_runtime::supervisor::{Spawn, Stop};
 
-/// What it answers, and the listener that is open.
+/// The routes of a listener, and the listener if it is open.
 pub(super) struct ListenerSlot {
     routes: Routes,
     open: Option<(BoundListener, Mailbox<Listener>)>,
 }
 
 impl ListenerSlot {
-    /// It is closed.
+    /// A closed listener.
     pub(super) fn new(routes: Routes) -> Self {
         Self { routes, open: None }
     }
 
-    /// The listener that is open.
+    /// The open listener.
     pub(super) fn listener(&self) -> Option<&BoundListener> {
         self.open.as_ref().map(|(listener, _)| listener)
     }
 
-    /// Opens this listener instead of the one that is open, unless they are alike. Returns whether
-    /// anything was done.
+    /// Replaces the open listener by `listener`, unless both are the same. Returns whether a
+    /// listener was opened or closed.
     ///
     /// # Errors
-    /// When the supervisor is gone.
+    /// When the supervisor has ended.
     pub(super) async fn reconcile(
         &mut self,
         listener: Option<BoundListener>,
@@ -54,7 +54,7 @@ impl ListenerSlot {
         Ok(true)
     }
 
-    /// Lets the listener answer those who have asked, within `limit`, and ends it.
+    /// Closes the listener. It may take `limit` to answer pending requests.
     pub(super) async fn close(&mut self, engine: &Engine, limit: Duration) {
         if let Some((listener, mailbox)) = self.open.take() {
             close(engine, listener.name, &mailbox, limit).await;
@@ -62,7 +62,7 @@ impl ListenerSlot {
     }
 }
 
-/// Lets a listener answer those who have asked, within `limit`, and ends it.
+/// Closes a listener. It may take `limit` to answer pending requests.
 pub(super) async fn close(
     engine: &Engine,
     name: &str,
@@ -73,10 +73,10 @@ pub(super) async fn close(
     let _ = engine.supervisor.send(Stop(name.to_owned())).await;
 }
 
-/// Opens a listener: a listener that answers by `routes`.
+/// Opens a listener with `routes`.
 ///
 /// # Errors
-/// When the supervisor is gone.
+/// When the supervisor has ended.
 pub(super) async fn open(
     engine: &Engine,
     listener: &BoundListener,

@@ -1,5 +1,5 @@
-//! The push targets of the server: factory, replaced where their settings or files changed, and let
-//! finish what they are saying.
+//! The push targets of the server: started, replaced where their settings or files changed, and
+//! stopped.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -9,54 +9,55 @@ use std::time::Duration;
 use rollcall_config::{PushProtocol, PushTarget, Settings};
 use rollcall_identity::Name;
 
-use super::bind::{Certificate, digest};
 use rollcall_engine::Engine;
+use rollcall_producers::registration::{FileDigest, digest_files};
 use rollcall_push::{Close, FileCursorStore, Push, PushTargets, TargetHandle};
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::mailbox::{Mailbox, MailboxClosed};
 use rollcall_runtime::supervisor::{Spawn, Stop};
 
-/// The push targets at work.
+/// The running push targets.
 pub(super) struct PushSet {
-    /// For those who ask how they are.
+    /// Their status.
     pub(super) targets: PushTargets,
-    running: BTreeMap<Name, RunningProducer>,
+    running: BTreeMap<Name, RunningTarget>,
 }
 
-/// One of them.
-struct RunningProducer {
-    recipient: Arc<TargetHandle>,
+/// A running push target.
+struct RunningTarget {
+    handle: Arc<TargetHandle>,
     mailbox: Mailbox<Push>,
-    fingerprint: ConfigFingerprint,
+    fingerprint: TargetFingerprint,
 }
 
-/// What it was made from; from anything else another one is made.
+/// The settings and files that a target depends on. A reload replaces the target if they differ.
 #[derive(PartialEq)]
-struct ConfigFingerprint(PushTarget, Certificate);
+struct TargetFingerprint(PushTarget, FileDigest);
 
-impl ConfigFingerprint {
+impl TargetFingerprint {
     fn new(target: &PushTarget) -> Self {
         let mut files: Vec<&PathBuf> = vec![&target.authorities];
         files.extend(target.identity.iter().flat_map(|(certificate, key)| [certificate, key]));
-        // What it got for its onboarding token is its own; a password may be exchanged.
+        // The credentials obtained for an onboarding token belong to the target; a password file may
+        // be replaced.
         if let PushProtocol::SrxWebApi(srx) = &target.protocol {
             files.push(&srx.password);
         }
-        Self(target.clone(), digest(&files))
+        Self(target.clone(), digest_files(files.into_iter().map(PathBuf::as_path)))
     }
 }
 
 impl PushSet {
-    /// Nobody yet.
+    /// A set without targets.
     pub(super) fn new(targets: PushTargets) -> Self {
         Self { targets, running: BTreeMap::new() }
     }
 
-    /// Hires, replaces and dismisses, until those at work are those of the settings. Returns the
-    /// names of those whom that concerned.
+    /// Starts, replaces and stops targets until the running ones are those of the settings. Returns
+    /// the names of all targets that were started or stopped.
     ///
     /// # Errors
-    /// When the supervisor is gone.
+    /// When the supervisor has ended.
     pub(super) async fn reconcile(
         &mut self,
         engine: &Engine,
@@ -73,28 +74,28 @@ impl PushSet {
             concerned.push(name.to_string());
         }
         for (name, target) in wanted {
-            let fingerprint = ConfigFingerprint::new(target);
+            let fingerprint = TargetFingerprint::new(target);
             if self.running.get(name).is_some_and(|running| running.fingerprint == fingerprint) {
                 continue;
             }
             let before = self.stop(name, engine, settings.drain).await;
             let keeping = Arc::new(FileCursorStore::new(&settings.data, name.as_str()));
             let newest = engine.newest.clone();
-            let recipient = TargetHandle::new(target.clone(), keeping, newest, clock.clone());
-            let recipient = Arc::new(match before {
-                Some(before) => recipient.after(&before),
-                None => recipient,
+            let handle = TargetHandle::new(target.clone(), keeping, newest, clock.clone());
+            let handle = Arc::new(match before {
+                Some(before) => handle.after(&before),
+                None => handle,
             });
-            let mailbox = spawn_producer(engine, &recipient, clock).await?;
-            self.targets.put(&recipient, &mailbox);
-            self.running.insert(name.clone(), RunningProducer { recipient, mailbox, fingerprint });
+            let mailbox = spawn(engine, &handle, clock).await?;
+            self.targets.put(&handle, &mailbox);
+            self.running.insert(name.clone(), RunningTarget { handle, mailbox, fingerprint });
             concerned.push(name.to_string());
         }
         Ok(concerned)
     }
 
-    /// Lets all of them finish what they are saying, within `limit`, and ends them.
-    pub(super) async fn leave(&self, engine: &Engine, limit: Duration) {
+    /// Stops all targets. Each may take `limit` to complete its current request.
+    pub(super) async fn stop_all(&self, engine: &Engine, limit: Duration) {
         let all = self.running.values().map(|running| close(running, engine, limit));
         futures_util::future::join_all(all).await;
     }
@@ -108,26 +109,26 @@ impl PushSet {
         let running = self.running.remove(name)?;
         self.targets.remove(name.as_str());
         close(&running, engine, limit).await;
-        Some(running.recipient)
+        Some(running.handle)
     }
 }
 
-async fn close(running: &RunningProducer, engine: &Engine, limit: Duration) {
-    // What it could not finish is told again by whoever comes after it.
+async fn close(running: &RunningTarget, engine: &Engine, limit: Duration) {
+    // A request that is not complete is repeated after the next start.
     let _ = tokio::time::timeout(limit, running.mailbox.send(Close)).await;
-    let _ = engine.supervisor.send(Stop(running.recipient.name().to_owned())).await;
+    let _ = engine.supervisor.send(Stop(running.handle.name().to_owned())).await;
 }
 
-async fn spawn_producer(
+async fn spawn(
     engine: &Engine,
-    recipient: &Arc<TargetHandle>,
+    handle: &Arc<TargetHandle>,
     clock: &Clock,
 ) -> Result<Mailbox<Push>, MailboxClosed> {
-    let mailbox = Mailbox::<Push>::new(recipient.name(), clock.clone());
-    let (recipient, query) = (Arc::clone(recipient), engine.query.clone());
+    let mailbox = Mailbox::<Push>::new(handle.name(), clock.clone());
+    let (handle, query) = (Arc::clone(handle), engine.query.clone());
     let (newest, time) = (engine.newest.clone(), clock.clone());
     let factory =
-        move || Push::new(Arc::clone(&recipient), query.clone(), newest.clone(), time.clone());
+        move || Push::new(Arc::clone(&handle), query.clone(), newest.clone(), time.clone());
     engine.supervisor.send(Spawn::new(mailbox.clone(), factory)).await?;
     Ok(mailbox)
 }

@@ -1,33 +1,32 @@
-//! A reload: everything of the new settings, or nothing, and only what differs is replaced.
+//! The reload: the new settings are applied completely or not at all, and only what differs is
+//! replaced.
 
 use std::sync::Arc;
 
 use rollcall_config::Settings;
-use rollcall_identity::Name;
-
-use super::bind::{BindError, BoundListeners, InheritedSockets};
-use super::listener_slot::{close, open};
-use super::producer_set::{self, PreparedProducers};
-use super::spawn::spawn_ptim;
-use super::{Server, in_force};
 use rollcall_http::rest::ReloadReport;
 use rollcall_http::telemetry::Insecure;
+use rollcall_producers::REGISTRATIONS;
+use rollcall_producers::registration::BindError;
 use rollcall_runtime::mailbox::MailboxClosed;
 use rollcall_runtime::telemetry::TelemetryEvent;
 
+use super::bind::{BoundListeners, InheritedSockets};
+use super::listener_slot::{close, open};
+use super::producer_set::{self, PreparedProducers};
+use super::{Server, effective_rules};
+
 impl Server {
-    /// Puts other settings in force: everything of them, or, when anything cannot be had, nothing.
-    /// Only what changed is replaced, on the same sockets where the addresses stay. No session is
-    /// lost.
+    /// Applies other settings, or nothing if any resource is unavailable. Only what changed is
+    /// replaced, on the same sockets where the addresses stay. No session is lost.
     ///
     /// # Errors
-    /// Everything that cannot be had.
+    /// All resources that are unavailable, and all settings that a reload cannot change.
     pub async fn reload(&mut self, settings: Settings) -> Result<ReloadReport, Vec<String>> {
         let mut report = self.compare(&settings);
         let mut problems = Vec::new();
         let mut noted = |error: BindError| problems.push(error);
-        let shared = (&self.clock, &self.engine.directory, &self.event_logs);
-        let prepared = producer_set::prepare(&settings, shared, &self.running, &mut noted);
+        let prepared = producer_set::prepare(&settings, &self.context, &self.running, &mut noted);
         if settings.data != self.settings.data {
             noted(BindError::Config(format!(
                 "data is {}, and the server runs with {}: stop it, move the folder, and start it",
@@ -45,23 +44,19 @@ impl Server {
             _ => return Err(problems.iter().map(ToString::to_string).collect()),
         };
         let listeners = listeners.map_err(|error| vec![error.to_string()])?;
-        let gone = producer_set::gone(&settings, &self.running);
-        if self.ptim.0 != settings.ptim.name {
-            // What is pushed meanwhile is told to come again: no push is received under one name
-            // and decided under another.
-            self.stop(self.ptim.0.as_str(), &self.ptim.1, self.settings.drain).await;
-        }
-        self.engine.rules.store(Arc::new(in_force(&settings)));
+        // Before the rules change: what a removed producer received is decided by its own rules.
+        self.stop_removed(&settings, &mut report).await;
+        self.engine.rules.store(Arc::new(effective_rules(&settings)));
         self.points.govern(&settings.enforcement, &settings.ptim);
         self.validation.govern(&settings.validator);
         Insecure { listeners: &settings.insecure_listeners() }.emit();
         self.settings = self.short_of_a_restart(settings);
-        let done = self.replace(gone, prepared, listeners, &mut report).await;
+        let done = self.replace(prepared, listeners, &mut report).await;
         done.map(|()| report).map_err(|error| vec![error.to_string()])
     }
 
-    /// The settings as they are in force when `new` is reloaded: what waits for a restart of the
-    /// server stays as it was, so that the next reload still says that it waits.
+    /// The effective settings after a reload of `new`. What needs a restart of the server keeps its
+    /// old value, so that the next reload reports it again.
     fn short_of_a_restart(&self, new: Settings) -> Settings {
         let old = &self.settings;
         let token_file = old.rest.token_file.clone();
@@ -74,18 +69,18 @@ impl Server {
         }
     }
 
-    /// What differs from what is in force, by section, and what of it waits for a restart of the server.
+    /// The sections that differ from the effective settings, and those of them that need a restart
+    /// of the server.
     fn compare(&self, new: &Settings) -> ReloadReport {
         let old = &self.settings;
-        let differs = [
+        let engine = [
             ("drain", old.drain != new.drain),
             ("rules", old.rules != new.rules),
             ("change_log", old.history != new.history),
             ("journal", old.journal != new.journal),
-            ("syslog", old.syslog != new.syslog),
-            ("active_directory", old.active_directory != new.active_directory),
-            ("event_log", old.event_log != new.event_log),
-            ("ptim", old.ptim != new.ptim),
+        ];
+        let producers = REGISTRATIONS.iter().map(|kind| (kind.section, (kind.differs)(old, new)));
+        let outputs = [
             ("enforcement", old.enforcement != new.enforcement),
             ("validator", old.validator != new.validator),
             ("push", old.push != new.push),
@@ -93,6 +88,7 @@ impl Server {
             ("rest.token_file", old.rest.token_file != new.rest.token_file),
             ("log", old.log != new.log),
         ];
+        let differs: Vec<_> = engine.into_iter().chain(producers).chain(outputs).collect();
         let names = |wanted: &[&str]| -> Vec<String> {
             let differs =
                 differs.iter().filter(|(name, differs)| *differs && wanted.contains(name));
@@ -110,45 +106,38 @@ impl Server {
         }
     }
 
+    /// Stops the producers that are not configured any more.
+    async fn stop_removed(&mut self, settings: &Settings, report: &mut ReloadReport) {
+        for name in producer_set::removed(settings, &self.running) {
+            if let Some(running) = self.running.remove(&name) {
+                self.stop(name.as_str(), &running.mailbox, self.settings.drain).await;
+                running.bound.remove_data(None).await;
+                running.bound.unregister(&name);
+                report.restarted.push(name.to_string());
+            }
+        }
+    }
+
     async fn replace(
         &mut self,
-        gone: Vec<Name>,
         prepared: PreparedProducers,
         BoundListeners { enforcement, validator, rest }: BoundListeners,
         report: &mut ReloadReport,
     ) -> Result<(), MailboxClosed> {
-        if self.ptim.0 != self.settings.ptim.name {
-            let (engine, settings) = (&self.engine, &self.settings);
-            self.ptim = spawn_ptim(engine, settings, &self.pushes, &self.clock).await?;
-            report.restarted.push(self.ptim.0.to_string());
-        }
-        for name in gone {
-            if let Some(running) = self.running.remove(&name) {
-                self.stop(name.as_str(), &running.mailbox, self.settings.drain).await;
-                running.forget(&self.engine.directory).await;
-                self.directories.remove(&name);
-                self.event_logs.remove(&name);
-                report.restarted.push(name.to_string());
-            }
-        }
-        // All of them go before the first comes: two directories may have exchanged their domains,
-        // and what one has just read must not be forgotten for the other.
+        // All are stopped before the first one starts: two directories may have exchanged their
+        // domains, and objects that one has just read must not be removed for the other.
         for (name, prepared) in &prepared {
             if let Some(running) = self.running.remove(name) {
                 self.stop(name.as_str(), &running.mailbox, self.settings.drain).await;
-                if !running.reads_same_directory_as(prepared) {
-                    running.forget(&self.engine.directory).await;
-                }
+                running.bound.remove_data(Some(&*prepared.bound)).await;
             }
         }
         self.register(&prepared);
-        self.engine.directory.write().expect_domains(self.settings.active_directory.len());
-        for (name, prepared) in prepared {
-            report.restarted.push(name.to_string());
-            self.spawn(name, prepared).await?;
-        }
-        let told = self.outward.reconcile(&self.engine, &self.settings, &self.clock).await?;
-        report.restarted.extend(told);
+        producer_set::apply(&self.settings, &self.context);
+        report.restarted.extend(prepared.keys().map(ToString::to_string));
+        self.spawn_all(prepared).await?;
+        let targets = self.push_set.reconcile(&self.engine, &self.settings, &self.clock).await?;
+        report.restarted.extend(targets);
         let (engine, clock, drain) = (&self.engine, &self.clock, self.settings.drain);
         if self.enforcement.reconcile(enforcement, engine, drain, clock).await? {
             report.restarted.push("enforcement".to_owned());
@@ -163,14 +152,15 @@ impl Server {
         Ok(())
     }
 
-    /// Replaces the REST listener, if the last reload changed it. Apart from [`Server::reload`],
-    /// because whoever asked for that by REST must be answered before its listener can close.
+    /// Replaces the REST listener, if the last reload changed it. Separate from [`Server::reload`],
+    /// because a client that requested the reload over REST must be answered before its listener
+    /// closes.
     ///
     /// # Errors
-    /// When the supervisor is gone.
+    /// When the supervisor has ended.
     pub async fn reconcile(&mut self) -> Result<(), MailboxClosed> {
         if let Some(rest) = self.next_rest.take() {
-            // The live streams end, and come back to the new listener.
+            // The live streams end, and their clients reconnect to the new listener.
             self.draining.send_replace(true);
             close(&self.engine, "rest", &self.rest.1, self.settings.drain).await;
             self.draining.send_replace(false);

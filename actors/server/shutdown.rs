@@ -1,44 +1,46 @@
-//! The drain: producers first, then those who answer, and what decides last of all.
+//! The shutdown: producers first, then listeners, then push targets, and the engine last.
 
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use rollcall_runtime::supervisor::Stop;
 
 use super::Server;
 use super::listener_slot::close;
-use rollcall_runtime::supervisor::Stop;
+use super::producer_set::RunningProducer;
 
 impl Server {
-    /// Drains the server: producers first, then those who answer, and what decides last of all. It
-    /// takes no longer than the configured time in all.
+    /// Shuts the server down: producers first, then listeners, then push targets, and the engine
+    /// last. It takes at most the configured `shutdown_timeout`.
     ///
     /// # Errors
-    /// When the time was over before everybody had gone.
+    /// When the timeout expired before all actors had finished.
     pub async fn drain(self) -> Result<(), ShutdownTimeout> {
         self.draining.send_replace(true);
         let limit = self.settings.drain;
-        tokio::time::timeout(limit, self.leave()).await.map_err(|_| ShutdownTimeout(limit))
+        tokio::time::timeout(limit, self.shut_down()).await.map_err(|_| ShutdownTimeout(limit))
     }
 
-    async fn leave(mut self) {
+    async fn shut_down(mut self) {
         let mut budget = Budget(self.settings.drain);
-        let limit = budget.spend();
-        let producers = self.running.iter();
-        let producers = producers.map(|(name, e)| self.stop(name.as_str(), &e.mailbox, limit));
-        join_all(producers).await;
+        self.stop_producers(|one| !one.bound.is_fed_by_listener(), budget.spend()).await;
         self.enforcement.close(&self.engine, budget.spend()).await;
         self.validator.close(&self.engine, budget.spend()).await;
-        self.stop(self.ptim.0.as_str(), &self.ptim.1, budget.spend()).await;
-        self.outward.leave(&self.engine, budget.spend()).await;
+        self.stop_producers(|one| one.bound.is_fed_by_listener(), budget.spend()).await;
+        self.push_set.stop_all(&self.engine, budget.spend()).await;
         close(&self.engine, "rest", &self.rest.1, budget.spend()).await;
-        // Nobody is there any more who could ask it.
+        // No listener is open that could query it.
         let _ = self.engine.supervisor.send(Stop("history".to_owned())).await;
         self.engine.stop().await;
     }
+
+    async fn stop_producers(&self, filter: impl Fn(&RunningProducer) -> bool, limit: Duration) {
+        let producers = self.running.iter().filter(|(_, one)| filter(one));
+        join_all(producers.map(|(name, one)| self.stop(name.as_str(), &one.mailbox, limit))).await;
+    }
 }
 
-/// The time of the drain. Each step may take half of what the steps before could leave, so that
-/// none takes it all.
+/// The time that is left. Each step may take half of it, so that no step takes all of it.
 struct Budget(Duration);
 
 impl Budget {
@@ -48,7 +50,7 @@ impl Budget {
     }
 }
 
-/// The drain's time was over.
+/// The shutdown timeout expired.
 #[derive(Debug, thiserror::Error)]
-#[error("not everybody had finished within {0:?}")]
+#[error("not all actors finished within the shutdown timeout of {0:?}")]
 pub struct ShutdownTimeout(Duration);

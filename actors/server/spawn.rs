@@ -1,67 +1,56 @@
-//! How producers and the teller of the past come into the server, and how a producer leaves it.
+//! How producers and the history actor are started, and how a producer is stopped.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use rollcall_config::{JournalStorage, Settings};
-use rollcall_identity::Name;
-
-use super::Server;
-use super::producer_set::{PreparedProducer, PreparedProducers};
 use rollcall_engine::Engine;
 use rollcall_history::{History, HistorySettings};
-use rollcall_producers::ptim::{Ptim, Pushes};
-use rollcall_producers::{Close, Producer, Producing};
+use rollcall_identity::Name;
+use rollcall_producers::{Close, ProducerActor};
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::mailbox::{Mailbox, MailboxClosed};
 use rollcall_runtime::supervisor::{Spawn, Stop};
 
+use super::Server;
+use super::producer_set::{PreparedProducer, PreparedProducers};
+
 impl Server {
-    /// Enters those who are to be factory where one asks how they are: all before the first begins,
-    /// for event logs ask after one another.
+    /// Publishes the status of producers. All of them are registered before the first starts,
+    /// because event logs read the addresses of each other's servers.
     pub(super) fn register(&self, prepared: &PreparedProducers) {
         for (name, prepared) in prepared {
-            if let Some(directory) = prepared.directory() {
-                self.directories.put(name.clone(), Arc::clone(directory));
-            }
-            if let Some(log) = prepared.event_log() {
-                self.event_logs.put(log);
-            }
+            prepared.bound.register(name);
         }
     }
 
-    pub(super) async fn spawn(
+    /// Starts producers.
+    ///
+    /// # Errors
+    /// When the supervisor has ended.
+    pub(super) async fn spawn_all(
         &mut self,
-        name: Name,
-        prepared: PreparedProducer,
+        prepared: PreparedProducers,
     ) -> Result<(), MailboxClosed> {
-        let mailbox =
-            spawn_producer(&self.engine, name.as_str(), prepared.producer(), &self.clock).await?;
-        self.running.insert(name, prepared.at(mailbox));
+        for (name, prepared) in prepared {
+            let mailbox = spawn(&self.engine, &name, &prepared, &self.clock).await?;
+            self.running.insert(name, prepared.running(mailbox));
+        }
         Ok(())
     }
 
-    /// Lets a producer hand over what it has, within `limit`, and ends it.
-    pub(super) async fn stop(&self, name: &str, mailbox: &Mailbox<Producing>, limit: Duration) {
-        // One that is late or gone has nothing to hand over; what it held is counted as dropped.
+    /// Stops a producer. It may take `limit` to submit what it has read.
+    pub(super) async fn stop(&self, name: &str, mailbox: &Mailbox<ProducerActor>, limit: Duration) {
+        // After the limit, or when the actor has ended, its events are counted as dropped.
         let _ = tokio::time::timeout(limit, mailbox.send(Close)).await;
         let _ = self.engine.supervisor.send(Stop(name.to_owned())).await;
     }
 }
 
-pub(super) async fn spawn_ptim(
-    engine: &Engine,
-    settings: &Settings,
-    pushes: &Pushes,
-    clock: &Clock,
-) -> Result<(Name, Mailbox<Producing>), MailboxClosed> {
-    let name = settings.ptim.name.clone();
-    let producer: Arc<dyn Producer> = Arc::new(Ptim::new(pushes.clone()));
-    let mailbox = spawn_producer(engine, name.as_str(), producer, clock).await?;
-    Ok((name, mailbox))
-}
-
-/// Hires who tells of the past, where the journal keeps any.
+/// Starts the history actor, unless the journal is in memory.
+///
+/// # Errors
+/// When the supervisor has ended.
 pub(super) async fn spawn_history(
     engine: &Engine,
     settings: &Settings,
@@ -79,17 +68,18 @@ pub(super) async fn spawn_history(
     Ok(Some(mailbox))
 }
 
-async fn spawn_producer(
+async fn spawn(
     engine: &Engine,
-    name: &str,
-    producer: Arc<dyn Producer>,
+    name: &Name,
+    prepared: &PreparedProducer,
     clock: &Clock,
-) -> Result<Mailbox<Producing>, MailboxClosed> {
-    let mailbox = Mailbox::<Producing>::new(name, clock.clone());
+) -> Result<Mailbox<ProducerActor>, MailboxClosed> {
+    let mailbox = Mailbox::<ProducerActor>::new(name.as_str(), clock.clone());
     let (own, cache, illness) = (mailbox.clone(), engine.cache.clone(), engine.illness.clone());
+    let producer = prepared.bound.producer();
     let factory = move || {
-        let producing = Producing::new(Arc::clone(&producer), own.clone(), cache.clone());
-        producing.heeding(illness.clone())
+        let actor = ProducerActor::new(Arc::clone(&producer), own.clone(), cache.clone());
+        actor.with_journal_status(illness.clone())
     };
     engine.supervisor.send(Spawn::new(mailbox.clone(), factory)).await?;
     Ok(mailbox)

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use rollcall_identity::{Principal, Session};
 use rollcall_journal::{ReplayDifference, ReplayReport, replay};
-use rollcall_server::in_force;
+use rollcall_server::effective_rules;
 use serde_json::{Value, json};
 
 use super::journal::folder_of;
@@ -51,7 +51,7 @@ impl Simulate {
             None => folder_of(&settings)?,
         };
         let hours = Duration::from_secs(self.hours * 3600);
-        let replayed = replay(&folder, &in_force(&settings), hours)
+        let replayed = replay(&folder, &effective_rules(&settings), hours)
             .map_err(|damage| CommandError::Request(format!("{}: {damage}", folder.display())))?;
         let ReplayReport { from, until, revision, events, differing, notes } = &replayed;
         for one in differing {

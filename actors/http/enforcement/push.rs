@@ -1,4 +1,4 @@
-//! Pushes: answered with success only when their events are in the journal and visible to all.
+//! PushSink: answered with success only when their events are in the journal and visible to all.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::points::Client;
 use super::{Enforcement, Visit};
 use crate::admission::Refused;
 use rollcall_identity::Receipt;
-use rollcall_producers::Harvest;
+use rollcall_producers::InputBatch;
 
 /// How long a push waits to be committed and visible. Whoever pushed is told to come again then: the
 /// disk may not answer for minutes, and what is under way would wait with every one of them.
@@ -56,17 +56,17 @@ impl Enforcement {
         if !visit.roster.pushes_are_on {
             return Err(Refused::forbidden("pushes are switched off"));
         }
-        let Some(outlet) = self.pushes.outlet() else {
+        let Some(sink) = self.pushes.get() else {
             return Err(Refused::unavailable("the producer of pushes is not there"));
         };
         // While the producer is being renamed by a reload; it is accounted for under one name.
-        if client.pushes.as_ref().is_some_and(|p| p.json.producer.as_str() != outlet.producer()) {
+        if client.pushes.as_ref().is_some_and(|p| p.json.producer.as_str() != sink.producer()) {
             return Err(Refused::unavailable("the producer of pushes is being replaced"));
         }
-        let mut harvest = Harvest::default();
-        let read = read(said, visit, client, form, &mut harvest);
+        let mut batch = InputBatch::default();
+        let read = read(said, visit, client, form, &mut batch);
         let taken = async {
-            let pending = outlet.hand_over(&mut harvest).await;
+            let pending = sink.submit(&mut batch).await;
             read?;
             let Some(pending) = pending else {
                 return Err(PtimError::from(PtimErrorKind::Empty).into());
@@ -92,16 +92,16 @@ impl Enforcement {
     }
 }
 
-/// Reads the events into `harvest`, or a loss, so that each push is accounted for.
+/// Reads the events into `batch`, or a loss, so that each push is accounted for.
 fn read(
     said: &RequestParts<'_>,
     visit: &Visit,
     client: &Client,
     form: Form,
-    harvest: &mut Harvest,
+    batch: &mut InputBatch,
 ) -> Result<(), Refused> {
     let Some(pushing) = &client.pushes else {
-        harvest.lost("not_allowed", None);
+        batch.count_drop("not_allowed", None);
         return Err(Refused::forbidden("this enforcement point may not push"));
     };
     let origin = match form {
@@ -115,9 +115,9 @@ fn read(
         Form::Json => ptim::read_json_events(said, received),
     };
     match events {
-        Ok(events) => harvest.events = events,
+        Ok(events) => batch.events = events,
         Err(bad @ PtimError { problem, .. }) => {
-            harvest.lost(problem.as_str(), Some(&origin.form));
+            batch.count_drop(problem.as_str(), Some(&origin.form));
             return Err(bad.into());
         }
     }

@@ -13,7 +13,7 @@ use serde::Serialize;
 use tokio::time::timeout;
 use utoipa::ToSchema;
 
-use super::account::{Account, accounts};
+use super::account::Account;
 use super::event_logs::EventLogShape;
 use super::{ReloadReport, Rest};
 use crate::enforcement::PointStatus;
@@ -170,10 +170,9 @@ pub(super) async fn producer(
 
 async fn all_producers(rest: &Rest) -> Result<Vec<Producer>, Problem> {
     let attendance = rest.supervisor.send(ListActors).await?;
-    let mut accounts = accounts(&rest.prometheus.render());
     let mut logs = rest.event_logs.status();
     let producer = |attendance: ActorStatus| {
-        let account = accounts.remove(&attendance.actor).unwrap_or_default();
+        let account = Account::of(&attendance.actor);
         let log = Name::new(&attendance.actor).ok().and_then(|name| logs.remove(&name));
         Producer { actor: attendance.into(), account, event_log: log.map(EventLogShape::from) }
     };

@@ -9,11 +9,11 @@ use rollcall_config as config;
 use rollcall_identity::directory::{
     DomainNames, KnownMembers, RemovalPolicy, SessionAction, UnqualifiedNames, Update,
 };
-use rollcall_identity::{Name, Origin, Producer as Word};
+use rollcall_identity::{Name, Origin, Producer as ProducerKind};
 
 use super::position_store::{ApplyState, Known, PositionStore};
 use super::{DirectorySink, DirectoryUpdate, PendingUpdates, Recalling, UpdateFailed};
-use crate::Outlet;
+use crate::EventSink;
 use rollcall_engine::directory::SharedDirectory;
 
 /// The learner of a directory whose producer is at work.
@@ -24,7 +24,7 @@ pub struct DirectoryWriter {
     /// How long those are waited for who may be in a domain that is not read yet.
     patience: Duration,
     origin: Arc<Origin>,
-    outlet: ArcSwapOption<Outlet>,
+    sink: ArcSwapOption<EventSink>,
     keeping: PositionStore,
 }
 
@@ -50,15 +50,20 @@ impl DirectoryWriter {
                 deleted: rule(section.when_deleted),
             },
             patience: section.limits.read,
-            origin: Arc::new(Origin { kind: Word::ActiveDirectory, producer, client, form }),
-            outlet: ArcSwapOption::empty(),
+            origin: Arc::new(Origin {
+                kind: ProducerKind::ActiveDirectory,
+                producer,
+                client,
+                form,
+            }),
+            sink: ArcSwapOption::empty(),
             keeping: PositionStore::default(),
         }
     }
 
     /// How the sessions and the journal are reached.
-    fn outlet(&self) -> Result<Arc<Outlet>, UpdateFailed> {
-        self.outlet.load_full().ok_or(UpdateFailed)
+    fn sink(&self) -> Result<Arc<EventSink>, UpdateFailed> {
+        self.sink.load_full().ok_or(UpdateFailed)
     }
 
     /// Enters what was learnt, on a thread that may wait: whoever stops waiting for it does not stop
@@ -85,23 +90,23 @@ impl DirectoryWriter {
     /// Brings to the sessions whom it concerns, with what a predecessor entered and could not tell.
     /// Whoever has another name is kept under both until they say so: when Rollcall is killed
     /// meanwhile, the next start knows either.
-    async fn tell(&self, outlet: &Outlet, names: &DomainNames) {
+    async fn tell(&self, sink: &EventSink, names: &DomainNames) {
         let known = |told| Known { book: &self.book, domain: &names.dns, told };
         let mut is_told = false;
         while let Some(affected) = self.book.pending(&names.dns) {
             self.keeping.note(&affected);
             while self.keeping.is_begun()
-                && self.keeping.keep_roster(outlet, known(ApplyState::NotYet)).await.is_err()
+                && self.keeping.keep_roster(sink, known(ApplyState::NotYet)).await.is_err()
             {
                 tokio::time::sleep(AGAIN).await;
             }
-            outlet.learnt(affected, self.gone, Arc::clone(&self.origin)).await;
+            sink.submit_update(affected, self.gone, Arc::clone(&self.origin)).await;
             self.book.acknowledge(&names.dns);
             is_told = true;
         }
         if is_told && !self.book.has_pending(&names.dns) {
             // What is not kept now is with the next position.
-            let _ = self.keeping.keep_roster(outlet, known(ApplyState::All)).await;
+            let _ = self.keeping.keep_roster(sink, known(ApplyState::All)).await;
         }
     }
 }
@@ -110,13 +115,13 @@ impl DirectoryWriter {
 const AGAIN: Duration = Duration::from_secs(1);
 
 impl DirectorySink for DirectoryWriter {
-    fn attend(&self, outlet: Outlet) {
-        self.outlet.store(Some(Arc::new(outlet)));
+    fn attend(&self, sink: EventSink) {
+        self.sink.store(Some(Arc::new(sink)));
     }
 
     fn learn<'a>(&'a self, names: &'a DomainNames, learnt: DirectoryUpdate) -> PendingUpdates<'a> {
         Box::pin(async move {
-            let outlet = self.outlet()?;
+            let sink = self.sink()?;
             if matches!(learnt, DirectoryUpdate::Whole(_)) {
                 self.keeping.note_all();
             }
@@ -126,7 +131,7 @@ impl DirectorySink for DirectoryWriter {
                 self.keeping.forget_roster();
             }
             self.book.release_deferred(&names.dns, self.patience);
-            self.tell(&outlet, names).await;
+            self.tell(&sink, names).await;
             Ok(())
         })
     }
@@ -137,7 +142,7 @@ impl DirectorySink for DirectoryWriter {
 
     fn recall<'a>(&'a self) -> Recalling<'a> {
         Box::pin(async move {
-            let place = self.keeping.recall(&*self.outlet()?).await;
+            let place = self.keeping.recall(&*self.sink()?).await;
             place.map_err(|_| UpdateFailed)
         })
     }
@@ -150,7 +155,7 @@ impl DirectorySink for DirectoryWriter {
                 ApplyState::All
             };
             let known = Known { book: &self.book, domain: &names.dns, told };
-            let kept = self.keeping.keep(&*self.outlet()?, known, place).await;
+            let kept = self.keeping.keep(&*self.sink()?, known, place).await;
             kept.map_err(|_| UpdateFailed)
         })
     }

@@ -11,7 +11,7 @@ use rollcall_identity::directory::{
 };
 use rollcall_identity::{Name, ReadPosition};
 
-use crate::{Harvest, Outlet};
+use crate::{EventSink, InputBatch};
 use rollcall_engine::directory::SharedDirectory;
 use rollcall_engine::messages::ApplyError;
 
@@ -81,17 +81,17 @@ impl PositionStore {
     ///
     /// # Errors
     /// When the journal cannot tell now.
-    pub(super) async fn recall(&self, outlet: &Outlet) -> Result<Option<Arc<[u8]>>, ApplyError> {
+    pub(super) async fn recall(&self, sink: &EventSink) -> Result<Option<Arc<[u8]>>, ApplyError> {
         let (mut roster, mut prints) = (KnownMembers::default(), BTreeMap::new());
         for part in KnownMembersPart::all() {
-            if let Some(bytes) = outlet.last_read(part.source()).await?
+            if let Some(bytes) = sink.last_read(part.source()).await?
                 && roster.add(&bytes).is_ok()
             {
                 prints.insert(part, print(&bytes));
             }
         }
         (*self.roster.lock(), *self.prints.lock()) = (Arc::new(roster), prints);
-        outlet.last_read(position()).await
+        sink.last_read(position()).await
     }
 
     /// Keeps who `book` knows of `domain`, as far as it may differ from what is kept, and then how
@@ -101,12 +101,12 @@ impl PositionStore {
     /// When the journal takes nothing now. What is missing is kept the next time.
     pub(super) async fn keep(
         &self,
-        outlet: &Outlet,
+        sink: &EventSink,
         known: Known<'_>,
         place: Arc<[u8]>,
     ) -> Result<(), ApplyError> {
-        self.keep_roster(outlet, known).await?;
-        hand_over(outlet, position(), place).await
+        self.keep_roster(sink, known).await?;
+        submit(sink, position(), place).await
     }
 
     /// Keeps who is known as far as [`PositionStore::keep`] does, and nothing else.
@@ -115,7 +115,7 @@ impl PositionStore {
     /// The same.
     pub(super) async fn keep_roster(
         &self,
-        outlet: &Outlet,
+        sink: &EventSink,
         Known { book, domain, told }: Known<'_>,
     ) -> Result<(), ApplyError> {
         let stale = self.stale.lock().clone();
@@ -129,10 +129,10 @@ impl PositionStore {
         for (part, bytes) in draft.finish(ReadPosition::LIMIT) {
             match told {
                 ApplyState::All => {
-                    self.keep_part(outlet, part, bytes).await?;
+                    self.keep_part(sink, part, bytes).await?;
                     self.stale.lock().remove(&part);
                 }
-                ApplyState::NotYet => self.add_to_part(outlet, part, bytes).await?,
+                ApplyState::NotYet => self.add_to_part(sink, part, bytes).await?,
             }
         }
         Ok(())
@@ -146,23 +146,23 @@ impl PositionStore {
     /// Keeps beside whoever is kept in a part those who are `now`.
     async fn add_to_part(
         &self,
-        outlet: &Outlet,
+        sink: &EventSink,
         part: KnownMembersPart,
         now: Vec<u8>,
     ) -> Result<(), ApplyError> {
         let kept = self.prints.lock().get(&part).copied();
         if kept.is_none_or(|kept| kept == print(&now)) {
-            return self.keep_part(outlet, part, now).await;
+            return self.keep_part(sink, part, now).await;
         }
-        let before = outlet.last_read(part.source()).await?;
+        let before = sink.last_read(part.source()).await?;
         let joined = before.map(|before| KnownMembers::merge(&before, &now, ReadPosition::LIMIT));
-        self.keep_part(outlet, part, joined.and_then(Result::ok).unwrap_or(now)).await
+        self.keep_part(sink, part, joined.and_then(Result::ok).unwrap_or(now)).await
     }
 
     /// Keeps a part, unless it is kept already.
     async fn keep_part(
         &self,
-        outlet: &Outlet,
+        sink: &EventSink,
         part: KnownMembersPart,
         bytes: Vec<u8>,
     ) -> Result<(), ApplyError> {
@@ -171,7 +171,7 @@ impl PositionStore {
         let is_known =
             kept == Some(print) || (kept.is_none() && KnownMembers::is_empty_part(&bytes));
         if !is_known {
-            hand_over(outlet, part.source(), bytes.into()).await?;
+            submit(sink, part.source(), bytes.into()).await?;
             self.prints.lock().insert(part, print);
         }
         Ok(())
@@ -189,9 +189,9 @@ fn draft(
     Ok(draft)
 }
 
-async fn hand_over(outlet: &Outlet, source: Name, place: Arc<[u8]>) -> Result<(), ApplyError> {
-    let mut harvest = Harvest { read: Some((source, place)), ..Harvest::default() };
-    match outlet.hand_over(&mut harvest).await {
+async fn submit(sink: &EventSink, source: Name, place: Arc<[u8]>) -> Result<(), ApplyError> {
+    let mut batch = InputBatch { read: Some((source, place)), ..InputBatch::default() };
+    match sink.submit(&mut batch).await {
         Some(pending) => pending.receipt().await.map(drop),
         None => Ok(()),
     }

@@ -16,7 +16,7 @@ use rollcall_wire::event_log::{
 
 use super::registry::SharedHosts;
 use super::{CHANNEL, Cause, LastEvent, LastGap, Source};
-use crate::Harvest;
+use crate::InputBatch;
 
 /// Makes events of records, in their order.
 pub(super) struct RecordDecoder {
@@ -77,13 +77,13 @@ impl RecordDecoder {
         self.auditing.gaps()
     }
 
-    /// Reads the records of `batch`, which were received at `seen`, into `harvest`, with the bookmark
+    /// Reads the records of `batch`, which were received at `seen`, into `input`, with the bookmark
     /// behind them. A record that cannot be read is counted and passed over.
     pub(super) fn read(
         &mut self,
         batch: &EventBatch<'_>,
         seen: Timestamp,
-        harvest: &mut Harvest,
+        input: &mut InputBatch,
     ) -> DecodedBatch {
         let (mut last, mut gathered) = (None, DecodedBatch::default());
         for found in batch.events() {
@@ -92,26 +92,26 @@ impl RecordDecoder {
             self.follows(record_id, seen, &mut gathered);
             let read = found.map_err(Bad::from);
             match read.and_then(|set| self.record(&set, seen, &mut gathered)) {
-                Ok(outcome) => self.decided(outcome, harvest),
+                Ok(outcome) => self.decided(outcome, input),
                 Err(why) => {
-                    harvest.lost("unreadable", None);
+                    input.count_drop("unreadable", None);
                     gathered.unreadable += 1;
                     gathered.first_unreadable.get_or_insert((record_id, why.to_string()));
                 }
             }
         }
         if let Some(record_id) = last {
-            harvest.read = Some((log(), Arc::from(written(record_id).as_bytes())));
+            input.read = Some((log(), Arc::from(written(record_id).as_bytes())));
         }
         gathered
     }
 
     /// What a record comes to, once the host is found that it may name instead of an address.
-    fn decided(&self, outcome: ReadOutcome, harvest: &mut Harvest) {
+    fn decided(&self, outcome: ReadOutcome, input: &mut InputBatch) {
         let outcome = match outcome {
             ReadOutcome::Unresolved(unplaced) => match self.hosts.find(&unplaced) {
                 Some(address) => self.reader.locate(unplaced, address),
-                None => return harvest.lost("unplaced", None),
+                None => return input.count_drop("unplaced", None),
             },
             found => {
                 if let ReadOutcome::Event(event) = &found {
@@ -121,9 +121,9 @@ impl RecordDecoder {
             }
         };
         match outcome {
-            ReadOutcome::Event(event) => harvest.events.push(event),
-            ReadOutcome::Unresolved(_) => harvest.lost("unplaced", None),
-            ReadOutcome::Ignored(reason) => ignored(reason, harvest),
+            ReadOutcome::Event(event) => input.events.push(event),
+            ReadOutcome::Unresolved(_) => input.count_drop("unplaced", None),
+            ReadOutcome::Ignored(reason) => ignored(reason, input),
         }
     }
 
@@ -170,10 +170,10 @@ fn servers(source: &Source, addresses: &BTreeSet<IpAddr>) -> Vec<IpNet> {
 /// Counts a record that comes to nothing. Of a healthy server nearly all do, so that they are one
 /// reason, with what it is in the place of a template; what cannot be a name or an address is a reason
 /// of its own, for somebody to look at.
-fn ignored(reason: IgnoreReason, harvest: &mut Harvest) {
+fn ignored(reason: IgnoreReason, input: &mut InputBatch) {
     match reason {
-        IgnoreReason::BadName | IgnoreReason::BadAddress => harvest.lost(reason.as_str(), None),
-        usual => harvest.lost("ignored", Name::new(usual.as_str()).ok().as_ref()),
+        IgnoreReason::BadName | IgnoreReason::BadAddress => input.count_drop(reason.as_str(), None),
+        usual => input.count_drop("ignored", Name::new(usual.as_str()).ok().as_ref()),
     }
 }
 

@@ -7,14 +7,14 @@ use std::pin::Pin;
 use rollcall_identity::logon::auditing::AuditGap;
 
 use super::decoder::DecodedBatch;
-use crate::{Harvest, Outlet};
+use crate::{EventSink, InputBatch};
 use rollcall_engine::messages::ApplyError;
 
 /// The batch that was handed over last, until it is visible. There is never a second one behind it:
 /// were the first refused, the bookmark of the second would be committed without it, and what it
 /// covers would be lost.
 pub(super) struct InFlight<'a> {
-    outlet: &'a Outlet,
+    sink: &'a EventSink,
     batch: Option<(Receipt, Read)>,
 }
 
@@ -35,22 +35,22 @@ pub(super) struct Read {
 }
 
 impl<'a> InFlight<'a> {
-    /// Nothing yet; what comes goes to `outlet`.
-    pub(super) const fn new(outlet: &'a Outlet) -> Self {
-        Self { outlet, batch: None }
+    /// Nothing yet; what comes goes to `sink`.
+    pub(super) const fn new(sink: &'a EventSink) -> Self {
+        Self { sink, batch: None }
     }
 
-    /// Hands over `harvest` as soon as the batch before is visible, which is returned.
+    /// Hands over `input` as soon as the batch before is visible, which is returned.
     ///
     /// # Errors
     /// The batch before was refused: this one is not handed over, and both are to be read again.
-    pub(super) async fn hand_over(
+    pub(super) async fn submit(
         &mut self,
-        mut harvest: Harvest,
+        mut input: InputBatch,
         read: Read,
     ) -> Result<Option<Read>, ApplyError> {
         let before = self.settled().await?;
-        let pending = self.outlet.hand_over(&mut harvest).await;
+        let pending = self.sink.submit(&mut input).await;
         let receipt = async move {
             match pending {
                 Some(pending) => pending.receipt().await.map(drop),

@@ -22,14 +22,14 @@ use crate::event_log::telemetry::{
     EventLogAudits, EventLogConnected, EventLogFailed, EventLogGap, EventLogResumed,
     EventLogSilent, RecordsUnreadable,
 };
-use crate::{Harvest, Outlet};
+use crate::{EventSink, InputBatch};
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::telemetry::TelemetryEvent;
 
 /// Follows the log of one server.
 pub(super) struct Follower<'a> {
     log: &'a EventLog,
-    outlet: &'a Outlet,
+    sink: &'a EventSink,
     /// What was handed over.
     under_way: InFlight<'a>,
     /// Kept over a lost connection: it remembers who logged on.
@@ -43,10 +43,10 @@ pub(super) struct Follower<'a> {
 }
 
 impl<'a> Follower<'a> {
-    pub(super) fn new(log: &'a EventLog, outlet: &'a Outlet) -> Self {
+    pub(super) fn new(log: &'a EventLog, sink: &'a EventSink) -> Self {
         let harvester = RecordDecoder::new(&log.source, &BTreeSet::new(), log.logs.hosts());
-        let (under_way, unaudited) = (InFlight::new(outlet), Vec::new());
-        Self { log, outlet, under_way, harvester, others: None, unaudited, heard: false }
+        let (under_way, unaudited) = (InFlight::new(sink), Vec::new());
+        Self { log, sink, under_way, harvester, others: None, unaudited, heard: false }
     }
 
     /// Connects and follows the log until it cannot be followed any more.
@@ -63,7 +63,7 @@ impl<'a> Follower<'a> {
 
     /// Tells why.
     pub(super) fn failed(&self, why: &EventLogError) {
-        let (producer, now) = (self.outlet.producer(), self.log.clock.now());
+        let (producer, now) = (self.sink.producer(), self.log.clock.now());
         let state = match why {
             EventLogError::Quiet(span) => {
                 EventLogSilent { producer, span: *span }.emit();
@@ -82,7 +82,7 @@ impl<'a> Follower<'a> {
 
     async fn try_follow(&mut self) -> Result<Infallible, EventLogError> {
         // What was handed over and not committed is read again.
-        let place = self.outlet.last_read(log()).await?;
+        let place = self.sink.last_read(log()).await?;
         let bookmark = place.as_deref().and_then(bookmark);
         let last = bookmark.as_ref().and_then(|bookmark| bookmark.record_id(CHANNEL));
         self.harvester.continuity = Continuity::after_record(last);
@@ -90,7 +90,7 @@ impl<'a> Follower<'a> {
         let servers = self.servers().await?;
         let connection = connect(&servers).await?;
         let mut subscription = self.begin(connection, bookmark.as_ref()).await?;
-        let (producer, server) = (self.outlet.producer(), &*self.log.source.server.host);
+        let (producer, server) = (self.sink.producer(), &*self.log.source.server.host);
         EventLogConnected { producer, server }.emit();
         let Err(failure) = self.read_on(&mut subscription).await;
         // What came before the failure came; where to go on is asked for behind it.
@@ -196,19 +196,19 @@ impl<'a> Follower<'a> {
     /// Reads events, and hands over what they come to as soon as those before are visible.
     async fn take(&mut self, batch: &EventBatch<'_>) -> Result<(), EventLogError> {
         let EventLog { source, clock, logs, .. } = self.log;
-        EventLogResumed { producer: self.outlet.producer() }.emit();
+        EventLogResumed { producer: self.sink.producer() }.emit();
         self.heard = true;
         let changes = logs.changes();
         if self.others.replace(changes) != Some(changes) {
             self.harvester.heed(source, &logs.addresses());
         }
-        let mut harvest = Harvest::default();
-        let gathered = self.harvester.read(batch, clock.now(), &mut harvest);
+        let mut input = InputBatch::default();
+        let gathered = self.harvester.read(batch, clock.now(), &mut input);
         let asked = usize::try_from(source.settings.limits.records).unwrap_or(usize::MAX);
         let is_full = batch.events().len() >= asked;
         let (unaudited, place) = (self.harvester.unaudited(), self.harvester.continuity.last());
         let read = Read { gathered, unaudited, place, is_full };
-        let before = self.under_way.hand_over(harvest, read).await?;
+        let before = self.under_way.submit(input, read).await?;
         self.visible(before);
         Ok(())
     }
@@ -238,7 +238,7 @@ impl<'a> Follower<'a> {
 
     /// Tells what was wrong with records, and what the log says of itself.
     fn tell(&mut self, gathered: DecodedBatch, unaudited: Vec<AuditGap>) {
-        let producer = self.outlet.producer();
+        let producer = self.sink.producer();
         if let Some((record_id, why)) = gathered.first_unreadable {
             let count = gathered.unreadable;
             RecordsUnreadable { producer, count, record_id, why: &why }.emit();
@@ -265,7 +265,7 @@ impl<'a> Follower<'a> {
     }
 
     fn lost(&self, gap: LastGap) {
-        EventLogGap { producer: self.outlet.producer(), gap }.emit();
+        EventLogGap { producer: self.sink.producer(), gap }.emit();
         self.log.board.write(|status| {
             status.gaps += 1;
             status.last_gap = Some(gap);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use ipnet::IpNet;
 use rollcall_config as config;
-use rollcall_identity::{Name, Origin, Producer as Word, Timestamp};
+use rollcall_identity::{Name, Origin, Producer as ProducerKind, Timestamp};
 use rollcall_wire::syslog::{
     ClientDefaults, LineReader, LookupTables, SenderClock, TemplateField, TimeSource,
 };
@@ -81,7 +81,7 @@ impl Client {
     fn new(settings: &config::Syslog, client: &config::SyslogClient, place: usize) -> Self {
         let origin = |form: &Name| {
             Arc::new(Origin {
-                kind: Word::Syslog,
+                kind: ProducerKind::Syslog,
                 producer: settings.name.clone(),
                 client: client.name.clone(),
                 form: form.clone(),

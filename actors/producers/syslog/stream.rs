@@ -17,10 +17,10 @@ use tokio_rustls::TlsAcceptor;
 
 use super::certificate::peer_names;
 use super::clients::Client;
-use super::intake::{BATCH, Intake};
+use super::decoder::{BATCH, SyslogDecoder};
 use super::{Reading, Syslog, failed};
 use crate::telemetry::{SenderUnknown, StreamClosed, StreamRefused};
-use crate::{Outlet, ProducerFailed, Stop};
+use crate::{EventSink, ProducerError, StopSignal};
 use rollcall_runtime::telemetry::TelemetryEvent;
 
 /// How long a TLS handshake may take.
@@ -41,9 +41,9 @@ const BREATH: Duration = Duration::from_millis(100);
 /// over what it had read.
 pub(super) fn accept_all(
     syslog: &Arc<Syslog>,
-    outlet: &Outlet,
-    stop: &Stop,
-) -> Result<Vec<Reading>, ProducerFailed> {
+    sink: &EventSink,
+    stop: &StopSignal,
+) -> Result<Vec<Reading>, ProducerError> {
     let guests = Arc::new(Guests::default());
     let mut readers: Vec<Reading> = Vec::new();
     for stream in &syslog.streams {
@@ -51,14 +51,14 @@ pub(super) fn accept_all(
         let listener = stream.socket.try_clone().and_then(tokio_listener);
         let door = Door {
             syslog: Arc::clone(syslog),
-            outlet: outlet.clone(),
+            sink: sink.clone(),
             stop: stop.clone(),
             tls: tls.cloned().map(TlsAcceptor::from),
             guests: Arc::clone(&guests),
         };
         let accepting = tokio::task::spawn_local(door.accept(listener.map_err(|e| failed(&e))?));
         readers.push(Box::pin(async move {
-            accepting.await.map_err(|ended| ProducerFailed(format!("an acceptor ended: {ended}")))
+            accepting.await.map_err(|ended| ProducerError(format!("an acceptor ended: {ended}")))
         }));
     }
     Ok(readers)
@@ -72,8 +72,8 @@ fn tokio_listener(listener: TcpListener) -> std::io::Result<tokio::net::TcpListe
 #[derive(Clone)]
 struct Door {
     syslog: Arc<Syslog>,
-    outlet: Outlet,
-    stop: Stop,
+    sink: EventSink,
+    stop: StopSignal,
     tls: Option<TlsAcceptor>,
     guests: Arc<Guests>,
 }
@@ -92,7 +92,7 @@ impl Door {
         let (mut stop, mut connections) = (self.stop.clone(), JoinSet::new());
         loop {
             let accepted = {
-                let (accept, stopped) = (pin!(listener.accept()), pin!(stop.asked()));
+                let (accept, stopped) = (pin!(listener.accept()), pin!(stop.requested()));
                 match select(stopped, accept).await {
                     Either::Left(_) => break,
                     Either::Right((accepted, _)) => accepted,
@@ -112,7 +112,7 @@ impl Door {
 
     /// One connection, from its first byte to its last.
     async fn serve(mut self, stream: TcpStream, peer: SocketAddr) {
-        let (producer, guests) = (self.outlet.producer().to_owned(), Arc::clone(&self.guests));
+        let (producer, guests) = (self.sink.producer().to_owned(), Arc::clone(&self.guests));
         let known = self.syslog.clients.at(peer.ip()).cloned();
         if known.is_none() && self.tls.is_none() {
             return self.turn_away(peer);
@@ -120,7 +120,7 @@ impl Door {
         let Some(acceptor) = self.tls.clone() else {
             return self.listen(stream, peer, known).await;
         };
-        // A place of their own: strangers who never finish must not keep the clients out.
+        // A place of their own: unknown_senders who never finish must not keep the clients out.
         let place = Guest::enter(&guests.shaking_hands, HANDSHAKES);
         if place.is_none() && known.is_none() {
             return StreamRefused { producer: &producer, peer, reason: "too_many" }.emit();
@@ -139,8 +139,8 @@ impl Door {
 
     /// Refuses a stream from an address of no client, which showed no certificate of one.
     fn turn_away(&self, peer: SocketAddr) {
-        let producer = self.outlet.producer();
-        if let Some(unlogged) = self.syslog.strangers.admit(self.syslog.clock.now()) {
+        let producer = self.sink.producer();
+        if let Some(unlogged) = self.syslog.unknown_senders.admit(self.syslog.clock.now()) {
             SenderUnknown { producer, source: peer.ip().to_canonical(), unlogged }.emit();
         }
         StreamRefused { producer, peer, reason: "sender_unknown" }.emit();
@@ -152,7 +152,7 @@ impl Door {
         peer: SocketAddr,
         client: Option<Arc<Client>>,
     ) {
-        let producer = self.outlet.producer().to_owned();
+        let producer = self.sink.producer().to_owned();
         let Some(client) = client else {
             return self.turn_away(peer);
         };
@@ -165,9 +165,9 @@ impl Door {
             return StreamRefused { producer: &producer, peer, reason: "too_many_of_client" }
                 .emit();
         };
-        let mut intake = self.syslog.intake(&self.outlet, &self.stop);
-        let reason = self.read(&mut stream, &client, &mut intake).await;
-        intake.settle().await;
+        let mut decoder = self.syslog.decoder(&self.sink, &self.stop);
+        let reason = self.read(&mut stream, &client, &mut decoder).await;
+        decoder.settle().await;
         StreamClosed { producer: &producer, client: client.name.as_str(), peer, reason }.emit();
     }
 
@@ -176,7 +176,7 @@ impl Door {
         &mut self,
         stream: &mut (impl AsyncRead + Unpin),
         client: &Client,
-        intake: &mut Intake,
+        decoder: &mut SyslogDecoder,
     ) -> &'static str {
         let mut framer = SyslogFramer::new(self.syslog.limits.message_bytes);
         let mut room = *READ.start();
@@ -185,10 +185,10 @@ impl Door {
             let offered = memory.len();
             let read = tokio::time::timeout(self.syslog.limits.idle, stream.read(memory));
             // The word to stop first: a sender that never pauses would never let it be heard.
-            let length = match select(pin!(self.stop.asked()), pin!(read)).await {
+            let length = match select(pin!(self.stop.requested()), pin!(read)).await {
                 Either::Left(_) => return "stopping",
                 Either::Right((Ok(Ok(0)), _)) => {
-                    take_last(intake, &mut framer, client);
+                    take_last(decoder, &mut framer, client);
                     return "closed";
                 }
                 Either::Right((Ok(Ok(length)), _)) => length,
@@ -199,8 +199,8 @@ impl Door {
             if length == offered {
                 room = READ.end().min(&(2 * room)).to_owned();
             }
-            while take_some(intake, &mut framer, client) {
-                intake.pass_on().await;
+            while take_some(decoder, &mut framer, client) {
+                decoder.flush().await;
             }
             if framer.is_lost() {
                 return "no_framing";
@@ -210,23 +210,23 @@ impl Door {
 }
 
 /// Takes up to a batch of messages; whether there was any.
-fn take_some(intake: &mut Intake, framer: &mut SyslogFramer, client: &Client) -> bool {
-    let now = intake.clock.now();
+fn take_some(decoder: &mut SyslogDecoder, framer: &mut SyslogFramer, client: &Client) -> bool {
+    let now = decoder.clock.now();
     for taken in 0..BATCH {
         match framer.next_frame() {
-            Some(Ok(message)) => intake.take(client, message, now),
-            Some(Err(problem)) => intake.broken(problem),
+            Some(Ok(message)) => decoder.take(client, message, now),
+            Some(Err(problem)) => decoder.broken(problem),
             None => return taken > 0,
         }
     }
     true
 }
 
-fn take_last(intake: &mut Intake, framer: &mut SyslogFramer, client: &Client) {
-    let now = intake.clock.now();
+fn take_last(decoder: &mut SyslogDecoder, framer: &mut SyslogFramer, client: &Client) {
+    let now = decoder.clock.now();
     match framer.finish() {
-        Some(Ok(message)) => intake.take(client, message, now),
-        Some(Err(problem)) => intake.broken(problem),
+        Some(Ok(message)) => decoder.take(client, message, now),
+        Some(Err(problem)) => decoder.broken(problem),
         None => {}
     }
 }

@@ -8,7 +8,7 @@ use actix::System;
 use rollcall_identity::{Address, ChangeLogLimits, MemoryJournal, Rules, Session};
 
 use super::*;
-use crate::{Close, Producing};
+use crate::{Close, ProducerActor};
 use rollcall_engine::Engine;
 use rollcall_engine::messages::LookupAddress;
 use rollcall_runtime::mailbox::Mailbox;
@@ -38,7 +38,7 @@ fn settings() -> config::Settings {
 
 struct House {
     engine: Engine,
-    desk: Mailbox<Producing>,
+    desk: Mailbox<ProducerActor>,
     udp: SocketAddr,
     tcp: SocketAddr,
 }
@@ -57,10 +57,14 @@ impl House {
             Engine::start(MemoryJournal::new(1), rules, ChangeLogLimits::default(), &clock)
                 .await
                 .unwrap();
-        let desk = Mailbox::<Producing>::new("syslog", clock);
+        let desk = Mailbox::<ProducerActor>::new("syslog", clock);
         let (producer, own, cache) = (syslog, desk.clone(), engine.cache.clone());
         let factory = move || {
-            Producing::new(Arc::clone(&producer) as Arc<dyn Producer>, own.clone(), cache.clone())
+            ProducerActor::new(
+                Arc::clone(&producer) as Arc<dyn Producer>,
+                own.clone(),
+                cache.clone(),
+            )
         };
         engine.supervisor.send(Spawn::new(desk.clone(), factory)).await.unwrap();
         Self { engine, desk, udp, tcp }

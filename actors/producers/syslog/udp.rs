@@ -17,11 +17,11 @@ use nix::sys::socket::{
 use rollcall_identity::Timestamp;
 use tokio::sync::oneshot;
 
+use super::decoder::{BATCH, SyslogDecoder};
 use super::failed;
-use super::intake::{BATCH, Intake};
-use super::shares::Shares;
+use super::fair_share::FairShare;
 use crate::telemetry::KernelDropped;
-use crate::{ProducerFailed, Stop};
+use crate::{ProducerError, StopSignal};
 use rollcall_runtime::telemetry::TelemetryEvent;
 
 /// How long a thread waits for a datagram before it looks whether it should stop.
@@ -93,15 +93,15 @@ impl Socket {
 /// drops it.
 pub(super) fn start(
     socket: Socket,
-    intake: Intake,
+    decoder: SyslogDecoder,
     limit: usize,
-    stop: Stop,
-) -> io::Result<oneshot::Receiver<Result<(), ProducerFailed>>> {
+    stop: StopSignal,
+) -> io::Result<oneshot::Receiver<Result<(), ProducerError>>> {
     socket.resize()?;
     let (tell, told) = oneshot::channel();
-    let shares = Shares::new(intake.clients.len(), BATCH);
-    let reader = Reader { socket, intake, shares };
-    let name = format!("{}-udp", reader.intake.outlet.producer());
+    let shares = FairShare::new(decoder.clients.len(), BATCH);
+    let reader = Reader { socket, decoder, shares };
+    let name = format!("{}-udp", reader.decoder.sink.producer());
     std::thread::Builder::new().name(name).spawn(move || {
         let ended = reader.read(limit, &stop).map_err(|e| failed(&e));
         // Nobody waits for it when the actor was replaced meanwhile.
@@ -112,17 +112,17 @@ pub(super) fn start(
 
 struct Reader {
     socket: Socket,
-    intake: Intake,
-    shares: Shares,
+    decoder: SyslogDecoder,
+    shares: FairShare,
 }
 
 impl Reader {
-    fn read(mut self, limit: usize, stop: &Stop) -> io::Result<()> {
+    fn read(mut self, limit: usize, stop: &StopSignal) -> io::Result<()> {
         // Slots of one size, a power of two apart, would all fall into the same few lines of the
         // processor's caches.
         let stride = limit + STAGGER;
         let mut memory = vec![0_u8; BATCH * stride];
-        while !stop.is_asked() {
+        while !stop.is_requested() {
             self.turn(&mut memory, (limit, stride), MsgFlags::MSG_WAITFORONE)?;
         }
         for _ in 0..LAST {
@@ -130,7 +130,7 @@ impl Reader {
                 break;
             }
         }
-        block_on(self.intake.settle());
+        block_on(self.decoder.settle());
         Ok(())
     }
 
@@ -143,7 +143,7 @@ impl Reader {
     ) -> io::Result<bool> {
         match self.receive(memory, sizes, flags) {
             Ok(received) => {
-                block_on(self.intake.pass_on());
+                block_on(self.decoder.flush());
                 // A stream of datagrams would wake this thread for every few of them. The kernel
                 // keeps what comes meanwhile; a single one does not have to wait for others.
                 if (2..BATCH / 4).contains(&received) {
@@ -172,7 +172,7 @@ impl Reader {
             MultiHeaders::<SockaddrStorage>::preallocate(BATCH, Some(cmsg_space!(u32)));
         let fd = self.socket.socket.as_raw_fd();
         let received = recvmmsg(fd, &mut headers, slots.iter_mut(), flags, None)?;
-        let now = self.intake.clock.now();
+        let now = self.decoder.clock.now();
         self.shares.begin();
         let mut drops = None;
         let (mut last, mut count) = (None, 0);
@@ -188,21 +188,21 @@ impl Reader {
             let Some(sender) = datagram.address.as_ref().and_then(sender) else { continue };
             let known = match &last {
                 Some((address, client)) if *address == sender => Option::clone(client),
-                _ => self.intake.clients.at(sender).cloned(),
+                _ => self.decoder.clients.at(sender).cloned(),
             };
             match &known {
-                None => self.intake.stranger(sender, now),
-                Some(_) if datagram.flags.contains(MsgFlags::MSG_TRUNC) => self.intake.too_long(),
-                Some(client) if !self.shares.admit(client.place, now) => self.intake.over_share(),
+                None => self.decoder.unknown_sender(sender, now),
+                Some(_) if datagram.flags.contains(MsgFlags::MSG_TRUNC) => self.decoder.too_long(),
+                Some(client) if !self.shares.admit(client.place, now) => self.decoder.throttled(),
                 Some(client) => {
                     let message = datagram.iovs().next().unwrap_or_default();
-                    self.intake.take(client, message, now);
+                    self.decoder.take(client, message, now);
                 }
             }
             last = Some((sender, known));
         }
         for (place, count) in self.shares.losses() {
-            self.intake.tell_over_share(place, count);
+            self.decoder.report_throttled(place, count);
         }
         if let Some(total) = drops {
             self.note_drops(total, now);
@@ -216,7 +216,7 @@ impl Reader {
         let count = u64::from(total.wrapping_sub(before));
         if count > 0 {
             self.shares.press(now);
-            KernelDropped { producer: self.intake.outlet.producer(), count }.emit();
+            KernelDropped { producer: self.decoder.sink.producer(), count }.emit();
         }
     }
 }

@@ -3,13 +3,13 @@
 
 use actix::System;
 use rollcall_identity::ReadSource;
-use rollcall_identity::{ChangeLogLimits, Producer as Word};
+use rollcall_identity::{ChangeLogLimits, Producer as ProducerKind};
 use rollcall_runtime::clock::Clock;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
-use crate::{Harvest, Outlet, Producer as Reads, Producing, Running, Stop};
+use crate::{EventSink, InputBatch, Producer as Reads, ProducerActor, ProducerFuture, StopSignal};
 use rollcall_engine::Engine;
 use rollcall_identity::{Event, Journal, Timestamp};
 use rollcall_journal::JournalOptions;
@@ -29,36 +29,36 @@ fn entry(place: u64) -> Event {
     login(&format!("user{place}"), host, i64::try_from(place).unwrap())
 }
 
-async fn place(outlet: &Outlet) -> u64 {
-    let last = outlet.last_read(name("Security")).await.unwrap();
+async fn place(sink: &EventSink) -> u64 {
+    let last = sink.last_read(name("Security")).await.unwrap();
     last.map_or(0, |bytes| u64::from_le_bytes(bytes.as_ref().try_into().unwrap()))
 }
 
 impl Reads for Reader {
-    fn word(&self) -> Word {
-        Word::EventLog
+    fn kind(&self) -> ProducerKind {
+        ProducerKind::EventLog
     }
 
-    fn run(self: Arc<Self>, outlet: Outlet, mut stop: Stop) -> Running {
+    fn run(self: Arc<Self>, sink: EventSink, mut stop: StopSignal) -> ProducerFuture {
         Box::pin(async move {
-            let mut at = place(&outlet).await;
-            while at < ENTRIES && !stop.is_asked() {
+            let mut at = place(&sink).await;
+            while at < ENTRIES && !stop.is_requested() {
                 let upto = ENTRIES.min(at + 1 + at % 3);
                 let events = (at..upto).map(entry).collect();
                 let read = Some((name("Security"), Arc::from(upto.to_le_bytes())));
-                let mut harvest = Harvest { events, read, ..Harvest::default() };
-                let pending = outlet.hand_over(&mut harvest).await.expect("there are events");
+                let mut batch = InputBatch { events, read, ..InputBatch::default() };
+                let pending = sink.submit(&mut batch).await.expect("there are events");
                 pending.receipt().await.unwrap();
                 at = upto;
             }
-            stop.asked().await;
+            stop.requested().await;
             Ok(())
         })
     }
 }
 
 /// A engine over the journal of `shelf`, and a mailbox with nobody behind it yet.
-async fn engine(shelf: &Shelf) -> (Engine, Mailbox<Producing>) {
+async fn engine(shelf: &Shelf) -> (Engine, Mailbox<ProducerActor>) {
     let time = Arc::clone(&shelf.time);
     let clock = Clock::from_fn(move || Timestamp::from_millis(time.load(SeqCst)));
     let engine =
@@ -66,9 +66,9 @@ async fn engine(shelf: &Shelf) -> (Engine, Mailbox<Producing>) {
     (engine, Mailbox::new("dc1", clock))
 }
 
-async fn employ(engine: &Engine, desk: &Mailbox<Producing>) {
+async fn employ(engine: &Engine, desk: &Mailbox<ProducerActor>) {
     let (own, cache) = (desk.clone(), engine.cache.clone());
-    let hired = move || Producing::new(Arc::new(Reader), own.clone(), cache.clone());
+    let hired = move || ProducerActor::new(Arc::new(Reader), own.clone(), cache.clone());
     engine.supervisor.send(Spawn::new(desk.clone(), hired)).await.unwrap();
 }
 

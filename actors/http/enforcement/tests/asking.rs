@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::super::Role;
 use super::house::{House, bearer, point, pushers, settings, story};
 
-/// Pushes so many logins, `u<n>` at `10.0.<n / 256>.<n % 256>`, half of them in each domain.
+/// PushSink so many logins, `u<n>` at `10.0.<n / 256>.<n % 256>`, half of them in each domain.
 async fn fill(house: &House, token: &str, count: usize) {
     let events: Vec<_> = (0..count)
         .map(|n| {

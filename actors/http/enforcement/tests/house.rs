@@ -18,8 +18,8 @@ use crate::admission::secret;
 use crate::listener::{Bound, Listener, Plan};
 use rollcall_engine::Engine;
 use rollcall_engine::directory::SharedDirectory;
-use rollcall_producers::Producing;
-use rollcall_producers::ptim::{Ptim, Pushes};
+use rollcall_producers::ProducerActor;
+use rollcall_producers::ptim::{Ptim, PushSink};
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::mailbox::Mailbox;
 use rollcall_runtime::supervisor::{Spawn, Stop, Supervisor};
@@ -140,12 +140,13 @@ impl House {
 
         let limits = ChangeLogLimits::default();
         let engine = Engine::start(MemoryJournal::new(7), rules, limits, &clock).await.unwrap();
-        let (ptim, pushes) = (Mailbox::<Producing>::new("ptim", clock.clone()), Pushes::default());
+        let (ptim, pushes) =
+            (Mailbox::<ProducerActor>::new("ptim", clock.clone()), PushSink::default());
         let make = {
             let (ptim, pushes, cache) = (ptim.clone(), pushes.clone(), engine.cache.clone());
             move || {
                 let producer = Arc::new(Ptim::new(pushes.clone()));
-                Producing::new(producer, ptim.clone(), cache.clone())
+                ProducerActor::new(producer, ptim.clone(), cache.clone())
             }
         };
         engine.supervisor.send(Spawn::new(ptim.clone(), make)).await.unwrap();
@@ -166,7 +167,7 @@ impl House {
         let make = move || Listener::new(bound.clone(), plan.clone());
         let Engine { supervisor, directory, .. } = engine;
         supervisor.send(Spawn::new(listener, make)).await.unwrap();
-        while pushes.outlet().is_none() {
+        while pushes.get().is_none() {
             tokio::task::yield_now().await;
         }
         Self { at, now, supervisor, points, directory }

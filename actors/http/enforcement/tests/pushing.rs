@@ -1,4 +1,4 @@
-//! Pushes in every form, their receipts, and what is refused.
+//! PushSink in every form, their receipts, and what is refused.
 
 use std::time::Duration;
 

@@ -26,7 +26,7 @@ use rollcall_engine::messages::Apply;
 use rollcall_identity::Receipt;
 use rollcall_producers::active_directory::registry::Directories;
 use rollcall_producers::event_log::EventLogs;
-use rollcall_producers::{Harvest, Outlet, Producing, Running, Stop};
+use rollcall_producers::{EventSink, InputBatch, ProducerActor, ProducerFuture, StopSignal};
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::event_accounting::EventAccount;
 use rollcall_runtime::mailbox::Mailbox;
@@ -172,12 +172,12 @@ impl House {
 
     /// Hires a producer that sees what a test tells it.
     pub(super) async fn hire_producer(&self, named: &str) -> Seer {
-        let desk = Mailbox::<Producing>::new(named, self.clock.clone());
+        let desk = Mailbox::<ProducerActor>::new(named, self.clock.clone());
         let (sender, receiver) = mpsc::channel(1);
         let producer = Arc::new(Scripted(std::sync::Mutex::new(Some(receiver))));
         let (place, cache) = (desk.clone(), self.cache.clone());
         let hire = Spawn::new(desk, move || {
-            Producing::new(Arc::clone(&producer) as _, place.clone(), cache.clone())
+            ProducerActor::new(Arc::clone(&producer) as _, place.clone(), cache.clone())
         });
         self.supervisor.send(hire).await.unwrap();
         Seer(sender)
@@ -237,21 +237,21 @@ impl Seer {
 struct Scripted(std::sync::Mutex<Option<mpsc::Receiver<Sight>>>);
 
 impl rollcall_producers::Producer for Scripted {
-    fn word(&self) -> Producer {
+    fn kind(&self) -> Producer {
         Producer::Syslog
     }
 
-    fn run(self: Arc<Self>, outlet: Outlet, mut stop: Stop) -> Running {
+    fn run(self: Arc<Self>, sink: EventSink, mut stop: StopSignal) -> ProducerFuture {
         let mut sights = self.0.lock().unwrap().take().unwrap();
         Box::pin(async move {
             while let Some((events, done)) = sights.recv().await {
-                let mut harvest = Harvest::default();
-                harvest.events = events;
-                harvest.lost("no_user", None);
-                outlet.hand_over(&mut harvest).await.unwrap().receipt().await.unwrap();
+                let mut batch = InputBatch::default();
+                batch.events = events;
+                batch.count_drop("no_user", None);
+                sink.submit(&mut batch).await.unwrap().receipt().await.unwrap();
                 done.send(()).unwrap();
             }
-            stop.asked().await;
+            stop.requested().await;
             Ok(())
         })
     }

@@ -71,8 +71,8 @@ fn section(more: &str) -> config::ActiveDirectory {
     config::load(Some(&file), &environment).unwrap().active_directory.remove(0)
 }
 
-/// A engine with a book, and the outlet of a producer called `corp`.
-async fn life() -> (Engine, Outlet) {
+/// A engine with a book, and the sink of a producer called `corp`.
+async fn life() -> (Engine, EventSink) {
     let mut rules = Rules::default();
     let kinds = vec![Kind::Login, Kind::Logout];
     rules
@@ -82,14 +82,14 @@ async fn life() -> (Engine, Outlet) {
     let engine = Engine::start(MemoryJournal::new(7), rules, ChangeLogLimits::default(), &clock)
         .await
         .unwrap();
-    let outlet = outlet(&engine, "corp").await;
-    (engine, outlet)
+    let sink = sink(&engine, "corp").await;
+    (engine, sink)
 }
 
-/// The outlet of another producer.
-async fn outlet(engine: &Engine, called: &str) -> Outlet {
+/// The sink of another producer.
+async fn sink(engine: &Engine, called: &str) -> EventSink {
     let clock = Clock::from_fn(|| Timestamp::from_millis(1_795_290_600_000));
-    test_producer::outlet(engine, (Word::ActiveDirectory, called), clock).await
+    test_producer::sink(engine, (ProducerKind::ActiveDirectory, called), clock).await
 }
 
 async fn log_in(engine: &Engine, user: &str) {
@@ -105,7 +105,7 @@ async fn log_in_at(engine: &Engine, address: &str, user: &str) {
             Kind::Login,
             address.parse().unwrap(),
             at,
-            Arc::new(Origin { kind: Word::Syslog, producer, client, form }),
+            Arc::new(Origin { kind: ProducerKind::Syslog, producer, client, form }),
         )
     };
     let account = EventAccount::open("syslog", 1);
@@ -131,11 +131,11 @@ fn story(test: impl Future<Output = ()>) {
 #[test]
 fn what_is_learnt_when_the_producer_stops_is_told_by_its_successor() {
     story(async {
-        let (engine, outlet) = life().await;
+        let (engine, sink) = life().await;
         log_in(&engine, "user3@corp").await;
         let book = engine.directory.clone();
         let teaching = DirectoryWriter::new(&section(""), book.clone());
-        teaching.attend(outlet.clone());
+        teaching.attend(sink.clone());
         let names = names();
         let mut learning = teaching.learn(&names, image(10));
         assert!(futures_util::poll!(&mut learning).is_pending(), "it is entered on a thread");
@@ -146,7 +146,7 @@ fn what_is_learnt_when_the_producer_stops_is_told_by_its_successor() {
         assert_eq!(shown(&engine).await, "user3@corp", "nobody told the sessions");
 
         let successor = DirectoryWriter::new(&section(""), book.clone());
-        successor.attend(outlet);
+        successor.attend(sink);
         successor.learn(&names, DirectoryUpdate::Changes(Vec::new())).await.unwrap();
         assert_eq!(shown(&engine).await, "user3@corp.example.com");
         assert!(book.pending(&names.dns).is_none(), "nothing is told twice");
@@ -157,9 +157,9 @@ fn what_is_learnt_when_the_producer_stops_is_told_by_its_successor() {
 #[test]
 fn what_is_kept_tells_the_deleted_from_the_renamed_at_the_next_start() {
     story(async {
-        let (engine, outlet) = life().await;
+        let (engine, sink) = life().await;
         let (book, names) = (engine.directory.clone(), names());
-        let begin = || teaching(&section(""), &book, &outlet);
+        let begin = || teaching(&section(""), &book, &sink);
         let first = begin();
         assert_eq!(first.recall().await, Ok(None));
         first.learn(&names, image(10)).await.unwrap();
@@ -208,19 +208,19 @@ fn whole(updates: impl IntoIterator<Item = Update>) -> DirectoryUpdate {
 fn teaching(
     section: &config::ActiveDirectory,
     book: &SharedDirectory,
-    outlet: &Outlet,
+    sink: &EventSink,
 ) -> DirectoryWriter {
     let teaching = DirectoryWriter::new(section, book.clone());
-    teaching.attend(outlet.clone());
+    teaching.attend(sink.clone());
     teaching
 }
 
 #[test]
 fn who_was_renamed_just_before_a_kill_is_known_by_either_name_at_the_next_start() {
     story(async {
-        let (engine, outlet) = life().await;
+        let (engine, sink) = life().await;
         let (book, names) = (engine.directory.clone(), names());
-        let first = teaching(&section(""), &book, &outlet);
+        let first = teaching(&section(""), &book, &sink);
         first.learn(&names, image(10)).await.unwrap();
         first.keep(&names, Arc::from(b"here".as_slice())).await.unwrap();
         log_in(&engine, "corp\\user3").await;
@@ -228,13 +228,13 @@ fn who_was_renamed_just_before_a_kill_is_known_by_either_name_at_the_next_start(
         assert_eq!(shown(&engine).await, "user3.b@corp.example.com");
         // It is killed before it keeps that, and the controller is set back to a copy.
         book.remove(&names.dns);
-        let second = teaching(&section(""), &book, &outlet);
+        let second = teaching(&section(""), &book, &sink);
         second.recall().await.unwrap();
         second.learn(&names, image(10)).await.unwrap();
         assert_eq!(shown(&engine).await, "user3@corp.example.com");
         second.keep(&names, Arc::from(b"there".as_slice())).await.unwrap();
         // What the sessions say is all that is kept: the other name may be anybody's.
-        let third = teaching(&section(""), &book, &outlet);
+        let third = teaching(&section(""), &book, &sink);
         third.recall().await.unwrap();
         book.remove(&names.dns);
         let mut now: Vec<Update> = (0..10).map(user).collect();
@@ -250,7 +250,7 @@ fn who_was_renamed_just_before_a_kill_is_known_by_either_name_at_the_next_start(
 /// and the first is read without them.
 async fn moved(
     engine: &Engine,
-    outlet: &Outlet,
+    sink: &EventSink,
 ) -> (DirectoryWriter, DirectoryWriter, DomainNames) {
     let (book, names) = (engine.directory.clone(), names());
     book.write().expect_domains(2);
@@ -258,8 +258,8 @@ async fn moved(
     let sid: Sid = "S-1-5-21-4-5-6".parse().unwrap();
     let lab_names = DomainNames { dns: name(&other), netbios: name("lab"), sid };
     let lab_section = config::ActiveDirectory { domain: name(&other), ..section("") };
-    let theirs = self::outlet(engine, "lab").await;
-    let both = || (teaching(&section(""), &book, outlet), teaching(&lab_section, &book, &theirs));
+    let theirs = self::sink(engine, "lab").await;
+    let both = || (teaching(&section(""), &book, sink), teaching(&lab_section, &book, &theirs));
     let (corp, lab) = both();
     corp.learn(&names, image(10)).await.unwrap();
     corp.keep(&names, Arc::from(b"here".as_slice())).await.unwrap();
@@ -287,8 +287,8 @@ async fn moved(
 #[test]
 fn who_moved_to_a_domain_that_is_read_later_goes_on_there() {
     story(async {
-        let (engine, outlet) = life().await;
-        let (corp, lab, lab_names) = moved(&engine, &outlet).await;
+        let (engine, sink) = life().await;
+        let (corp, lab, lab_names) = moved(&engine, &sink).await;
         lab.learn(&lab_names, whole([user(3), user(11)])).await.unwrap();
         corp.learn(&names(), DirectoryUpdate::Changes(Vec::new())).await.unwrap();
         assert_eq!(shown_at(&engine, "10.0.0.3").await.unwrap(), "user3@lab.example.com");
@@ -299,8 +299,8 @@ fn who_moved_to_a_domain_that_is_read_later_goes_on_there() {
 #[test]
 fn who_may_have_moved_to_a_domain_that_cannot_be_read_is_not_waited_for_without_end() {
     story(async {
-        let (engine, outlet) = life().await;
-        let (corp, _, _) = moved(&engine, &outlet).await;
+        let (engine, sink) = life().await;
+        let (corp, _, _) = moved(&engine, &sink).await;
         let book = &engine.directory;
         book.release_deferred(&names().dns, Duration::from_secs(1800));
         assert!(book.pending(&names().dns).is_none(), "they are waited for");

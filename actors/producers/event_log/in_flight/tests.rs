@@ -10,7 +10,8 @@ use futures_util::future::{Either, select};
 use futures_util::poll;
 use rollcall_identity::{
     Authority, ChangeLogLimits, Event, Journal, JournalError, Kind, MemoryJournal, Name, Origin,
-    Principal, Producer as Word, ReadPosition, ReadSource, Revision, Rules, Table, Timestamp,
+    Principal, Producer as ProducerKind, ReadPosition, ReadSource, Revision, Rules, Table,
+    Timestamp,
 };
 
 use super::super::decoder::{bookmark, log};
@@ -56,10 +57,10 @@ impl Journal for Judged {
     }
 }
 
-/// A engine over a journal that is told what to do, and the outlet of a producer.
+/// A engine over a journal that is told what to do, and the sink of a producer.
 struct Life {
     engine: Engine,
-    outlet: Outlet,
+    sink: EventSink,
     verdicts: Sender<Verdict>,
 }
 
@@ -73,8 +74,8 @@ impl Life {
         rules.authorities.insert((name("dc1"), name("dc1")), granted);
         let started = Engine::start(journal, rules, ChangeLogLimits::default(), &clock).await;
         let engine = started.unwrap();
-        let outlet = test_producer::outlet(&engine, (Word::EventLog, "dc1"), clock).await;
-        Self { engine, outlet, verdicts }
+        let sink = test_producer::sink(&engine, (ProducerKind::EventLog, "dc1"), clock).await;
+        Self { engine, sink, verdicts }
     }
 
     fn take(&self) {
@@ -87,7 +88,7 @@ impl Life {
 
     /// The record behind which is read after a lost connection.
     async fn place(&self) -> Option<u64> {
-        let place = self.outlet.last_read(log()).await.unwrap()?;
+        let place = self.sink.last_read(log()).await.unwrap()?;
         bookmark(&place).unwrap().record_id(CHANNEL)
     }
 
@@ -115,19 +116,19 @@ fn event(record: u64) -> Event {
             Kind::Login,
             format!("10.0.0.{record}").parse().unwrap(),
             at,
-            Arc::new(Origin { kind: Word::EventLog, producer, client, form }),
+            Arc::new(Origin { kind: ProducerKind::EventLog, producer, client, form }),
         )
     }
 }
 
 /// The records from `first` to `last`, an event each, with the bookmark behind them.
-fn batch(first: u64, last: u64) -> (Harvest, Read) {
+fn batch(first: u64, last: u64) -> (InputBatch, Read) {
     let xml = rollcall_wire::event_log::Bookmark::after(CHANNEL, last).to_xml();
     let events = (first..=last).map(event).collect();
     let read = Some((log(), Arc::from(xml.as_bytes())));
-    let harvest = Harvest { events, read, ..Harvest::default() };
+    let input = InputBatch { events, read, ..InputBatch::default() };
     let (gathered, unaudited) = (DecodedBatch::default(), Vec::new());
-    (harvest, Read { gathered, unaudited, place: Some(last), is_full: false })
+    (input, Read { gathered, unaudited, place: Some(last), is_full: false })
 }
 
 fn place(read: Option<Read>) -> Option<u64> {
@@ -144,11 +145,11 @@ fn story(test: impl Future<Output = ()>) {
 fn a_batch_waits_until_the_one_before_is_visible() {
     story(async {
         let life = Life::begin().await;
-        let mut under_way = InFlight::new(&life.outlet);
-        let (harvest, read) = batch(1, 3);
-        assert_eq!(place(under_way.hand_over(harvest, read).await.unwrap()), None);
-        let (harvest, read) = batch(4, 6);
-        let mut second = Box::pin(under_way.hand_over(harvest, read));
+        let mut under_way = InFlight::new(&life.sink);
+        let (input, read) = batch(1, 3);
+        assert_eq!(place(under_way.submit(input, read).await.unwrap()), None);
+        let (input, read) = batch(4, 6);
+        let mut second = Box::pin(under_way.submit(input, read));
         assert!(poll!(second.as_mut()).is_pending());
         life.take();
         assert_eq!(place(second.await.unwrap()), Some(3));
@@ -165,11 +166,11 @@ fn a_batch_waits_until_the_one_before_is_visible() {
 fn what_follows_a_refused_batch_is_not_handed_over() {
     story(async {
         let life = Life::begin().await;
-        let mut under_way = InFlight::new(&life.outlet);
-        let (harvest, read) = batch(1, 3);
-        under_way.hand_over(harvest, read).await.unwrap();
-        let (harvest, read) = batch(4, 6);
-        let mut second = Box::pin(under_way.hand_over(harvest, read));
+        let mut under_way = InFlight::new(&life.sink);
+        let (input, read) = batch(1, 3);
+        under_way.submit(input, read).await.unwrap();
+        let (input, read) = batch(4, 6);
+        let mut second = Box::pin(under_way.submit(input, read));
         assert!(poll!(second.as_mut()).is_pending());
         life.refuse();
         // For the second, had it been handed over: its bookmark would be there.
@@ -178,8 +179,8 @@ fn what_follows_a_refused_batch_is_not_handed_over() {
         assert_eq!((life.visible(), life.place().await), (0, None));
         assert!(under_way.settled().await.unwrap().is_none(), "nothing is under way");
         // Both are read again, in one answer or in two.
-        let (harvest, read) = batch(1, 6);
-        assert_eq!(place(under_way.hand_over(harvest, read).await.unwrap()), None);
+        let (input, read) = batch(1, 6);
+        assert_eq!(place(under_way.submit(input, read).await.unwrap()), None);
         assert_eq!(place(under_way.settled().await.unwrap()), Some(6));
         assert_eq!((life.visible(), life.place().await), (6, Some(6)));
         life.end().await;
@@ -190,9 +191,9 @@ fn what_follows_a_refused_batch_is_not_handed_over() {
 fn what_is_under_way_when_the_connection_is_lost_is_told_before_it_is_read_on() {
     story(async {
         let life = Life::begin().await;
-        let mut under_way = InFlight::new(&life.outlet);
-        let (harvest, read) = batch(1, 3);
-        under_way.hand_over(harvest, read).await.unwrap();
+        let mut under_way = InFlight::new(&life.sink);
+        let (input, read) = batch(1, 3);
+        under_way.submit(input, read).await.unwrap();
         // The next answer is waited for, and does not come: the connection is lost.
         let lost = std::future::ready("lost");
         match select(lost, pin!(under_way.settled())).await {
@@ -203,8 +204,8 @@ fn what_is_under_way_when_the_connection_is_lost_is_told_before_it_is_read_on() 
         assert_eq!(place(under_way.settled().await.unwrap()), Some(3), "it is under way as before");
         assert_eq!((life.visible(), life.place().await), (3, Some(3)));
         // The same, and it is refused: nobody goes on behind it.
-        let (harvest, read) = batch(4, 6);
-        under_way.hand_over(harvest, read).await.unwrap();
+        let (input, read) = batch(4, 6);
+        under_way.submit(input, read).await.unwrap();
         assert!(poll!(pin!(under_way.settled())).is_pending());
         life.refuse();
         assert!(matches!(under_way.settled().await, Err(ApplyError::Journal(_))));
@@ -217,9 +218,9 @@ fn what_is_under_way_when_the_connection_is_lost_is_told_before_it_is_read_on() 
 fn a_batch_without_anything_to_keep_is_visible_at_once() {
     story(async {
         let life = Life::begin().await;
-        let mut under_way = InFlight::new(&life.outlet);
+        let mut under_way = InFlight::new(&life.sink);
         let (_, read) = batch(1, 3);
-        under_way.hand_over(Harvest::default(), read).await.unwrap();
+        under_way.submit(InputBatch::default(), read).await.unwrap();
         assert_eq!(place(under_way.settled().await.unwrap()), Some(3));
         assert_eq!((life.visible(), life.place().await), (0, None));
         life.end().await;

@@ -15,7 +15,7 @@ const PRESSED: Duration = Duration::from_secs(1);
 /// of everybody's lines, and reading a line costs several times what it costs to throw it away. So
 /// while datagrams are lost anyway, whoever sends more than an equal part of a round loses the rest
 /// of it; everybody else loses nothing here, and the queue is drained the faster for them.
-pub(super) struct Shares {
+pub(super) struct FairShare {
     round: usize,
     sent: Vec<usize>,
     /// How much of that was not read.
@@ -25,7 +25,7 @@ pub(super) struct Shares {
     pressed_until: Timestamp,
 }
 
-impl Shares {
+impl FairShare {
     /// The shares of so many clients in rounds of so many datagrams.
     pub(super) fn new(clients: usize, round: usize) -> Self {
         Self {
@@ -79,7 +79,7 @@ mod tests {
     }
 
     /// How many of each client's datagrams are read in one round.
-    fn round(shares: &mut Shares, sent: &[usize], now: Timestamp) -> Vec<usize> {
+    fn round(shares: &mut FairShare, sent: &[usize], now: Timestamp) -> Vec<usize> {
         shares.begin();
         let admitted = |(place, count): (usize, &usize)| {
             (0..*count).filter(|_| shares.admit(place, now)).count()
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn one_client_at_ten_times_the_others_costs_them_nothing() {
-        let mut shares = Shares::new(4, ROUND);
+        let mut shares = FairShare::new(4, ROUND);
         let flood = [390, 39, 39, 39];
         assert_eq!(
             round(&mut shares, &flood, at(0)),
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn one_client_alone_has_it_all() {
-        let mut shares = Shares::new(4, ROUND);
+        let mut shares = FairShare::new(4, ROUND);
         shares.press(at(0));
         for _ in 0..3 {
             assert_eq!(round(&mut shares, &[0, ROUND, 0, 0], at(1)), [0, ROUND, 0, 0]);
@@ -119,7 +119,7 @@ mod tests {
         fn who_keeps_to_an_equal_part_loses_nothing(
             sent in prop::collection::vec(0..ROUND, 2..20),
         ) {
-            let mut shares = Shares::new(sent.len(), ROUND);
+            let mut shares = FairShare::new(sent.len(), ROUND);
             round(&mut shares, &sent, at(0));
             shares.press(at(0));
             let read = round(&mut shares, &sent, at(1));
