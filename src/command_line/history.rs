@@ -100,7 +100,7 @@ fn time_text(local: &Zoned, at: Timestamp) -> String {
 }
 
 /// The header with the name of the operator, for the audit log of the server.
-const OPERATOR_HEADER: &str = "Rollcall-Asker";
+const OPERATOR_HEADER: &str = "Rollcall-Operator";
 
 /// The maximum number of entries per page.
 const PAGE: &str = "1000";

@@ -22,7 +22,7 @@ use rollcall_history::{
 use rollcall_runtime::mailbox::Handler;
 
 /// The header in which whoever asks may say who they are: it goes into the record.
-const ASKER: &str = "Rollcall-Requester";
+const ASKER: &str = "Rollcall-Operator";
 
 /// What an address is asked about: a moment, or the time between two.
 #[derive(Debug, Default, Deserialize, IntoParams)]
