@@ -215,9 +215,6 @@ fn the_command_line_tells_of_the_past_and_who_asked_is_on_record() {
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len(), 7, "{text}");
     assert_eq!(lines[0]["question"], json!({"address": "10.70.3.1", "at": began}));
-    assert_eq!(
-        (&lines[2]["outcome"], &lines[2]["peer"]),
-        (&json!("not_known"), &json!("127.0.0.1"))
-    );
+    assert_eq!((&lines[2]["outcome"], &lines[2]["peer"]), (&json!("unknown"), &json!("127.0.0.1")));
     server.stop();
 }

@@ -6,42 +6,42 @@ use rollcall_runtime::prometheus::buckets::PROPAGATION;
 pub(crate) static EVENTS_DECIDED: Counter<3> = Counter::new(
     "rollcall_events_decided_total",
     ["producer", "outcome", "reason"],
-    "Events decided: applied, deduplicated or refused, and by which rule",
+    "Events decided by the table: applied, deduplicated or refused, with the rule",
 );
 
 pub(crate) static SESSIONS: Gauge<0> =
-    Gauge::new("rollcall_sessions", [], "Addresses with a user or a device");
+    Gauge::new("rollcall_sessions", [], "Active sessions: addresses with a user or a device");
 
 pub(crate) static REVISION: Gauge<0> = Gauge::new("rollcall_revision", [], "The newest revision");
 
 pub(crate) static CACHE_RECOVERIES: Counter<0> = Counter::new(
     "rollcall_cache_recoveries_total",
     [],
-    "How often the cache was replaced and took its sessions over",
+    "Replacements of the cache that recovered its sessions",
 );
 
 pub(crate) static SHARED_ADDRESSES: Counter<0> = Counter::new(
     "rollcall_shared_addresses_total",
     [],
-    "How often so many users came to an address within a minute that its user was taken from it",
+    "Times an address lost its user because too many users logged in within a minute",
 );
 
 pub(crate) static CACHE_RECOVERY_FAILURES: Counter<0> = Counter::new(
     "rollcall_cache_recovery_failures_total",
     [],
-    "How often cache and query actor ended at once, and sessions were lost",
+    "Times cache and query actor ended together and sessions were lost",
 );
 
 pub(crate) static QUERY_RECOVERIES: Counter<0> = Counter::new(
     "rollcall_query_recoveries_total",
     [],
-    "How often the query actor was replaced and took its sessions over",
+    "Replacements of the query actor that recovered its sessions",
 );
 
 pub(crate) static PROPAGATION_LATENCY_SECONDS: Histogram<0> = Histogram::new(
     "rollcall_propagation_latency_seconds",
     [],
-    "From the arrival of an event to the moment when every answer knows of it",
+    "Time from the receipt of an event to its visibility in every answer",
     PROPAGATION,
 );
 

@@ -119,7 +119,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut record = Record::new(folder.path().to_owned(), Duration::from_secs(3600));
         let asker = Requester::new(Some("192.0.2.1".parse().unwrap()), Some("ro\not"));
-        for outcome in ["told", "not_known"] {
+        for outcome in ["answered", "unknown"] {
             let question = json!({"address": "10.0.0.7"});
             let line = Line { asked: Timestamp::EPOCH, asker: &asker, question, outcome };
             record.add(&line).unwrap();
@@ -129,7 +129,7 @@ mod tests {
         let lines: Vec<Value> =
             text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(lines.len(), 2);
-        assert_eq!(lines[1]["outcome"], "not_known");
+        assert_eq!(lines[1]["outcome"], "unknown");
         assert_eq!(
             (&lines[0]["peer"], &lines[0]["said_to_be"]),
             (&json!("192.0.2.1"), &json!("root"))
@@ -139,7 +139,7 @@ mod tests {
         fs::remove_file(&path).unwrap();
         fs::create_dir(&path).unwrap();
         let question = Value::Null;
-        let line = Line { asked: Timestamp::EPOCH, asker: &asker, question, outcome: "told" };
+        let line = Line { asked: Timestamp::EPOCH, asker: &asker, question, outcome: "answered" };
         assert!(record.add(&line).is_err(), "what cannot be written is said");
     }
     #[test]
@@ -152,7 +152,7 @@ mod tests {
         others.iter().for_each(|name| fs::write(folder.path().join(name), "").unwrap());
         for day in 20..=24 {
             let asked = format!("2026-11-{day}T23:59:59Z").parse().unwrap();
-            let line = Line { asked, asker: &asker, question: Value::Null, outcome: "told" };
+            let line = Line { asked, asker: &asker, question: Value::Null, outcome: "answered" };
             record.add(&line).unwrap();
         }
         let names = fs::read_dir(folder.path()).unwrap();

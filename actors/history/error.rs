@@ -43,10 +43,10 @@ impl HistoryError {
     /// The word in the record and the metrics.
     pub fn outcome(&self) -> HistoryOutcome {
         match self {
-            Self::NotKnown { .. } => HistoryOutcome::NotKnown,
-            Self::Unreasonable(_) => HistoryOutcome::Unreasonable,
+            Self::NotKnown { .. } => HistoryOutcome::Unknown,
+            Self::Unreasonable(_) => HistoryOutcome::Invalid,
             Self::TooBroad(_) => HistoryOutcome::TooBroad,
-            Self::Ill(_) | Self::Poisoned(_) | Self::Unrecorded(_) => HistoryOutcome::Ill,
+            Self::Ill(_) | Self::Poisoned(_) | Self::Unrecorded(_) => HistoryOutcome::Unavailable,
         }
     }
 }

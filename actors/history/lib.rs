@@ -227,13 +227,13 @@ impl Thread {
         let mut reader = Reader::new(&mut self.library, rules, &self.clock);
         let answer = reader.answer(&ask.question);
         let outcome = match &answer {
-            Ok(_) => HistoryOutcome::Told,
+            Ok(_) => HistoryOutcome::Answered,
             Err(unanswered) => unanswered.outcome(),
         };
         let question = ask.question.record();
         let line = Line { asked, asker: &ask.asker, question, outcome: outcome.into() };
         let recorded = self.record.add(&line);
-        let outcome = if recorded.is_ok() { outcome } else { HistoryOutcome::Ill };
+        let outcome = if recorded.is_ok() { outcome } else { HistoryOutcome::Unavailable };
         HistoryAsked { outcome, took: began.elapsed() }.emit();
         recorded.map_err(|error| HistoryError::Unrecorded(error.to_string()))?;
         answer

@@ -6,13 +6,13 @@ use rollcall_runtime::prometheus::buckets::QUERYING;
 pub(crate) static HISTORY_QUERIES: Counter<1> = Counter::new(
     "rollcall_history_queries_total",
     ["outcome"],
-    "Questions about the past: told, not_known, unreasonable, too_broad or ill",
+    "Queries about the past: answered, unknown, invalid, too_broad or unavailable",
 );
 
 pub(crate) static HISTORY_QUERY_SECONDS: Histogram<0> = Histogram::new(
     "rollcall_history_query_seconds",
     [],
-    "Time to answer a question about the past from the journal",
+    "Time to answer a query about the past from the journal",
     QUERYING,
 );
 

@@ -13,15 +13,15 @@ use tracing::debug;
 #[strum(serialize_all = "snake_case")]
 pub enum HistoryOutcome {
     /// It was answered.
-    Told,
+    Answered,
     /// The journal does not know.
-    NotKnown,
+    Unknown,
     /// The question made no sense.
-    Unreasonable,
+    Invalid,
     /// It would have taken too long.
     TooBroad,
     /// The journal, or the record of who asked, could not be read or written.
-    Ill,
+    Unavailable,
 }
 
 /// Questions about the past can be asked.

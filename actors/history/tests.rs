@@ -104,7 +104,7 @@ fn nobody_is_told_anything_whose_asking_cannot_be_put_on_record() {
         assert_eq!(desk.send(asked(Plain)).await, Ok(Ok(7)), "once it can be");
         let text = std::fs::read_to_string(&record).unwrap();
         assert!(
-            text.contains(r#""said_to_be":"maria","question":"plain","outcome":"told""#),
+            text.contains(r#""said_to_be":"maria","question":"plain","outcome":"answered""#),
             "{text}"
         );
     });

@@ -6,98 +6,101 @@ use rollcall_runtime::prometheus::buckets::QUERYING;
 pub(crate) static HTTP_REQUESTS: Counter<2> = Counter::new(
     "rollcall_http_requests_total",
     ["listener", "code"],
-    "HTTP requests answered, by listener and status",
+    "HTTP requests by listener and status",
 );
 
 pub(crate) static HTTP_INSECURE_LISTENERS: Gauge<0> = Gauge::new(
     "rollcall_http_insecure_listeners",
     [],
-    "Listeners that speak plain HTTP to the network: 0 is right",
+    "Listeners that serve plain HTTP to the network; 0 is recommended",
 );
 
 pub(crate) static SSE_CONNECTIONS: Gauge<0> =
-    Gauge::new("rollcall_sse_connections", [], "Readers of the live stream");
+    Gauge::new("rollcall_sse_connections", [], "Open connections of the live stream");
 
 pub(crate) static HTTP_CONNECTIONS_REFUSED: Counter<2> = Counter::new(
     "rollcall_http_connections_refused_total",
     ["listener", "reason"],
-    "Connections over the limit of their listener (total) or of their source (address)",
+    "Connections refused by the limit of the listener (total) or of the source (address)",
 );
 
 pub(crate) static TOKEN_REQUESTS: Counter<1> = Counter::new(
     "rollcall_token_requests_total",
     ["outcome"],
-    "Requests for access tokens: granted, locked_out, busy, or an error of RFC 6749",
+    "Token requests: granted, locked_out, busy, or an error of RFC 6749",
 );
 
 pub(crate) static ENFORCEMENT_QUERIES: Counter<2> = Counter::new(
     "rollcall_enforcement_queries_total",
     ["point", "kind"],
-    "Questions of enforcement points that were answered: batch, ip or user",
+    "Queries of enforcement points that were answered: batch, ip or user",
 );
 
-pub(crate) static ENFORCEMENT_REPORTS: Counter<1> =
-    Counter::new("rollcall_enforcement_reports_total", ["point"], "Reports in those answers");
+pub(crate) static ENFORCEMENT_REPORTS: Counter<1> = Counter::new(
+    "rollcall_enforcement_reports_total",
+    ["point"],
+    "Reports in answers to enforcement points",
+);
 
 pub(crate) static ENFORCEMENT_RESPONSE_BYTES: Counter<1> = Counter::new(
     "rollcall_enforcement_response_bytes_total",
     ["point"],
-    "Bytes of the bodies of those answers",
+    "Bytes of response bodies to enforcement points",
 );
 
 pub(crate) static ENFORCEMENT_RETRIES: Counter<1> = Counter::new(
     "rollcall_enforcement_retries_total",
     ["point"],
-    "Batches that an enforcement point asked for once more, because no answer came to it",
+    "Batch queries repeated with the same cookie because the answer did not arrive",
 );
 
 pub(crate) static ENFORCEMENT_PROBES_UNSUPPORTED: Counter<1> = Counter::new(
     "rollcall_enforcement_probes_unsupported_total",
     ["point"],
-    "IP queries with force-probe, which are answered with what is known: PCs are not probed",
+    "IP queries with force-probe, which are answered without a PC probe",
 );
 
 pub(crate) static ENFORCEMENT_ROLES_OMITTED: Counter<1> = Counter::new(
     "rollcall_enforcement_roles_omitted_total",
     ["point"],
-    "Groups that those reports leave out because somebody has more than go out",
+    "Groups omitted from reports because of the maximum number of roles",
 );
 
 pub(crate) static VALIDATOR_REQUESTS: Counter<3> = Counter::new(
     "rollcall_validator_requests_total",
     ["client", "kind", "outcome"],
-    "Requests on the validator listener about a user, group, device, or none: valid, unknown, listed, or why they were refused",
+    "Validator requests about a user, group, device, or none: valid, unknown, listed, or the reason of the refusal",
 );
 
 pub(crate) static ENFORCEMENT_QUERY_SECONDS: Histogram<1> = Histogram::new(
     "rollcall_enforcement_query_seconds",
     ["kind"],
-    "From a question that is read whole to its answer",
+    "Time from the receipt of a query to its answer",
     QUERYING,
 );
 
 pub(crate) static ENFORCEMENT_QUERY_ERRORS: Counter<2> = Counter::new(
     "rollcall_enforcement_query_errors_total",
     ["point", "reason"],
-    "Requests on the enforcement listener that were refused; point unknown without a token",
+    "Refused requests on the enforcement listener; the point is unknown without a token",
 );
 
 pub(crate) static ENFORCEMENT_FULL_RESYNCS: Counter<1> = Counter::new(
     "rollcall_enforcement_full_resyncs_total",
     ["point"],
-    "How often an enforcement point began from nothing",
+    "Full resyncs of enforcement points",
 );
 
 pub(crate) static ENFORCEMENT_LAG_REVISIONS: Gauge<1> = Gauge::new(
     "rollcall_enforcement_lag_revisions",
     ["point"],
-    "Revisions between the newest and the last cookie of an enforcement point",
+    "Revisions between the newest one and the last cookie of the enforcement point",
 );
 
 pub(crate) static HTTP_UNKNOWN_REQUESTS: Counter<0> = Counter::new(
     "rollcall_http_unknown_requests_total",
     [],
-    "Requests of known sources for something that is not there",
+    "Requests of known sources for unknown paths",
 );
 
 /// The declarations, in the order of the documentation.

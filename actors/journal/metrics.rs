@@ -3,22 +3,19 @@
 use rollcall_runtime::metric::{Counter, Gauge, Histogram, Metric};
 use rollcall_runtime::prometheus::buckets::COMMITTING;
 
-pub(crate) static JOURNAL_BATCHES_REFUSED: Counter<0> = Counter::new(
-    "rollcall_journal_batches_refused_total",
-    [],
-    "Batches that the journal could not take",
-);
+pub(crate) static JOURNAL_BATCHES_REFUSED: Counter<0> =
+    Counter::new("rollcall_journal_batches_refused_total", [], "Batches that the journal refused");
 
 pub(crate) static JOURNAL_UNAVAILABLE: Gauge<0> = Gauge::new(
     "rollcall_journal_unavailable",
     [],
-    "Whether the journal takes no events at the moment: 0 is right",
+    "1 while the journal is not writable, otherwise 0",
 );
 
 pub(crate) static JOURNAL_WRITE_FAILURES: Counter<0> = Counter::new(
     "rollcall_journal_write_failures_total",
     [],
-    "How often the journal began to take no events",
+    "Times the journal became unwritable",
 );
 
 pub(crate) static JOURNAL_COMMIT_SECONDS: Histogram<0> = Histogram::new(
@@ -28,40 +25,43 @@ pub(crate) static JOURNAL_COMMIT_SECONDS: Histogram<0> = Histogram::new(
     COMMITTING,
 );
 
-pub(crate) static JOURNAL_RECOVERY_SECONDS: Gauge<0> =
-    Gauge::new("rollcall_journal_recovery_seconds", [], "How long the last start read the journal");
+pub(crate) static JOURNAL_RECOVERY_SECONDS: Gauge<0> = Gauge::new(
+    "rollcall_journal_recovery_seconds",
+    [],
+    "Time that the last start took to read the journal",
+);
 
 pub(crate) static JOURNAL_CORRUPT_FILES: Counter<0> = Counter::new(
     "rollcall_journal_corrupt_files_total",
     [],
-    "Files of the journal that were found damaged",
+    "Journal files that were found corrupt",
 );
 
 pub(crate) static JOURNAL_EVENTS_QUARANTINED: Counter<0> = Counter::new(
     "rollcall_journal_events_quarantined_total",
     [],
-    "Events of the journal that were left out because folding them panics",
+    "Journal events that are skipped because applying them panics",
 );
 
-pub(crate) static JOURNAL_SEGMENTS_SEALED: Counter<0> = Counter::new(
-    "rollcall_journal_segments_sealed_total",
-    [],
-    "Segments of the journal that were sealed",
-);
+pub(crate) static JOURNAL_SEGMENTS_SEALED: Counter<0> =
+    Counter::new("rollcall_journal_segments_sealed_total", [], "Sealed journal segments");
 
 pub(crate) static JOURNAL_SEGMENTS_ANONYMIZED: Counter<0> = Counter::new(
     "rollcall_journal_segments_anonymized_total",
     [],
-    "Segments out of which the names were taken, because they had had their time",
+    "Journal segments whose names were erased after names_retention",
 );
 
-pub(crate) static JOURNAL_SNAPSHOTS: Counter<0> =
-    Counter::new("rollcall_journal_snapshots_total", [], "How often the table was written down");
+pub(crate) static JOURNAL_SNAPSHOTS: Counter<0> = Counter::new(
+    "rollcall_journal_snapshots_total",
+    [],
+    "Snapshots of the table that were written",
+);
 
 pub(crate) static JOURNAL_MAINTENANCE_FAILURES: Counter<1> = Counter::new(
     "rollcall_journal_maintenance_failures_total",
     ["task"],
-    "Chores beside the journal that failed and are tried again: snapshot, tidy",
+    "Failed maintenance tasks of the journal, which are retried: snapshot, tidy",
 );
 
 /// The declarations, in the order of the documentation.

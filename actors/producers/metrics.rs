@@ -6,116 +6,116 @@ use rollcall_runtime::prometheus::buckets::READING;
 pub(crate) static SYSLOG_KERNEL_DROPS: Counter<1> = Counter::new(
     "rollcall_syslog_kernel_drops_total",
     ["producer"],
-    "Datagrams that the kernel dropped because nobody read them in time",
+    "Datagrams dropped by the kernel because the socket buffer was full",
 );
 
 pub(crate) static DIRECTORY_FULL_RESYNCS: Counter<2> = Counter::new(
     "rollcall_directory_full_resyncs_total",
     ["producer", "reason"],
-    "How often all of a directory was read and not only what changed, by why: first, start, due, other_server, restored and set_back, the server was restored from a copy",
+    "Full reads of a directory by reason: first, start, due, other_server, restored and set_back (the server was restored from a backup)",
 );
 
 pub(crate) static DIRECTORY_CONNECTED: Gauge<1> = Gauge::new(
     "rollcall_directory_connected",
     ["producer"],
-    "Whether a domain controller answers: 1, or 0 while what was known last is in force",
+    "1 while a domain controller is connected; 0 while the last known state is used",
 );
 
 pub(crate) static DIRECTORY_CURRENT_TIMESTAMP_SECONDS: Gauge<1> = Gauge::new(
     "rollcall_directory_current_timestamp_seconds",
     ["producer"],
-    "When the directory last said everything that it knows, as a Unix time",
+    "Unix time at which the directory was last read completely",
 );
 
 pub(crate) static DIRECTORY_FAILURES: Counter<2> = Counter::new(
     "rollcall_directory_failures_total",
     ["producer", "stage"],
-    "How often a directory could not be read, by how far it came: names, connect, tls, credentials, rights, read, learning",
+    "Failed reads of a directory by step: names, connect, tls, credentials, rights, read, learning",
 );
 
 pub(crate) static DIRECTORY_CHANGE_NOTIFICATION: Gauge<1> = Gauge::new(
     "rollcall_directory_change_notification",
     ["producer"],
-    "Whether a domain controller says at once that something changed: 1, or 0 while it is asked at its interval only",
+    "1 while a domain controller sends change notifications; 0 while the directory is polled",
 );
 
 pub(crate) static DIRECTORY_OBJECTS: Counter<2> = Counter::new(
     "rollcall_directory_objects_total",
     ["producer", "mode"],
-    "Objects of a directory that were read, whole or as changes",
+    "Directory objects read, by full read (whole) or incremental read (changes)",
 );
 
 pub(crate) static DIRECTORY_PROBLEMS: Counter<2> = Counter::new(
     "rollcall_directory_problems_total",
     ["producer", "problem"],
-    "Objects of a directory, or values of them, that could not be used, by what is wrong",
+    "Directory objects or values that could not be used, by problem",
 );
 
 pub(crate) static DIRECTORY_READ_SECONDS: Histogram<2> = Histogram::new(
     "rollcall_directory_read_seconds",
     ["producer", "mode"],
-    "Time that a reading of a directory took, whole or changes",
+    "Duration of directory reads, full (whole) or incremental (changes)",
     READING,
 );
 
 pub(crate) static DIRECTORY_SEARCHES: Counter<2> = Counter::new(
     "rollcall_directory_searches_total",
     ["producer", "mode"],
-    "Searches that a reading of a directory took, each page one, whole or as changes",
+    "LDAP searches of directory reads, one per page",
 );
 
 pub(crate) static EVENT_LOG_CONNECTED: Gauge<1> = Gauge::new(
     "rollcall_event_log_connected",
     ["producer"],
-    "Whether a server's event log is followed: 1, or 0 while it is tried again",
+    "1 while the event log of a server is followed; 0 while it is retried",
 );
 
 pub(crate) static EVENT_LOG_FAILURES: Counter<2> = Counter::new(
     "rollcall_event_log_failures_total",
     ["producer", "stage"],
-    "How often an event log could not be followed, by how far it came: names, endpoint, credentials, rights, read, handing_over",
+    "Failures to follow an event log by step: names, endpoint, credentials, rights, read, handing_over",
 );
 
 pub(crate) static EVENT_LOG_GAPS: Counter<2> = Counter::new(
     "rollcall_event_log_gaps_total",
     ["producer", "cause"],
-    "How often events of a server were lost, by how: refused and overwritten, the log is too small; cleared; begun_anew, another log is in its place; audits_lost, Windows lost them before it wrote them",
+    "Losses of events of a server: refused and overwritten (the log is too small), cleared, log_reset (another log replaced it), audits_lost (lost by Windows before writing)",
 );
 
 pub(crate) static EVENT_LOG_SILENT: Gauge<1> = Gauge::new(
     "rollcall_event_log_silent",
     ["producer"],
-    "Whether a connected server had no event for longer than is configured: 1, until the next",
+    "1 while a connected server has sent no event for longer than configured",
 );
 
 pub(crate) static EVENT_LOG_AUDIT_MISSING: Gauge<2> = Gauge::new(
     "rollcall_event_log_audit_missing",
     ["producer", "subcategory"],
-    "Whether a server does not audit successes that logons are read from, by its own word or by their absence: kerberos_authentication, kerberos_tickets, logon, logoff, other_logon",
+    "1 while a server does not audit a required subcategory: kerberos_authentication, kerberos_tickets, logon, logoff, other_logon",
 );
 
 pub(crate) static EVENT_LOG_UNREADABLE: Counter<1> = Counter::new(
     "rollcall_event_log_unreadable_total",
     ["producer"],
-    "Records of an event log that could not be read; they are dropped with the reason unreadable, too",
+    "Event log records that could not be decoded; they also count as dropped with the reason unreadable",
 );
 
 pub(crate) static SYSLOG_THROTTLED: Counter<2> = Counter::new(
     "rollcall_syslog_throttled_total",
     ["producer", "client"],
-    "Datagrams dropped because a client sent more than its share of a socket that overflowed",
+    "Datagrams dropped because a client exceeded its fair share of an overflowing socket",
 );
 
 pub(crate) static SYSLOG_CONNECTIONS_REFUSED: Counter<2> = Counter::new(
     "rollcall_syslog_connections_refused_total",
     ["producer", "reason"],
-    "Syslog connections turned away: unknown sender, too many, TLS",
+    "Refused syslog connections by reason: unknown sender, too many, TLS",
 );
 
 pub(crate) static SYSLOG_CONNECTIONS_CLOSED: Counter<2> = Counter::new(
     "rollcall_syslog_connections_closed_total",
     ["producer", "reason"],
-    "Syslog connections that ended, and why",
+    "Closed syslog connections by reason",
 );
 
 /// The declarations, in the order of the documentation.

@@ -3,47 +3,44 @@
 use rollcall_runtime::metric::{Counter, Gauge, Histogram, Metric};
 use rollcall_runtime::prometheus::buckets::REQUESTING;
 
-pub(crate) static PUSH_BYTES: Counter<1> = Counter::new(
-    "rollcall_push_bytes_total",
-    ["target"],
-    "Bytes of request bodies, as they went over the line",
-);
+pub(crate) static PUSH_BYTES: Counter<1> =
+    Counter::new("rollcall_push_bytes_total", ["target"], "Bytes of request bodies as sent");
 
 pub(crate) static PUSH_REQUEST_SECONDS: Histogram<1> = Histogram::new(
     "rollcall_push_request_seconds",
     ["target"],
-    "From a batch that is read to its acknowledgement, or to its failure",
+    "Time from a batch to its acknowledgement or failure",
     REQUESTING,
 );
 
 pub(crate) static PUSH_FAILURES: Counter<2> = Counter::new(
     "rollcall_push_failures_total",
     ["target", "reason"],
-    "How often something did not arrive at a push target and was tried again",
+    "Failed requests to a push target, which are retried",
 );
 
 pub(crate) static PUSH_CONSISTENCY_CHECKS: Counter<2> = Counter::new(
     "rollcall_push_consistency_checks_total",
     ["target", "outcome"],
-    "Comparisons of what a push target holds with what it should hold: same, differs, untold or unanswered",
+    "Consistency checks of a push target: same, differs, unsupported or error",
 );
 
 pub(crate) static PUSH_CURSOR_WRITE_FAILURES: Counter<1> = Counter::new(
     "rollcall_push_cursor_write_failures_total",
     ["target"],
-    "How often the position of a push target could not be written to the disk",
+    "Failures to write the position of a push target to disk",
 );
 
 pub(crate) static PUSH_LAG_REVISIONS: Gauge<1> = Gauge::new(
     "rollcall_push_lag_revisions",
     ["target"],
-    "Revisions between the newest and the last that a push target acknowledged",
+    "Revisions between the newest one and the last one that the push target acknowledged",
 );
 
 pub(crate) static PUSH_LAG_SECONDS: Gauge<1> = Gauge::new(
     "rollcall_push_lag_seconds",
     ["target"],
-    "For how long a push target has not had everything; 0 when it has",
+    "Time since the push target last had every change; 0 while it has",
 );
 
 pub(crate) static PUSH_REPORTS: Counter<2> = Counter::new(

@@ -38,7 +38,7 @@ pub enum Outcome {
     /// It does not, and is told everything anew.
     Differs,
     /// The target cannot tell what it holds.
-    Untold,
+    Unsupported,
     /// It was asked, and did not answer so that it is understood; it is asked again in its time.
-    Unanswered,
+    Error,
 }

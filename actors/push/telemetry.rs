@@ -146,7 +146,7 @@ impl TelemetryEvent for ConsistencyChecked<'_> {
         metrics::PUSH_CONSISTENCY_CHECKS.with([target.to_owned().into(), word.into()]).increment(1);
         match outcome {
             Outcome::Differs => warn!(target_name = target, differing, "push target has drifted"),
-            Outcome::Same | Outcome::Untold | Outcome::Unanswered => {
+            Outcome::Same | Outcome::Unsupported | Outcome::Error => {
                 debug!(target_name = target, word, unsettled, "push target compared");
             }
         }

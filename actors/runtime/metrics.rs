@@ -5,23 +5,20 @@ use crate::metric::{Counter, Gauge, Metric};
 pub(crate) static CLOCK_JUMPS: Counter<1> = Counter::new(
     "rollcall_clock_jumps_total",
     ["outcome"],
-    "Times the machine's clock was set by more than an hour: suspected, reverted, accepted",
+    "Jumps of the machine clock by more than an hour: suspected, reverted, accepted",
 );
 
-pub(crate) static PROCESS_CPU_SECONDS: Counter<0> = Counter::new(
-    "process_cpu_seconds_total",
-    [],
-    "Processor time of all threads, in whole seconds",
-);
+pub(crate) static PROCESS_CPU_SECONDS: Counter<0> =
+    Counter::new("process_cpu_seconds_total", [], "CPU time of all threads in whole seconds");
 
 pub(crate) static PROCESS_START_TIME_SECONDS: Gauge<0> =
-    Gauge::new("process_start_time_seconds", [], "When the process began, as a Unix time");
+    Gauge::new("process_start_time_seconds", [], "Start time of the process as a Unix time");
 
 pub(crate) static PROCESS_RESIDENT_MEMORY_BYTES: Gauge<0> =
-    Gauge::new("process_resident_memory_bytes", [], "Memory in RAM");
+    Gauge::new("process_resident_memory_bytes", [], "Resident memory");
 
 pub(crate) static PROCESS_VIRTUAL_MEMORY_BYTES: Gauge<0> =
-    Gauge::new("process_virtual_memory_bytes", [], "Address space");
+    Gauge::new("process_virtual_memory_bytes", [], "Virtual memory");
 
 pub(crate) static PROCESS_THREADS: Gauge<0> = Gauge::new("process_threads", [], "Threads");
 
@@ -29,19 +26,19 @@ pub(crate) static PROCESS_OPEN_FDS: Gauge<0> =
     Gauge::new("process_open_fds", [], "Open file descriptors");
 
 pub(crate) static PROCESS_MAX_FDS: Gauge<0> =
-    Gauge::new("process_max_fds", [], "How many file descriptors may be open");
+    Gauge::new("process_max_fds", [], "Maximum number of open file descriptors");
 
 /// Counts received events, for producers that start it at zero.
 pub static EVENTS_RECEIVED: Counter<1> = Counter::new(
     "rollcall_events_received_total",
     ["producer"],
-    "Events received, and lines and bodies out of which no event could be made",
+    "Items received: events, and lines and bodies that gave no event",
 );
 
 pub(crate) static EVENTS_DROPPED: Counter<3> = Counter::new(
     "rollcall_events_dropped_total",
     ["producer", "reason", "form"],
-    "Items that ended before a decision, by reason and by template or dialect",
+    "Items dropped before a decision, by reason and by template or dialect",
 );
 
 /// The declarations, in the order of the documentation.

@@ -141,7 +141,7 @@ const eventLogs = {
     lines({
       title: "Events lost",
       description:
-        "Gaps in the event log of a server by cause. refused, overwritten: the log is too small; cleared: the log was cleared; begun_anew: the server was restored; audits_lost: Windows lost the events before it wrote them.",
+        "Gaps in the event log of a server by cause. refused, overwritten: the log is too small; cleared: the log was cleared; log_reset: the server was restored; audits_lost: Windows lost the events before it wrote them.",
       unit: "short",
       series: [{ expr: by("producer, cause", growth("rollcall_event_log_gaps_total", PRODUCER)), legend: "{{producer}} {{cause}}" }],
     }),

@@ -41,7 +41,7 @@ fn verify(name: &str, server: &Server, output: &mut Output<'_>) -> Result<(), Co
         Some("same") => {
             format!("{name} is in sync; {unsettled} pages changed during the verification")
         }
-        Some("untold") => format!("{name} does not support reading its content"),
+        Some("unsupported") => format!("{name} does not support reading its content"),
         _ => format!("{differing} pages differ; a full resync of {name} has started"),
     };
     output.either(&result, text)

@@ -167,10 +167,10 @@ fn a_comparison_that_fails_holds_up_nothing() {
         agree(&server, &edge);
     }
     let said = rested(&server);
-    assert_eq!((&said["retries"], &said["drift"]["outcome"]), (&json!(0), &json!("unanswered")));
+    assert_eq!((&said["retries"], &said["drift"]["outcome"]), (&json!(0), &json!("error")));
     edge.state().replies.insert("/v1/digest", Reply::Instead(404, json!({})));
     let untold = server.post("/api/v1/push-targets/edge/check").json();
-    assert_eq!(untold["outcome"], "untold");
+    assert_eq!(untold["outcome"], "unsupported");
     server.stop();
 }
 

@@ -129,7 +129,7 @@ impl RecordDecoder {
 
     fn follows(&mut self, record_id: Option<u64>, at: Timestamp, gathered: &mut DecodedBatch) {
         let Some(Err(anew)) = record_id.map(|id| self.continuity.observe(id)) else { return };
-        let (cause, after) = (Cause::BegunAnew, anew.after);
+        let (cause, after) = (Cause::LogReset, anew.after);
         gathered.gaps.push(LastGap { at, cause, after, records: None });
     }
 

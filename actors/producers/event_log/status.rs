@@ -102,7 +102,7 @@ pub enum Cause {
     /// Somebody cleared the log.
     Cleared,
     /// The log counts from anew: another one is in its place.
-    BegunAnew,
+    LogReset,
     /// Windows says that it lost audits before it wrote them.
     AuditsLost,
 }
@@ -113,7 +113,7 @@ impl Cause {
         match self {
             Self::Refused | Self::Overwritten => "make the security log of the server larger",
             Self::Cleared => "see who cleared the security log (event 1102 names the account)",
-            Self::BegunAnew => "nothing, when the server was restored or set up anew",
+            Self::LogReset => "nothing, when the server was restored or set up anew",
             Self::AuditsLost => "see why the server loses audits (events 1101 and 4612)",
         }
     }

@@ -27,7 +27,7 @@ impl DeliveryLoop {
         let theirs = match self.workers.ask(|dialect| dialect.digests()).await? {
             Ok(Some(theirs)) => theirs,
             Ok(None) => {
-                self.checked(Drift { outcome: Outcome::Untold, differing: 0, unsettled: 0 });
+                self.checked(Drift { outcome: Outcome::Unsupported, differing: 0, unsettled: 0 });
                 return Ok(());
             }
             Err(error) => {
@@ -101,7 +101,7 @@ impl DeliveryLoop {
             let _ = asking.send(Err(error.to_string()));
         }
         ConsistencyCheckFailed { target: self.target.name(), error }.emit();
-        self.checked(Drift { outcome: Outcome::Unanswered, differing: 0, unsettled: 0 });
+        self.checked(Drift { outcome: Outcome::Error, differing: 0, unsettled: 0 });
     }
 
     fn checked(&mut self, drift: Drift) {
