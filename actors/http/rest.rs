@@ -134,12 +134,8 @@ fn route(config: &mut ServiceConfig, rest: Data<Rest>) {
         .service(get("/groups", web::get().to(directory::groups)))
         .service(get("/directories", web::get().to(directories::list)))
         .service(get("/push-targets", web::get().to(push_targets::list)))
-        .service(only(
-            "POST",
-            "/push-targets/{name}/synchronise",
-            web::post().to(push_targets::synchronise),
-        ))
-        .service(only("POST", "/push-targets/{name}/check", web::post().to(push_targets::check)))
+        .service(only("POST", "/push-targets/{name}/resync", web::post().to(push_targets::resync)))
+        .service(only("POST", "/push-targets/{name}/verify", web::post().to(push_targets::verify)))
         .service(get("/actors", web::get().to(health::actors)))
         .service(get("/openapi.json", web::get().to(health::openapi)))
         .service(only("POST", "/reload", web::post().to(health::reload)))
@@ -238,8 +234,8 @@ async fn count(
         directory::groups,
         directories::list,
         push_targets::list,
-        push_targets::synchronise,
-        push_targets::check,
+        push_targets::resync,
+        push_targets::verify,
         health::actors,
         health::reload,
         health::openapi,

@@ -219,11 +219,11 @@ impl DeliveryLoop {
             // Before the first is gone, so that the next life knows that there was one.
             ResumeOutcome::FromStored => self.keep_if(self.kept.is_none()).await,
             ResumeOutcome::Reconcile => {
-                self.synchronises("scope");
+                self.start_resync("scope");
                 // Before the first is gone: the filter may be changed back in the middle.
                 self.keep_if(true).await;
             }
-            ResumeOutcome::FullResync(reason) => self.synchronises(reason),
+            ResumeOutcome::FullResync(reason) => self.start_resync(reason),
         }
         Ok(Pace::On(0))
     }
@@ -233,16 +233,16 @@ impl DeliveryLoop {
         self.settle().await?;
         self.delivery.request_resync();
         self.turn = PushSession::News(name());
-        self.synchronises(reason);
+        self.start_resync(reason);
         // Whoever cannot be asked where it is would go on from where it was, after a restart.
         self.keep_if(true).await;
         Ok(())
     }
 
-    fn synchronises(&mut self, reason: &'static str) {
+    fn start_resync(&mut self, reason: &'static str) {
         self.suspects = None;
         self.unheld.clear();
-        self.target.synchronises();
+        self.target.start_resync();
         FullResyncStarted { target: self.target.name(), reason }.emit();
     }
 
@@ -286,7 +286,7 @@ impl DeliveryLoop {
             match self.delivery.push_page(page) {
                 PageOutcome::Queued => {}
                 PageOutcome::TombstonesExpired => {
-                    self.synchronises("too_long_away");
+                    self.start_resync("too_long_away");
                     self.target.may_hold_gone();
                     TombstonesExpired { target: self.target.name() }.emit();
                 }

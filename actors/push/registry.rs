@@ -59,7 +59,7 @@ impl PushTargets {
     }
 
     /// Tells one everything anew; `None` when there is none of this name.
-    pub async fn synchronise(&self, name: &str) -> Option<Result<(), MailboxClosed>> {
+    pub async fn resync(&self, name: &str) -> Option<Result<(), MailboxClosed>> {
         let desk = self.desk(name)?;
         Some(desk.send(Command::Synchronise).await)
     }

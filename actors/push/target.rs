@@ -246,7 +246,7 @@ impl TargetHandle {
         self.counts().bytes += bytes;
     }
 
-    pub(super) fn synchronises(&self) {
+    pub(super) fn start_resync(&self) {
         self.counts().synchronisations += 1;
     }
 

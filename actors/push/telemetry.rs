@@ -176,7 +176,7 @@ impl TelemetryEvent for TombstonesExpired<'_> {
         // Counted as a synchronisation.
         warn!(
             target_name = self.target,
-            "push target may hold users who are gone: clear its table, then synchronise it"
+            "push target may hold ended sessions: clear its table, then run rollcall push resync"
         );
     }
 }

@@ -32,7 +32,7 @@ impl Push {
 }
 
 fn verify(name: &str, server: &Server, output: &mut Output<'_>) -> Result<(), CommandError> {
-    let result = match server.post(&format!("/api/v1/push-targets/{name}/check"))? {
+    let result = match server.post(&format!("/api/v1/push-targets/{name}/verify"))? {
         Response::Found(result) => result,
         Response::NotFound(error) => return Err(CommandError::Request(error)),
     };
@@ -48,7 +48,7 @@ fn verify(name: &str, server: &Server, output: &mut Output<'_>) -> Result<(), Co
 }
 
 fn resync(name: &str, server: &Server, output: &mut Output<'_>) -> Result<(), CommandError> {
-    match server.post(&format!("/api/v1/push-targets/{name}/synchronise"))? {
+    match server.post(&format!("/api/v1/push-targets/{name}/resync"))? {
         Response::Found(done) => {
             output.either(&done, format!("a full resync of {name} has started"))
         }

@@ -64,7 +64,7 @@ pub(super) struct GapShape {
     /// When it was noticed.
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
-    /// `refused`, `overwritten`, `cleared`, `begun_anew`, or `audits_lost`.
+    /// `refused`, `overwritten`, `cleared`, `log_reset`, or `audits_lost`.
     #[schema(value_type = String)]
     cause: Cause,
     /// The last record that was read before.

@@ -26,23 +26,20 @@ pub(super) struct Accepted {
 }
 
 /// Tells a push target everything anew.
-#[utoipa::path(post, path = "/api/v1/push-targets/{name}/synchronise", tag = "configuration",
+#[utoipa::path(post, path = "/api/v1/push-targets/{name}/resync", tag = "configuration",
     security(("token" = [])), params(("name" = String, Path, description = "Its configured name")),
     responses(
         (status = 202, description = "It will be told", body = Accepted),
         (status = 404, description = "There is none of this name", body = Problem,
          content_type = "application/problem+json")))]
-pub(super) async fn synchronise(
-    rest: Data<Rest>,
-    name: Path<String>,
-) -> Result<HttpResponse, Problem> {
-    rest.targets.synchronise(&name).await.ok_or_else(|| unknown(&name))??;
+pub(super) async fn resync(rest: Data<Rest>, name: Path<String>) -> Result<HttpResponse, Problem> {
+    rest.targets.resync(&name).await.ok_or_else(|| unknown(&name))??;
     Ok(HttpResponse::Accepted().json(Accepted { accepted: name.into_inner() }))
 }
 
 /// Compares what a push target holds with what it should hold; it is told everything anew where
 /// that differs.
-#[utoipa::path(post, path = "/api/v1/push-targets/{name}/check", tag = "health",
+#[utoipa::path(post, path = "/api/v1/push-targets/{name}/verify", tag = "health",
     security(("token" = [])), params(("name" = String, Path, description = "Its configured name")),
     responses(
         (status = 200, description = "What was found", body = Drift),
@@ -50,7 +47,7 @@ pub(super) async fn synchronise(
          content_type = "application/problem+json"),
         (status = 503, description = "It cannot be compared now", body = Problem,
          content_type = "application/problem+json")))]
-pub(super) async fn check(rest: Data<Rest>, name: Path<String>) -> Result<Json<Drift>, Problem> {
+pub(super) async fn verify(rest: Data<Rest>, name: Path<String>) -> Result<Json<Drift>, Problem> {
     let asked = tokio::time::timeout(super::CHECK, rest.targets.check(&name)).await;
     let checked = asked.map_err(|_| late(&rest, &name))?.ok_or_else(|| unknown(&name))??;
     let drift = checked.map_err(|why| not_now(format!("it cannot be compared now: it {why}")))?;
