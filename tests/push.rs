@@ -143,7 +143,7 @@ fn survive(edge: &SecureEdge, server: &Server) {
     }
     // All of them in a row, in the middle of a synchronisation, and once more for the end of it.
     edge.inject_faults(faults.map(|(fault, _)| fault).into_iter().chain([Fault::Unanswered; 3]));
-    assert_eq!(server.post("/api/v1/push-targets/edge/synchronise").status, 202);
+    assert_eq!(server.post("/api/v1/push-targets/edge/resync").status, 202);
     until("all of it was met", || (edge.server().faults_left() == 0).then_some(()));
     agree(server, edge);
 }
@@ -160,7 +160,7 @@ fn a_target_with_a_window_is_told_several_batches_at_once_in_whatever_order_they
     // No more than the administrator allows, and nobody is answered before they all are there.
     edge.hold_batches(3);
     let early = edge.state().early;
-    assert_eq!(server.post("/api/v1/push-targets/edge/synchronise").status, 202);
+    assert_eq!(server.post("/api/v1/push-targets/edge/resync").status, 202);
     until("it is synchronised again", || (edge.state().synchronised == 2).then_some(()));
     assert!(edge.state().early >= early + 2, "the last of three came first");
     agree(&server, &edge);
@@ -307,7 +307,7 @@ fn what_cannot_be_compared_is_said_at_once() {
     agree(&server, &edge);
     edge.server().down();
     let began = crate::harness::now();
-    let answer = server.post("/api/v1/push-targets/edge/check");
+    let answer = server.post("/api/v1/push-targets/edge/verify");
     let took = crate::harness::now().duration_since(began).as_secs();
     let detail = answer.json()["detail"].as_str().unwrap_or_default().to_owned();
     assert!(answer.status == 503 && took < 8, "{took} s: {answer:?}");
@@ -332,7 +332,7 @@ fn retry_after_is_honoured() {
     assert_eq!(pause, 1000, "{waiting}");
     assert_eq!((waiting["lag_changes"].as_u64(), edge.users().len()), (Some(1), 1));
     // Somebody who does not want to wait can say so.
-    assert_eq!(server.post("/api/v1/push-targets/edge/synchronise").status, 202);
+    assert_eq!(server.post("/api/v1/push-targets/edge/resync").status, 202);
     agree(&server, &edge);
     server.stop();
 }
@@ -494,14 +494,14 @@ fn drift_is_found_on_request_and_put_right() {
         up(&mut firewall, &format!("user{n}"), &format!("10.1.13.{n}"));
     }
     agree(&server, &edge);
-    let same = server.post("/api/v1/push-targets/edge/check").json();
+    let same = server.post("/api/v1/push-targets/edge/verify").json();
     assert_eq!((&same["outcome"], &same["differing"]), (&json!("same"), &json!(0)));
     edge.state().sessions.remove("10.1.13.4");
-    let drift = server.post("/api/v1/push-targets/edge/check").json();
+    let drift = server.post("/api/v1/push-targets/edge/verify").json();
     assert_eq!((&drift["outcome"], &drift["differing"]), (&json!("differs"), &json!(1)));
     agree(&server, &edge);
     assert_eq!(edge.users().len(), 9);
-    assert_eq!(server.post("/api/v1/push-targets/nobody/check").status, 404);
+    assert_eq!(server.post("/api/v1/push-targets/nobody/verify").status, 404);
     server.stop();
 }
 

@@ -136,7 +136,7 @@ fn a_server_that_is_killed_in_a_synchronisation_begins_another() {
     };
     agree(&server, &edge);
     edge.state().replies.insert("/v1/synchronisations/end", Reply::Instead(500, json!({})));
-    assert_eq!(server.post("/api/v1/push-targets/edge/synchronise").status, 202);
+    assert_eq!(server.post("/api/v1/push-targets/edge/resync").status, 202);
     in_the_middle(&server);
     assert!(edge.state().position.is_none() && edge.users().len() == 9, "they stay in force");
     let server = server.kill_and_restart();
@@ -161,7 +161,7 @@ fn a_comparison_that_fails_holds_up_nothing() {
             .enumerate()
     {
         edge.state().replies.insert("/v1/digest", Reply::Instead(status_code, body));
-        let answer = server.post("/api/v1/push-targets/edge/check");
+        let answer = server.post("/api/v1/push-targets/edge/verify");
         assert_eq!(answer.status, 503, "{answer:?}");
         up(&mut firewall, &format!("user{n}"), "10.1.13.2");
         agree(&server, &edge);
@@ -169,7 +169,7 @@ fn a_comparison_that_fails_holds_up_nothing() {
     let said = rested(&server);
     assert_eq!((&said["retries"], &said["drift"]["outcome"]), (&json!(0), &json!("error")));
     edge.state().replies.insert("/v1/digest", Reply::Instead(404, json!({})));
-    let untold = server.post("/api/v1/push-targets/edge/check").json();
+    let untold = server.post("/api/v1/push-targets/edge/verify").json();
     assert_eq!(untold["outcome"], "unsupported");
     server.stop();
 }
@@ -183,7 +183,7 @@ fn a_session_that_was_refused_is_no_drift() {
     up(&mut firewall, "mallory", "10.1.13.2");
     until("it is counted", || (status(&server)["refused"] == 1).then_some(()));
     rested(&server);
-    let same = server.post("/api/v1/push-targets/edge/check").json();
+    let same = server.post("/api/v1/push-targets/edge/verify").json();
     assert_eq!((&same["outcome"], &same["unsettled"]), (&json!("same"), &json!(1)));
     assert_eq!(edge.state().synchronised, 1);
     server.stop();
