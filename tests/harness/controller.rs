@@ -174,7 +174,8 @@ impl Controller {
 
     /// Kills it, as when the machine is switched off.
     pub(crate) fn stop(&self) {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
+        running.into_iter().for_each(Running::kill_children);
     }
 
     /// Starts it as it is on its disk, and waits until it answers. It ends with the calling thread.
@@ -355,5 +356,12 @@ impl Controller {
              secret_file = \"password\"\n{more}\n",
             netbios.to_lowercase(),
         )
+    }
+}
+
+impl Drop for Controller {
+    fn drop(&mut self) {
+        // Before its folder is removed and its address is free for another test.
+        self.stop();
     }
 }

@@ -9,7 +9,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tempfile::NamedTempFile;
+
+use super::{WAIT_LIMIT, within};
 
 /// The path of a program on the search path.
 pub(crate) fn peer(program: &str) -> Option<PathBuf> {
@@ -87,6 +91,20 @@ impl Running {
     /// Its process id.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Kills its children, and waits until it ends with them. `unshare` then returns when no process
+    /// of its process table is left, which killing `unshare` itself does not wait for.
+    pub(crate) fn kill_children(mut self) {
+        let id = self.child.id();
+        let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children"));
+        for child in children.unwrap_or_default().split_whitespace() {
+            let child = Pid::from_raw(child.parse().expect("the kernel lists process ids"));
+            // It may have ended by itself.
+            let _ = kill(child, Signal::SIGKILL);
+        }
+        // Without a child there is nothing to wait for: the drop kills it.
+        within(WAIT_LIMIT, || self.child.try_wait().unwrap());
     }
 
     /// Its output so far.
