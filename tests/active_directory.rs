@@ -156,7 +156,7 @@ fn why_not(controller: &Controller) {
     let pins = format!("pins = [\"{}\"]\n", "ab".repeat(32));
     says(&of("rollcall", &pins), PASSWORD, &["none of the pinned ones"]);
     let bases = format!("{tls}search_bases = [\"OU=Nowhere,{}\"]\n", Controller::BASE);
-    says(&of("rollcall", &bases), PASSWORD, &["there is no such object", "OU=Nowhere"]);
+    says(&of("rollcall", &bases), PASSWORD, &["the object does not exist", "OU=Nowhere"]);
     let nameless = of("rollcall", tls);
     let folder = configured(controller, &nameless);
     let file = folder.path().join("rollcall.toml");
