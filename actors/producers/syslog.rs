@@ -1,7 +1,8 @@
 //! Syslog: lines from firewalls, VPN gateways, DHCP and RADIUS servers, over UDP, TCP and TLS.
 //!
-//! Sockets are bound once and shared with every successor of a failed actor, so that the kernel
-//! keeps what arrives in between. Lines are read where they are received; only events travel on.
+//! Sockets are bound once and shared with the next generation of a failed actor, so that the kernel
+//! buffers what arrives in between. Lines are decoded where they are received; only events are
+//! submitted.
 
 mod certificate;
 mod clients;
@@ -39,7 +40,8 @@ pub struct Syslog {
     clock: Clock,
 }
 
-/// A socket, and what it was asked to be: its successor takes it over when it is asked for the same.
+/// A socket and its configured address. The next generation takes the socket over if the address
+/// stays.
 struct Bound<S> {
     transport: &'static str,
     asked: SocketAddr,
@@ -47,7 +49,7 @@ struct Bound<S> {
 }
 
 impl<S> Bound<S> {
-    /// Takes over the same socket from `before`, or binds a new one.
+    /// Takes over the socket with the same address from `before`, or binds a new one.
     fn new<'a>(
         (transport, asked): (&'static str, SocketAddr),
         before: impl IntoIterator<Item = &'a Self>,
@@ -73,11 +75,11 @@ impl<S> Bound<S> {
 }
 
 impl Syslog {
-    /// Binds what `settings` names, or takes it over from one of the producers `before`. `tls`
-    /// serves its TLS listeners.
+    /// Binds the sockets of `settings`, or takes them over from one of the producers `before`. `tls`
+    /// is the configuration of the TLS listeners.
     ///
     /// # Errors
-    /// Which address could not be bound, and why.
+    /// The address that could not be bound, with the system's error.
     pub fn bind(
         settings: &config::Syslog,
         tls: Option<Arc<ServerConfig>>,
@@ -111,8 +113,8 @@ impl Syslog {
         })
     }
 
-    /// Where it listens: the kind of transport and the address, with the port that was given when
-    /// port 0 was asked for.
+    /// The listeners: transport and address, with the port that the system assigned if port 0 is
+    /// configured.
     pub fn listening(&self) -> Vec<(&'static str, SocketAddr)> {
         let udp = self.udp.iter().map(|udp| (udp.transport, udp.socket.local_addr()));
         let streams = self.streams.iter().map(|tcp| (tcp.transport, tcp.socket.local_addr()));
@@ -137,13 +139,13 @@ impl Producer for Syslog {
                     ended.await.map_err(|_| ProducerError("a UDP reader panicked".into()))?
                 }));
             }
-            // One that ends before it was told to takes the others with it: the actor that is
-            // hired in its place reads on at the same sockets.
+            // A reader that ends without a stop request ends the producer: the next generation
+            // continues with the same sockets.
             let mut readers: FuturesUnordered<_> = readers.into_iter().collect();
             while let Some(ended) = readers.next().await {
                 ended?;
                 if !stop.is_requested() {
-                    return Err(ProducerError("a reader ended of itself".into()));
+                    return Err(ProducerError("a reader ended without a stop request".into()));
                 }
             }
             stop.clone().requested().await;
@@ -152,7 +154,7 @@ impl Producer for Syslog {
     }
 }
 
-/// A socket's reader, until it ends.
+/// The reader of a socket. It resolves when the reader ends.
 type Reading = Pin<Box<dyn Future<Output = Result<(), ProducerError>>>>;
 
 fn failed(error: &io::Error) -> ProducerError {

@@ -1,4 +1,4 @@
-//! The sink of a producer, for tests that do by themselves what the producer would.
+//! A producer for tests, which lends its event sink to the test.
 #![allow(clippy::unwrap_used, reason = "test support: a failure ends the test")]
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,13 +12,13 @@ use rollcall_runtime::clock::Clock;
 use rollcall_runtime::mailbox::Mailbox;
 use rollcall_runtime::supervisor::Spawn;
 
-/// A producer that gives its sink away.
-struct Lent {
+/// A producer that hands its sink to the test.
+struct TestProducer {
     kind: ProducerKind,
     lend: Mutex<Option<oneshot::Sender<EventSink>>>,
 }
 
-impl Producer for Lent {
+impl Producer for TestProducer {
     fn kind(&self) -> ProducerKind {
         self.kind
     }
@@ -33,17 +33,14 @@ impl Producer for Lent {
     }
 }
 
-/// The sink of a test producer of the kind `kind` with the name `called`, connected to `engine`.
-pub async fn sink(
-    engine: &Engine,
-    (kind, called): (ProducerKind, &str),
-    clock: Clock,
-) -> EventSink {
-    let desk = Mailbox::<ProducerActor>::new(called, clock);
+/// The sink of a test producer of the kind `kind` with the name `name`, connected to `engine`.
+pub async fn sink(engine: &Engine, (kind, name): (ProducerKind, &str), clock: Clock) -> EventSink {
+    let mailbox = Mailbox::<ProducerActor>::new(name, clock);
     let (lend, lent) = oneshot::channel();
-    let producer = Arc::new(Lent { kind, lend: Mutex::new(Some(lend)) });
-    let (own, cache) = (desk.clone(), engine.cache.clone());
-    let hired = move || ProducerActor::new(Arc::clone(&producer) as _, own.clone(), cache.clone());
-    engine.supervisor.send(Spawn::new(desk, hired)).await.unwrap();
+    let producer = Arc::new(TestProducer { kind, lend: Mutex::new(Some(lend)) });
+    let (own, cache) = (mailbox.clone(), engine.cache.clone());
+    let factory =
+        move || ProducerActor::new(Arc::clone(&producer) as _, own.clone(), cache.clone());
+    engine.supervisor.send(Spawn::new(mailbox, factory)).await.unwrap();
     lent.await.unwrap()
 }

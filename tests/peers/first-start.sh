@@ -10,7 +10,7 @@ trap 'kill "$server" 2>/dev/null || true' EXIT
 
 # What is printed last is what is waited for.
 tries=0
-until grep -q ' who ' said; do
+until grep -q ' lookup ' said; do
     kill -0 "$server" || { cat log >&2; exit 1; }
     tries=$((tries + 1))
     [ "$tries" -lt 400 ] || { cat said log >&2; exit 1; }

@@ -1,11 +1,11 @@
-//! The names in the certificate that a syslog sender shows.
+//! The names in the client certificate of a syslog sender.
 
 use rustls::ServerConnection;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 /// The DNS names of the subject's alternative names, or else its common name (RFC 5425 section
-/// 5.2). Its chain was verified in the handshake; without a certificate there are none.
+/// 5.2). The handshake has verified its chain. Empty without a certificate.
 pub(super) fn peer_names(connection: &ServerConnection) -> Vec<String> {
     let Some([certificate, ..]) = connection.peer_certificates() else { return Vec::new() };
     let Ok((_, certificate)) = X509Certificate::from_der(certificate) else { return Vec::new() };

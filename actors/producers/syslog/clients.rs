@@ -1,4 +1,4 @@
-//! Who may send lines, and how each sender's lines are read.
+//! The configured syslog clients: how they are identified, and how their lines are decoded.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -18,19 +18,19 @@ pub(super) struct Clients {
     networks: Vec<(IpNet, usize)>,
 }
 
-/// One client at work.
+/// A configured client.
 pub(super) struct Client {
-    /// Its place among the clients of the producer.
+    /// Its index among the clients of the producer.
     pub place: usize,
     /// The configured name.
     pub name: Name,
     /// Its templates.
     pub reader: LineReader,
     zone: jiff::tz::TimeZone,
-    /// How many streams it has open.
+    /// The number of its open connections.
     pub streams: AtomicUsize,
     certificate_names: Vec<String>,
-    allowance: Option<Allowance>,
+    rate_limit: Option<RateLimit>,
 }
 
 impl Clients {
@@ -48,7 +48,7 @@ impl Clients {
         Self { clients, networks }
     }
 
-    /// How many there are.
+    /// The number of clients.
     pub(super) fn len(&self) -> usize {
         self.clients.len()
     }
@@ -70,7 +70,7 @@ impl Clients {
         self.clients.get(*index)
     }
 
-    /// The client that shows a certificate with one of `names`.
+    /// The client whose certificate has one of `names`.
     pub(super) fn named(&self, names: &[String]) -> Option<&Arc<Client>> {
         let shown = |known: &String| names.iter().any(|name| name.eq_ignore_ascii_case(known));
         self.clients.iter().find(|client| client.certificate_names.iter().any(shown))
@@ -97,17 +97,17 @@ impl Client {
             zone: client.zone.clone(),
             streams: AtomicUsize::new(0),
             certificate_names: client.certificate_names.clone(),
-            allowance: settings.limits.lines_per_second.map(Allowance::new),
+            rate_limit: settings.limits.lines_per_second.map(RateLimit::new),
         }
     }
 
-    /// Whether one more line at `now` is within what the client is allowed.
+    /// Whether one more line at `now` is within the rate limit of the client.
     pub(super) fn may_send(&self, now: Timestamp) -> bool {
-        self.allowance.as_ref().is_none_or(|allowance| allowance.take(now))
+        self.rate_limit.as_ref().is_none_or(|rate_limit| rate_limit.take(now))
     }
 }
 
-/// What a client's configuration says of all its lines: domain, maps, zone, and whose clock counts.
+/// The defaults of a client for all its lines: domain, maps, time zone and event time source.
 pub fn defaults(client: &config::SyslogClient) -> ClientDefaults {
     let mut maps = LookupTables::default();
     for (field, map) in &client.maps {
@@ -122,14 +122,14 @@ pub fn defaults(client: &config::SyslogClient) -> ClientDefaults {
     ClientDefaults { domain: client.domain.clone(), maps, zone: client.zone.clone(), time }
 }
 
-/// So many lines in each second of the clock. Counted in one word: the second, and what was taken
-/// in it, so that all sockets of a client share it without a lock.
-struct Allowance {
+/// A rate limit in lines per second. One atomic word holds the second and the lines counted in it, so
+/// that all sockets of a client share the limit without a lock.
+struct RateLimit {
     per_second: u32,
     taken: AtomicU64,
 }
 
-impl Allowance {
+impl RateLimit {
     fn new(per_second: u32) -> Self {
         Self { per_second, taken: AtomicU64::new(0) }
     }
@@ -141,7 +141,8 @@ impl Allowance {
         if taken >= self.per_second {
             return false;
         }
-        // Two sockets that take at once may count one line for two: a limit, not an account.
+        // Two sockets that count at the same time may count one line instead of two. The limit need
+        // not be exact.
         self.taken.store(second | u64::from(taken + 1), Relaxed);
         true
     }
@@ -152,10 +153,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_allowance_is_renewed_each_second() {
-        let (allowance, at) = (Allowance::new(2), Timestamp::from_millis);
-        assert!(allowance.take(at(1_000)) && allowance.take(at(1_500)));
-        assert!(!allowance.take(at(1_999)), "two were taken in this second");
-        assert!(allowance.take(at(2_000)));
+    fn an_rate_limit_is_renewed_each_second() {
+        let (rate_limit, at) = (RateLimit::new(2), Timestamp::from_millis);
+        assert!(rate_limit.take(at(1_000)) && rate_limit.take(at(1_500)));
+        assert!(!rate_limit.take(at(1_999)), "two were taken in this second");
+        assert!(rate_limit.take(at(2_000)));
     }
 }

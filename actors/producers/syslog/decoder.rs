@@ -1,4 +1,4 @@
-//! From the bytes of a message to what is harvested: events, or a reason why there are none.
+//! Decodes messages to events, or counts the reason why a message was dropped, and submits batches.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -15,7 +15,7 @@ use rollcall_runtime::clock::Clock;
 use rollcall_runtime::log_rate_limit::LogRateLimit;
 use rollcall_runtime::telemetry::TelemetryEvent;
 
-/// The reader of one socket or connection.
+/// The decoder of one socket or connection.
 pub(super) struct SyslogDecoder {
     pub(super) clients: Arc<Clients>,
     unknown_senders: Arc<LogRateLimit>,
@@ -27,16 +27,17 @@ pub(super) struct SyslogDecoder {
     in_flight: VecDeque<PendingAck>,
 }
 
-/// How many messages are read before what they gave is handed over: one commit, one message to
-/// each actor on the way. Fewer cost more than the decisions; more would make the first one wait.
+/// The number of messages that are decoded before their events are submitted. A batch is one commit
+/// and one message to each actor. Smaller batches cost more than the decisions; larger ones delay the
+/// first event.
 pub(super) const BATCH: usize = 512;
 
-/// How many batches of one socket or connection may be under way: while one is decided the next is
-/// read, and while what is committed reaches the disk the next is written.
+/// The number of batches of one socket or connection that may be in flight: while one is decided the
+/// next is read, and while one is synced to disk the next is written.
 const MAX_IN_FLIGHT: usize = 64;
 
 impl super::Syslog {
-    /// A reader for one more socket or connection.
+    /// A decoder for one more socket or connection.
     pub(super) fn decoder(&self, sink: &EventSink, stop: &StopSignal) -> SyslogDecoder {
         SyslogDecoder {
             clients: Arc::clone(&self.clients),
@@ -52,7 +53,7 @@ impl super::Syslog {
 }
 
 impl SyslogDecoder {
-    /// Reads one message of `client` that arrived at `seen`.
+    /// Decodes one message of `client` that arrived at `seen`.
     pub(super) fn take(&mut self, client: &Client, message: &[u8], seen: Timestamp) {
         if !client.may_send(seen) {
             return self.batch.count_drop("rate_limited", None);
@@ -62,7 +63,7 @@ impl SyslogDecoder {
         let read = catch_unwind(AssertUnwindSafe(|| {
             client.reader.read_line(message, (seen, clock), events)
         }));
-        // A bug of ours, of which the panic hook has told: one line, not the socket.
+        // A bug, logged by the panic hook. It costs one line, not the socket.
         let Ok(outcome) = read else {
             self.batch.events.truncate(before);
             return self.batch.count_drop("reader_panicked", None);
@@ -77,7 +78,7 @@ impl SyslogDecoder {
         }
     }
 
-    /// Notes a message that arrived at `seen` from an address of no client.
+    /// Counts a message that arrived at `seen` from an address that belongs to no client.
     pub(super) fn unknown_sender(&mut self, source: IpAddr, seen: Timestamp) {
         if let Some(unlogged) = self.unknown_senders.admit(seen) {
             let (producer, source) = (self.sink.producer(), source.to_canonical());
@@ -86,17 +87,17 @@ impl SyslogDecoder {
         self.batch.count_drop("sender_unknown", None);
     }
 
-    /// Notes a stretch of a stream that is no message.
+    /// Counts bytes of a stream that are not a message.
     pub(super) fn broken(&mut self, problem: FrameError) {
         self.batch.count_drop(problem.into(), None);
     }
 
-    /// Notes a datagram beyond its client's share of a socket that overflows.
+    /// Counts a datagram above the fair share of its client while the socket overflows.
     pub(super) fn throttled(&mut self) {
         self.batch.count_drop("over_share", None);
     }
 
-    /// Tells whose those were: so many of the client at `place`.
+    /// Reports the throttled datagrams of the client at `place`.
     pub(super) fn report_throttled(&self, place: usize, count: u64) {
         if let Some(client) = self.clients.by_place(place) {
             let (producer, client) = (self.sink.producer(), client.name.as_str());
@@ -104,14 +105,13 @@ impl SyslogDecoder {
         }
     }
 
-    /// Notes a datagram that was longer than the limit.
+    /// Counts a datagram that was longer than the limit.
     pub(super) fn too_long(&mut self) {
         self.broken(FrameError::TooLong);
     }
 
-    /// Hands over what was harvested since the last time. Waits while the journal takes nothing, and
-    /// while too much is under way: what is not read stays with the kernel, and a sender by stream
-    /// feels it.
+    /// Submits the current batch. Waits while the journal is not writable and while too many batches
+    /// are in flight: unread input stays in the kernel, which is the back-pressure for stream senders.
     pub(super) async fn flush(&mut self) {
         if !self.batch.events.is_empty() {
             self.sink.wait_for_journal(&self.stop).await;
@@ -124,7 +124,7 @@ impl SyslogDecoder {
         }
     }
 
-    /// Waits until everything that was handed over is visible, or accounted for as lost.
+    /// Submits the current batch and waits until all batches are visible or counted as dropped.
     pub(super) async fn settle(&mut self) {
         self.flush().await;
         while !self.in_flight.is_empty() {
@@ -134,7 +134,7 @@ impl SyslogDecoder {
 
     async fn await_oldest(&mut self) {
         if let Some(oldest) = self.in_flight.pop_front() {
-            // A refusal is accounted for by the batch itself.
+            // The account of a refused batch counts its events as dropped.
             let _ = oldest.receipt().await;
         }
     }

@@ -1,39 +1,39 @@
-//! What each client may take of one UDP socket while the kernel throws datagrams away: a sender that
-//! floods it must not cost the others their lines.
+//! Fair sharing of one UDP socket while the kernel drops datagrams: a client that floods the socket
+//! must not cause losses for the other clients.
 
 use std::time::Duration;
 
 use rollcall_identity::Timestamp;
 
-/// For how long shares are kept to after the kernel dropped something. It says so with the next
-/// datagram, so that in a flood this is renewed all the time.
-const PRESSED: Duration = Duration::from_secs(1);
+/// How long clients are throttled after the kernel dropped datagrams. The kernel reports drops with
+/// the next datagram, so that a flood renews this time continuously.
+const THROTTLE_TIME: Duration = Duration::from_secs(1);
 
-/// The clients of one socket, by place, and what each sent in this round of reading.
+/// The datagrams of each client of one socket in the current round of reads.
 ///
-/// The kernel's queue is one for all, first come, first served. What a flood puts there is in the way
-/// of everybody's lines, and reading a line costs several times what it costs to throw it away. So
-/// while datagrams are lost anyway, whoever sends more than an equal part of a round loses the rest
-/// of it; everybody else loses nothing here, and the queue is drained the faster for them.
+/// All clients share the kernel's FIFO queue. A flood delays the lines of all clients, and decoding a
+/// line costs several times as much as dropping it. While datagrams are lost anyway, a client that
+/// sends more than an equal share of a round loses the excess. Other clients lose nothing here, and
+/// the queue is drained faster for them.
 pub(super) struct FairShare {
     round: usize,
     sent: Vec<usize>,
-    /// How much of that was not read.
+    /// The throttled datagrams since the last report.
     lost: Vec<u64>,
-    /// How many clients sent anything in the round before.
+    /// The number of clients that sent anything in the previous round.
     senders: usize,
-    pressed_until: Timestamp,
+    throttled_until: Timestamp,
 }
 
 impl FairShare {
-    /// The shares of so many clients in rounds of so many datagrams.
+    /// Shares for a number of clients, in rounds of at most `round` datagrams.
     pub(super) fn new(clients: usize, round: usize) -> Self {
         Self {
             round,
             sent: vec![0; clients],
             lost: vec![0; clients],
             senders: 0,
-            pressed_until: Timestamp::EPOCH,
+            throttled_until: Timestamp::EPOCH,
         }
     }
 
@@ -43,24 +43,24 @@ impl FairShare {
         self.sent.fill(0);
     }
 
-    /// The kernel dropped something before `now`.
-    pub(super) fn press(&mut self, now: Timestamp) {
-        self.pressed_until = now + PRESSED;
+    /// The kernel dropped datagrams before `now`.
+    pub(super) fn throttle(&mut self, now: Timestamp) {
+        self.throttled_until = now + THROTTLE_TIME;
     }
 
-    /// Whether one more datagram of the client at `place` is read at `now`. One sender alone takes
-    /// nothing from others.
+    /// Whether one more datagram of the client at `place` is decoded at `now`. A single sender is not
+    /// throttled, because it takes nothing from others.
     pub(super) fn admit(&mut self, place: usize, now: Timestamp) -> bool {
         let sent = &mut self.sent[place];
         *sent += 1;
-        let free = now >= self.pressed_until || self.senders < 2;
+        let free = now >= self.throttled_until || self.senders < 2;
         let admitted = free || *sent <= self.round / self.senders;
         self.lost[place] += u64::from(!admitted);
         admitted
     }
 
-    /// The clients, by place, that lost something since this was asked last, and how much.
-    pub(super) fn losses(&mut self) -> impl Iterator<Item = (usize, u64)> {
+    /// The throttled clients, by place, since the last call, with their numbers of datagrams.
+    pub(super) fn take_throttled(&mut self) -> impl Iterator<Item = (usize, u64)> {
         let lost = self.lost.iter_mut().map(std::mem::take).enumerate();
         lost.filter(|(_, lost)| *lost > 0)
     }
@@ -78,7 +78,7 @@ mod tests {
         Timestamp::from_millis(1_795_000_000_000 + millis)
     }
 
-    /// How many of each client's datagrams are read in one round.
+    /// The number of datagrams of each client that are decoded in one round.
     fn round(shares: &mut FairShare, sent: &[usize], now: Timestamp) -> Vec<usize> {
         shares.begin();
         let admitted = |(place, count): (usize, &usize)| {
@@ -96,17 +96,17 @@ mod tests {
             flood,
             "nothing is lost: nobody is held back"
         );
-        shares.press(at(1));
+        shares.throttle(at(1));
         assert_eq!(round(&mut shares, &flood, at(2)), [128, 39, 39, 39]);
-        assert_eq!(shares.losses().collect::<Vec<_>>(), [(0, 262)]);
-        assert_eq!(shares.losses().count(), 0, "told once");
+        assert_eq!(shares.take_throttled().collect::<Vec<_>>(), [(0, 262)]);
+        assert_eq!(shares.take_throttled().count(), 0, "told once");
         assert_eq!(round(&mut shares, &flood, at(1002)), flood, "the kernel has caught up");
     }
 
     #[test]
     fn one_client_alone_has_it_all() {
         let mut shares = FairShare::new(4, ROUND);
-        shares.press(at(0));
+        shares.throttle(at(0));
         for _ in 0..3 {
             assert_eq!(round(&mut shares, &[0, ROUND, 0, 0], at(1)), [0, ROUND, 0, 0]);
         }
@@ -121,7 +121,7 @@ mod tests {
         ) {
             let mut shares = FairShare::new(sent.len(), ROUND);
             round(&mut shares, &sent, at(0));
-            shares.press(at(0));
+            shares.throttle(at(0));
             let read = round(&mut shares, &sent, at(1));
             let senders = sent.iter().filter(|count| **count > 0).count().max(1);
             for (sent, read) in sent.iter().zip(&read) {

@@ -1,5 +1,4 @@
-//! Streams: TCP (RFC 6587) and TLS (RFC 5425), each connection bound to one client from its first
-//! byte to its last.
+//! Syslog over TCP (RFC 6587) and TLS (RFC 5425). Each connection belongs to one client.
 
 use std::net::{SocketAddr, TcpListener};
 use std::ops::RangeInclusive;
@@ -23,40 +22,41 @@ use crate::telemetry::{SenderUnknown, StreamClosed, StreamRefused};
 use crate::{EventSink, ProducerError, StopSignal};
 use rollcall_runtime::telemetry::TelemetryEvent;
 
-/// How long a TLS handshake may take.
-const HANDSHAKE: Duration = Duration::from_secs(5);
+/// The timeout of a TLS handshake.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How many may be in a handshake who send from no known address.
+/// The limit of concurrent handshakes from addresses that belong to no client.
 const HANDSHAKES: usize = 256;
 
-/// How much is read at once. A connection begins with the least, and has room for twice as much after
-/// each read that filled it: thousands of quiet senders cost little, and a busy one gives whole
-/// batches. It holds this much and one unfinished message.
-const READ: RangeInclusive<usize> = 8 * 1024..=256 * 1024;
+/// The size of one read. A connection starts with the smallest size, and each read that fills its
+/// buffer doubles it: thousands of quiet senders need little memory, and a busy one fills whole
+/// batches. A connection buffers this much and one incomplete message.
+const READ_SIZE: RangeInclusive<usize> = 8 * 1024..=256 * 1024;
 
-/// How long the acceptor waits after the system refused it a socket (too many open files).
-const BREATH: Duration = Duration::from_millis(100);
+/// The pause of the acceptor after the system refused a socket (too many open files).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Accepts on all stream listeners until `stop`, and then until the last connection has handed
-/// over what it had read.
+/// Accepts on all stream listeners until `stop`, and then waits until all connections have submitted
+/// what they had read.
 pub(super) fn accept_all(
     syslog: &Arc<Syslog>,
     sink: &EventSink,
     stop: &StopSignal,
 ) -> Result<Vec<Reading>, ProducerError> {
-    let guests = Arc::new(Guests::default());
+    let connections = Arc::new(Connections::default());
     let mut readers: Vec<Reading> = Vec::new();
     for stream in &syslog.streams {
         let tls = syslog.tls.as_ref().filter(|_| stream.transport == "tls");
         let listener = stream.socket.try_clone().and_then(tokio_listener);
-        let door = Door {
+        let listening = StreamListener {
             syslog: Arc::clone(syslog),
             sink: sink.clone(),
             stop: stop.clone(),
             tls: tls.cloned().map(TlsAcceptor::from),
-            guests: Arc::clone(&guests),
+            connections: Arc::clone(&connections),
         };
-        let accepting = tokio::task::spawn_local(door.accept(listener.map_err(|e| failed(&e))?));
+        let accepting =
+            tokio::task::spawn_local(listening.accept(listener.map_err(|e| failed(&e))?));
         readers.push(Box::pin(async move {
             accepting.await.map_err(|ended| ProducerError(format!("an acceptor ended: {ended}")))
         }));
@@ -68,28 +68,28 @@ fn tokio_listener(listener: TcpListener) -> std::io::Result<tokio::net::TcpListe
     tokio::net::TcpListener::from_std(listener)
 }
 
-/// One listener and what its connections need.
+/// A listener, and what its connections need.
 #[derive(Clone)]
-struct Door {
+struct StreamListener {
     syslog: Arc<Syslog>,
     sink: EventSink,
     stop: StopSignal,
     tls: Option<TlsAcceptor>,
-    guests: Arc<Guests>,
+    connections: Arc<Connections>,
 }
 
-/// Who is there, at all doors of a producer.
+/// The connections at all listeners of a producer.
 #[derive(Default)]
-struct Guests {
-    /// Connections of clients.
+struct Connections {
+    /// Connections of identified clients.
     open: AtomicUsize,
-    /// Connections of whoever it may be, before their certificate is seen.
-    shaking_hands: AtomicUsize,
+    /// Connections in the TLS handshake, before the certificate identifies the client.
+    handshaking: AtomicUsize,
 }
 
-impl Door {
+impl StreamListener {
     async fn accept(self, listener: tokio::net::TcpListener) {
-        let (mut stop, mut connections) = (self.stop.clone(), JoinSet::new());
+        let (mut stop, mut tasks) = (self.stop.clone(), JoinSet::new());
         loop {
             let accepted = {
                 let (accept, stopped) = (pin!(listener.accept()), pin!(stop.requested()));
@@ -100,32 +100,33 @@ impl Door {
             };
             match accepted {
                 Ok((stream, peer)) => {
-                    drop(connections.spawn_local(self.clone().serve(stream, peer)));
+                    drop(tasks.spawn_local(self.clone().serve(stream, peer)));
                 }
-                // Too many open files: others will close theirs.
-                Err(_) => tokio::time::sleep(BREATH).await,
+                // Too many open files: other connections will close.
+                Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
             }
-            while connections.try_join_next().is_some() {}
+            while tasks.try_join_next().is_some() {}
         }
-        while connections.join_next().await.is_some() {}
+        while tasks.join_next().await.is_some() {}
     }
 
-    /// One connection, from its first byte to its last.
+    /// Serves one connection until it ends.
     async fn serve(mut self, stream: TcpStream, peer: SocketAddr) {
-        let (producer, guests) = (self.sink.producer().to_owned(), Arc::clone(&self.guests));
+        let (producer, connections) =
+            (self.sink.producer().to_owned(), Arc::clone(&self.connections));
         let known = self.syslog.clients.at(peer.ip()).cloned();
         if known.is_none() && self.tls.is_none() {
-            return self.turn_away(peer);
+            return self.refuse_unknown(peer);
         }
         let Some(acceptor) = self.tls.clone() else {
             return self.listen(stream, peer, known).await;
         };
-        // A place of their own: unknown_senders who never finish must not keep the clients out.
-        let place = Guest::enter(&guests.shaking_hands, HANDSHAKES);
+        // A separate limit: unknown senders that never complete a handshake must not lock out clients.
+        let place = ConnectionPermit::acquire(&connections.handshaking, HANDSHAKES);
         if place.is_none() && known.is_none() {
             return StreamRefused { producer: &producer, peer, reason: "too_many" }.emit();
         }
-        match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
+        match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
             Ok(Ok(stream)) => {
                 drop(place);
                 let names = peer_names(stream.get_ref().1);
@@ -137,8 +138,8 @@ impl Door {
         }
     }
 
-    /// Refuses a stream from an address of no client, which showed no certificate of one.
-    fn turn_away(&self, peer: SocketAddr) {
+    /// Refuses a connection that neither its address nor its certificate assigns to a client.
+    fn refuse_unknown(&self, peer: SocketAddr) {
         let producer = self.sink.producer();
         if let Some(unlogged) = self.syslog.unknown_senders.admit(self.syslog.clock.now()) {
             SenderUnknown { producer, source: peer.ip().to_canonical(), unlogged }.emit();
@@ -154,14 +155,16 @@ impl Door {
     ) {
         let producer = self.sink.producer().to_owned();
         let Some(client) = client else {
-            return self.turn_away(peer);
+            return self.refuse_unknown(peer);
         };
-        let guests = Arc::clone(&self.guests);
-        let Some(_any) = Guest::enter(&guests.open, self.syslog.limits.connections) else {
+        let connections = Arc::clone(&self.connections);
+        let Some(_any) =
+            ConnectionPermit::acquire(&connections.open, self.syslog.limits.connections)
+        else {
             return StreamRefused { producer: &producer, peer, reason: "too_many" }.emit();
         };
         let limit = self.syslog.limits.connections_per_client;
-        let Some(_place) = Guest::enter(&client.streams, limit) else {
+        let Some(_place) = ConnectionPermit::acquire(&client.streams, limit) else {
             return StreamRefused { producer: &producer, peer, reason: "too_many_of_client" }
                 .emit();
         };
@@ -171,7 +174,8 @@ impl Door {
         StreamClosed { producer: &producer, client: client.name.as_str(), peer, reason }.emit();
     }
 
-    /// Reads until the sender, the clock or the supervisor ends it; says which it was.
+    /// Reads until the sender, the idle timeout or the stop signal ends the connection. Returns the
+    /// reason.
     async fn read(
         &mut self,
         stream: &mut (impl AsyncRead + Unpin),
@@ -179,12 +183,12 @@ impl Door {
         decoder: &mut SyslogDecoder,
     ) -> &'static str {
         let mut framer = SyslogFramer::new(self.syslog.limits.message_bytes);
-        let mut room = *READ.start();
+        let mut room = *READ_SIZE.start();
         loop {
             let memory = framer.room(room);
             let offered = memory.len();
             let read = tokio::time::timeout(self.syslog.limits.idle, stream.read(memory));
-            // The word to stop first: a sender that never pauses would never let it be heard.
+            // The stop signal is polled first: a sender that never pauses would hide it.
             let length = match select(pin!(self.stop.requested()), pin!(read)).await {
                 Either::Left(_) => return "stopping",
                 Either::Right((Ok(Ok(0)), _)) => {
@@ -197,7 +201,7 @@ impl Door {
             };
             framer.filled(length);
             if length == offered {
-                room = READ.end().min(&(2 * room)).to_owned();
+                room = READ_SIZE.end().min(&(2 * room)).to_owned();
             }
             while take_some(decoder, &mut framer, client) {
                 decoder.flush().await;
@@ -209,7 +213,7 @@ impl Door {
     }
 }
 
-/// Takes up to a batch of messages; whether there was any.
+/// Decodes up to one batch of messages. Returns whether there was any.
 fn take_some(decoder: &mut SyslogDecoder, framer: &mut SyslogFramer, client: &Client) -> bool {
     let now = decoder.clock.now();
     for taken in 0..BATCH {
@@ -231,18 +235,18 @@ fn take_last(decoder: &mut SyslogDecoder, framer: &mut SyslogFramer, client: &Cl
     }
 }
 
-/// One more of a limited number, until it is dropped.
-struct Guest<'a>(&'a AtomicUsize);
+/// One permit of a limited number. It is returned when it is dropped.
+struct ConnectionPermit<'a>(&'a AtomicUsize);
 
-impl<'a> Guest<'a> {
-    fn enter(count: &'a AtomicUsize, limit: usize) -> Option<Self> {
+impl<'a> ConnectionPermit<'a> {
+    fn acquire(count: &'a AtomicUsize, limit: usize) -> Option<Self> {
         let before = count.fetch_add(1, SeqCst);
-        let guest = Self(count);
-        (before < limit).then_some(guest)
+        let permit = Self(count);
+        (before < limit).then_some(permit)
     }
 }
 
-impl Drop for Guest<'_> {
+impl Drop for ConnectionPermit<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, SeqCst);
     }

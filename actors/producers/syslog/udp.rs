@@ -1,5 +1,5 @@
-//! Datagrams (RFC 5426): read in batches on a thread of their own, with the kernel's own count of
-//! those it had to drop.
+//! Syslog over UDP (RFC 5426): datagrams are read in batches on a thread, together with the kernel's
+//! count of dropped datagrams.
 
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -24,42 +24,42 @@ use crate::telemetry::KernelDropped;
 use crate::{ProducerError, StopSignal};
 use rollcall_runtime::telemetry::TelemetryEvent;
 
-/// How long a thread waits for a datagram before it looks whether it should stop.
-const LOOK_UP: Duration = Duration::from_millis(200);
+/// How long a thread waits for a datagram before it checks the stop signal.
+const STOP_POLL: Duration = Duration::from_millis(200);
 
-/// How long the thread looks away when datagrams come one after the other but not fast: 8 MiB of
-/// kernel buffer hold what comes in some milliseconds at the fastest.
-const NAP: Duration = Duration::from_micros(500);
+/// The pause after a small batch at moderate rates: 8 MiB of kernel buffer hold the input of some
+/// milliseconds at the highest rate.
+const COALESCE_PAUSE: Duration = Duration::from_micros(500);
 
-/// What lies between two slots besides the longest message: an odd number of cache lines.
+/// The distance between two slots in addition to the longest message: an odd number of cache lines.
 const STAGGER: usize = 64 * 3;
 
-/// How many batches are read after the word to stop: what the kernel's largest usual buffer holds of
-/// lines of 250 bytes. A sender that never pauses must not hold up the end.
-const LAST: usize = 128;
+/// The number of batches that are read after the stop signal: the contents of a large kernel buffer
+/// at 250 bytes per line. A sender that never pauses must not delay the stop.
+const FINAL_BATCHES: usize = 128;
 
-/// A bound socket, and how many datagrams the kernel said it dropped there. Both go to whoever takes
-/// the socket over: the kernel counts since the socket was made.
+/// A bound socket, and the number of datagrams that the kernel reported as dropped. Both are taken
+/// over together: the kernel counts since the creation of the socket.
 pub(super) struct Socket {
     socket: UdpSocket,
     drops: Arc<AtomicU32>,
-    /// The bytes that the kernel's buffer shall hold when it is read.
+    /// The size of the kernel's receive buffer while the socket is read, in bytes.
     buffer: usize,
 }
 
 impl Socket {
-    /// A socket on `address` whose kernel buffer holds `buffer` bytes, as far as the system allows.
+    /// A socket on `address` with a receive buffer of `buffer` bytes, as far as the system permits.
     pub(super) fn bind(address: SocketAddr, buffer: usize) -> io::Result<Self> {
         let socket = UdpSocket::bind(address)?;
-        socket.set_read_timeout(Some(LOOK_UP))?;
+        socket.set_read_timeout(Some(STOP_POLL))?;
         setsockopt(&socket, sockopt::RxqOvfl, &1)?;
         let socket = Self { socket, drops: Arc::default(), buffer };
         socket.resize()?;
         Ok(socket)
     }
 
-    /// The same socket for a successor, who reads with a buffer of another size. Until then it
-    /// stays as it is: whoever has it now may be told to go on.
+    /// The same socket for the next producer, with another buffer size. The size changes when reading
+    /// starts, because a reload may still fail and leave the socket to the current producer.
     pub(super) fn take_over(&self, buffer: usize) -> io::Result<Self> {
         Ok(Self { buffer, ..self.share()? })
     }
@@ -75,21 +75,21 @@ impl Socket {
     }
 
     fn resize(&self) -> io::Result<()> {
-        // With CAP_NET_ADMIN beyond net.core.rmem_max, otherwise up to it.
+        // With CAP_NET_ADMIN the size may exceed net.core.rmem_max.
         if setsockopt(&self.socket, sockopt::RcvBufForce, &self.buffer).is_err() {
             setsockopt(&self.socket, sockopt::RcvBuf, &self.buffer)?;
         }
         Ok(())
     }
 
-    /// How many bytes the kernel's buffer holds, by its own word.
+    /// The size of the receive buffer in bytes, as the kernel reports it.
     #[cfg(test)]
     pub(super) fn holds(&self) -> usize {
         nix::sys::socket::getsockopt(&self.socket, sockopt::RcvBuf).unwrap()
     }
 }
 
-/// Reads `socket` on a new thread until `stop`. The answer says how it ended; a thread that panics
+/// Reads `socket` on a new thread until `stop`. The channel receives the result; a thread that panics
 /// drops it.
 pub(super) fn start(
     socket: Socket,
@@ -98,16 +98,16 @@ pub(super) fn start(
     stop: StopSignal,
 ) -> io::Result<oneshot::Receiver<Result<(), ProducerError>>> {
     socket.resize()?;
-    let (tell, told) = oneshot::channel();
+    let (result, ended) = oneshot::channel();
     let shares = FairShare::new(decoder.clients.len(), BATCH);
     let reader = Reader { socket, decoder, shares };
     let name = format!("{}-udp", reader.decoder.sink.producer());
     std::thread::Builder::new().name(name).spawn(move || {
-        let ended = reader.read(limit, &stop).map_err(|e| failed(&e));
-        // Nobody waits for it when the actor was replaced meanwhile.
-        let _ = tell.send(ended);
+        let outcome = reader.read(limit, &stop).map_err(|e| failed(&e));
+        // If the actor was replaced meanwhile, the receiver is dropped.
+        let _ = result.send(outcome);
     })?;
-    Ok(told)
+    Ok(ended)
 }
 
 struct Reader {
@@ -118,15 +118,14 @@ struct Reader {
 
 impl Reader {
     fn read(mut self, limit: usize, stop: &StopSignal) -> io::Result<()> {
-        // Slots of one size, a power of two apart, would all fall into the same few lines of the
-        // processor's caches.
+        // Slots at a distance of a power of two would map to the same few cache lines.
         let stride = limit + STAGGER;
         let mut memory = vec![0_u8; BATCH * stride];
         while !stop.is_requested() {
-            self.turn(&mut memory, (limit, stride), MsgFlags::MSG_WAITFORONE)?;
+            self.read_batch(&mut memory, (limit, stride), MsgFlags::MSG_WAITFORONE)?;
         }
-        for _ in 0..LAST {
-            if !self.turn(&mut memory, (limit, stride), MsgFlags::MSG_DONTWAIT)? {
+        for _ in 0..FINAL_BATCHES {
+            if !self.read_batch(&mut memory, (limit, stride), MsgFlags::MSG_DONTWAIT)? {
                 break;
             }
         }
@@ -134,8 +133,8 @@ impl Reader {
         Ok(())
     }
 
-    /// Reads a batch and passes it on; whether there was any.
-    fn turn(
+    /// Reads and submits a batch. Returns whether there was any input.
+    fn read_batch(
         &mut self,
         memory: &mut [u8],
         sizes: (usize, usize),
@@ -144,20 +143,21 @@ impl Reader {
         match self.receive(memory, sizes, flags) {
             Ok(received) => {
                 block_on(self.decoder.flush());
-                // A stream of datagrams would wake this thread for every few of them. The kernel
-                // keeps what comes meanwhile; a single one does not have to wait for others.
+                // Without a pause, moderate traffic would wake this thread for every few datagrams.
+                // The kernel buffers the input meanwhile. A single datagram is not delayed.
                 if (2..BATCH / 4).contains(&received) {
-                    std::thread::sleep(NAP);
+                    std::thread::sleep(COALESCE_PAUSE);
                 }
             }
-            // An ICMP answer to something that was never sent by us is not about this socket.
+            // An ICMP error is no error of this socket, because the socket never sends.
             Err(Errno::EAGAIN | Errno::EINTR | Errno::ECONNREFUSED) => return Ok(false),
             Err(error) => return Err(error.into()),
         }
         Ok(true)
     }
 
-    /// Takes what the kernel has, up to a batch, and says how much that was; waits for the first.
+    /// Receives up to one batch of datagrams and returns their number. With `MSG_WAITFORONE` it waits
+    /// for the first.
     fn receive(
         &mut self,
         memory: &mut [u8],
@@ -166,7 +166,7 @@ impl Reader {
     ) -> Result<usize, Errno> {
         let slots = memory.chunks_mut(stride).map(|slot| [IoSliceMut::new(&mut slot[..limit])]);
         let mut slots: Vec<_> = slots.collect();
-        // Made anew for each call: the kernel shortens the control lengths, and nix does not restore
+        // Allocated for each call: the kernel shortens the control lengths, and nix does not restore
         // them.
         let mut headers =
             MultiHeaders::<SockaddrStorage>::preallocate(BATCH, Some(cmsg_space!(u32)));
@@ -201,7 +201,7 @@ impl Reader {
             }
             last = Some((sender, known));
         }
-        for (place, count) in self.shares.losses() {
+        for (place, count) in self.shares.take_throttled() {
             self.decoder.report_throttled(place, count);
         }
         if let Some(total) = drops {
@@ -210,12 +210,12 @@ impl Reader {
         Ok(count)
     }
 
-    /// The kernel counts since the socket was made, and wraps.
+    /// Accounts for kernel drops. The kernel's counter starts at the creation of the socket and wraps.
     fn note_drops(&mut self, total: u32, now: Timestamp) {
         let before = self.socket.drops.swap(total, SeqCst);
         let count = u64::from(total.wrapping_sub(before));
         if count > 0 {
-            self.shares.press(now);
+            self.shares.throttle(now);
             KernelDropped { producer: self.decoder.sink.producer(), count }.emit();
         }
     }
