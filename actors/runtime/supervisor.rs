@@ -2,7 +2,7 @@
 //!
 //! The `Supervisor` of actix does not survive a panic and restarts the same struct (0.13.5; the tests
 //! below would fail with it). Here each actor has a thread of its own and holds an
-//! [`ActorHandle`]. When the actor is dropped, for whatever reason, the handle reports to the
+//! `ActorHandle`. When the actor is dropped, for whatever reason, the handle reports to the
 //! supervisor, which waits for a backoff and then asks the factory for a new actor. The mailbox
 //! stays the same, so senders need not know.
 
