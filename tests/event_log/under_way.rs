@@ -19,7 +19,7 @@ fn what_the_journal_refuses_is_read_again_and_nothing_goes_before_it() {
     };
     let Some(logs) = EventLogs::start(story, 1) else { return };
     // Answers of five events, so that there is always a next one.
-    let server = Server::start(setup(&logs, "limits.records = 5").with(&disk.section()));
+    let server = Server::start(setup(&logs, "limits.batch_size = 5").with(&disk.section()));
     logs.ticket("alice", "10.1.60.1");
     server.wait_for_user("alice", "10.1.60.1");
     let mut happened = 1_u64;

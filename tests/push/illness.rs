@@ -245,7 +245,7 @@ fn a_firewall_that_was_away_while_ends_were_forgotten_is_said_to_hold_who_is_gon
         said["may_hold_gone"].is_string().then_some(said)
     });
     assert_eq!(said["synchronisations"], 1);
-    server.wait_for_log("may hold users who are gone");
+    server.wait_for_log("may hold ended sessions");
     // As the log says: it is cleared, and told everything.
     lab.table().users.clear();
     assert_eq!(server.post("/api/v1/push-targets/lab-fw/synchronise").status, 202);
