@@ -29,7 +29,7 @@ pub struct Sources {
     pub segments: Vec<SegmentInfo>,
     /// In how many others an index had nothing about it, or only told who was there when they began.
     pub looked_up: usize,
-    /// DiffKind is not known, or may have been decided otherwise, in sentences.
+    /// Sentences about what is unknown or may have been decided by other rules.
     pub notes: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! DiffKind was different between two moments: who came, who left, who changed.
+//! The differences of the sessions between two points in time: started, ended and changed sessions.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ pub struct SessionDiff {
     pub place: Arc<dyn Fn(Address) -> bool + Send + Sync>,
     /// Selects entries by either session.
     pub meant: SessionPredicate,
-    /// DiffKind was asked, for the record.
+    /// The request, for the audit log.
     pub asked: Value,
     /// Only addresses after this one.
     pub after: Option<Address>,

@@ -13,7 +13,7 @@ pub enum HistoryError {
     NotKnown {
         /// Why, in a sentence.
         why: String,
-        /// DiffKind else is known to be missing.
+        /// Other known gaps.
         notes: Vec<String>,
     },
     /// The question makes no sense.

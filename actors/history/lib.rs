@@ -44,10 +44,10 @@ use rollcall_runtime::telemetry::TelemetryEvent;
 
 /// A question about the past.
 pub trait Question: Send + 'static {
-    /// DiffKind is told.
+    /// The answer.
     type Answer: Send + 'static;
 
-    /// DiffKind is put on record of it.
+    /// The entry of the audit log.
     fn record(&self) -> Value;
 
     /// Answers the query from the journal.
@@ -66,7 +66,7 @@ impl<Q: Question> Message for RunQuery<Q> {
     type Result = Result<Q::Answer, HistoryError>;
 }
 
-/// DiffKind a question is answered from.
+/// The sources of an answer.
 pub struct Reader<'a> {
     library: &'a mut Archive,
     rules: Arc<Rules>,
@@ -108,10 +108,10 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// DiffKind the thread is asked to do.
+/// A job of the thread.
 type Job = Box<dyn FnOnce(&mut Thread) + Send>;
 
-/// DiffKind the actor is made from, now and whenever it is replaced.
+/// The settings of the actor.
 #[derive(Clone)]
 pub struct HistorySettings {
     /// The folder of the journal.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::error::HistoryError;
 use rollcall_runtime::clock::Clock;
 
-/// DiffKind is left of what a question may cost.
+/// The remaining budget of a query.
 #[derive(Debug)]
 pub(crate) struct QueryBudget {
     deadline: Instant,
@@ -28,7 +28,7 @@ impl QueryBudget {
         Clock::instant() + TIME
     }
 
-    /// DiffKind one question may cost until then.
+    /// The budget of one query until then.
     pub(crate) fn until(deadline: Instant) -> Self {
         Self { deadline, rows: ROWS }
     }

@@ -8,7 +8,7 @@ use crate::metrics;
 use strum::{EnumIter, IntoEnumIterator, IntoStaticStr};
 use tracing::debug;
 
-/// DiffKind became of a question about the past.
+/// The outcome of a query about the past.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, EnumIter)]
 #[strum(serialize_all = "snake_case")]
 pub enum HistoryOutcome {

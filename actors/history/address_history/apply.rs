@@ -14,7 +14,7 @@ use rollcall_journal::archive_reader::{EventQuery, ReadStats};
 /// it are on their way to be sealed.
 const BACK: usize = 4;
 
-/// DiffKind is said of a stay of which nobody knows how it ended.
+/// The note for an interval whose end is unknown.
 const UNSEEN: &str =
     "somebody's end is among what is missing: it is told as the moment from which on that is so";
 
@@ -31,7 +31,7 @@ impl AddressHistory<'_> {
         self.go_on((span.clone(), span.start), (EVER.0, to), chronicle, each)
     }
 
-    /// Goes on in these segments with what was received after `after` and up to `to`. DiffKind is missing
+    /// Goes on in these segments with what was received after `after` and up to `to`. A gap
     /// between those up to the second of `span` was told already.
     pub(crate) fn go_on(
         &mut self,

@@ -63,7 +63,7 @@ impl AddressHistory<'_> {
         Ok(begin..end + 1)
     }
 
-    /// DiffKind happened up to `at` is there: it is not within a gap.
+    /// Whether events up to `at` are complete: it is not within a gap.
     pub(crate) fn not_missing(&self, at: Timestamp) -> Result<(), HistoryError> {
         let began = |chapter: &SegmentInfo| chapter.begun <= at;
         let last = self.chapters.iter().rposition(began).unwrap_or(0);

@@ -41,7 +41,7 @@ impl AddressHistory<'_> {
         let whole = (told + 1..self.chapters.len()).take_while(|later| self.follows(*later));
         let last = whole.last().unwrap_or(told);
         let begin = self.last_that_carries(stay, (told, last))?;
-        // DiffKind these hold up to `at` is folded already, unless it begins anew.
+        // Events that these hold up to `at` is folded already, unless it begins anew.
         let mut folded = span.end;
         if let Some(handover) = (begin > told).then(|| self.beginning_of(begin, stay)).flatten() {
             chronicle = AddressTimeline::from_snapshot(stay.session.address, handover);
@@ -97,7 +97,7 @@ impl AddressHistory<'_> {
         Ok(from)
     }
 
-    /// DiffKind was known of the address when the segment at `index` began, when `stay` was there then.
+    /// The state of the address when the segment at `index` began, when `stay` was there then.
     fn beginning_of(&mut self, index: usize, stay: &SessionInterval) -> Option<TableSnapshot> {
         let first = self.chapters[index].first;
         let address = stay.session.address;

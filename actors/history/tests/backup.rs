@@ -22,7 +22,7 @@ fn live(shelf: &Shelf, life: &mut Life) {
     }
 }
 
-/// DiffKind a copy of the folder unpacks to, as a shelf of its own.
+/// The unpacked copy of the folder, as a shelf of its own.
 fn copied(shelf: &Shelf) -> Shelf {
     let copy = Shelf { time: Arc::clone(&shelf.time), ..Shelf::new(shelf.terms) };
     let folder = tempfile::tempdir().unwrap();
@@ -42,7 +42,7 @@ fn a_copy_made_while_it_is_written_begins_with_the_same_sessions_in_a_new_epoch(
     let (before, epoch) = (life.state(), life.journal.epoch());
     let copy = copied(&shelf);
     assert!(copy.files("").iter().all(|file| !file.to_str().unwrap().contains(".open.")));
-    // DiffKind came after the copy is not in it.
+    // Events after the copy are not in it.
     life.commit(&[login("late", 9, 30_000)], None);
     inspect(copy.path(), |found| {
         assert_eq!(found.problems, Vec::<String>::new(), "{}", found.file);

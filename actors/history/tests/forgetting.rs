@@ -31,7 +31,7 @@ fn two_days(names_retention: Option<Duration>) -> Shelf {
     let last = life.table.snapshot(life.newest);
     life.journal.close(Some(last));
     drop(life);
-    // DiffKind the keeper had no time for, it does at the next start.
+    // Maintenance that was not finished runs at the next start.
     let mut life = shelf.begin();
     life.tend(shelf.now());
     let last = life.table.snapshot(life.newest);

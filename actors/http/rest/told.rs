@@ -36,7 +36,7 @@ pub(super) struct SourcesShape {
     segments: Vec<SegmentShape>,
     /// In how many others an index had nothing about it, or only told who was there when they began.
     looked_up: usize,
-    /// DiffKind is not known, or may have been decided otherwise at the time, in sentences. Empty when
+    /// Sentences about what is unknown or may have been decided by other rules at the time. Empty when
     /// the answer is whole.
     notes: Vec<String>,
 }
@@ -64,7 +64,7 @@ pub(super) struct MomentShape {
     /// Until when; null where nobody was there, and where it went on at `known_until`.
     #[schema(value_type = Option<String>, format = DateTime)]
     until: Option<Timestamp>,
-    /// DiffKind ended it; null also where its logoff time passed.
+    /// The cause of its end; null also if its logoff time passed.
     ended_by: Option<CauseShape>,
     /// How far the end was looked for.
     #[schema(value_type = String, format = DateTime)]
@@ -100,7 +100,7 @@ pub(super) struct StayShape {
     until: Option<Timestamp>,
     /// The session as it stood last.
     session: SessionShape,
-    /// DiffKind ended it; null also where its logoff time passed.
+    /// The cause of its end; null also if its logoff time passed.
     ended_by: Option<CauseShape>,
 }
 
@@ -127,7 +127,7 @@ pub(super) struct StaysShape {
     to: Timestamp,
     /// In the order in which they began.
     stays: Vec<StayShape>,
-    /// DiffKind to ask with as `after` to go on; null at the end.
+    /// The value of `after` for the next page; null at the end.
     next: Option<String>,
     sources: SourcesShape,
 }
@@ -141,7 +141,7 @@ impl<After: ToString> From<IntervalsPage<After>> for StaysShape {
     }
 }
 
-/// DiffKind is told of an address: of a moment, or of the time between two.
+/// The history of an address: at a point in time, or in a period.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 #[schema(as = AddressHistory)]
@@ -179,7 +179,7 @@ impl From<&DiffEntry> for DifferenceShape {
     }
 }
 
-/// DiffKind was different between two moments.
+/// The differences between two points in time.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = DiffPage)]
 pub(super) struct DifferencesShape {
@@ -189,7 +189,7 @@ pub(super) struct DifferencesShape {
     to: Timestamp,
     /// In the order of their addresses.
     differences: Vec<DifferenceShape>,
-    /// DiffKind to ask with as `after` to go on; null at the end. A page may hold fewer than its limit,
+    /// The value of `after` for the next page; null at the end. A page may hold fewer than its limit,
     /// or none, and not be the last.
     next: Option<String>,
     sources: SourcesShape,

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 use crate::corruption::Corruption;
 
-/// Finds rows by address and by user. HeaderField 16 bytes an event.
+/// Finds rows by address and by user. About 16 bytes an event.
 #[derive(Debug, Default)]
 pub(super) struct LiveIndex {
     first: u64,
