@@ -248,7 +248,7 @@ fn a_firewall_that_was_away_while_ends_were_forgotten_is_said_to_hold_who_is_gon
     server.wait_for_log("may hold ended sessions");
     // As the log says: it is cleared, and told everything.
     lab.table().users.clear();
-    assert_eq!(server.post("/api/v1/push-targets/lab-fw/synchronise").status, 202);
+    assert_eq!(server.post("/api/v1/push-targets/lab-fw/resync").status, 202);
     until("it holds who is there", || (lab.table().users == table(&server)).then_some(()));
     assert!(rested(&server)["may_hold_gone"].is_null());
     server.stop();
