@@ -8,6 +8,7 @@ use std::process::Command;
 
 use crate::harness::{Authority, Controller, PASSWORD, peer, skip};
 
+mod credentials;
 mod firewall;
 mod following;
 mod hearing;
@@ -99,7 +100,7 @@ fn wrong_clock(story: &str, controller: &Controller) {
     for (shift, way, side) in
         [("+10m", simple, "behind"), ("-10m", simple, "ahead of"), ("+10m", kerberos, "behind")]
     {
-        let words = format!("{side} ours: set one of them right");
+        let words = format!("{side} the clock of this machine: correct one of them");
         let folder = configured(controller, &format!("{READER}{way}"));
         let mut command = Command::new(&faketime);
         command.args(["-f", shift, env!("CARGO_BIN_EXE_rollcall")]);
@@ -147,7 +148,7 @@ fn why_not(controller: &Controller) {
         &wrong,
         PASSWORD,
         &[
-            "no TLS with dc1",
+            "TLS with dc1",
             "CN=dc1.corp.example.com",
             "CN=Example Root",
             "is not signed by the authority in ca",
@@ -163,7 +164,7 @@ fn why_not(controller: &Controller) {
     let text = fs::read_to_string(&file).unwrap();
     fs::write(&file, text.replace("[\"dc1.corp", "[\"dc9.corp")).unwrap();
     let (worked, said) = tested(folder.path());
-    assert!(!worked && said.contains("DNS does not tell the address of dc9.corp"), "{said}");
+    assert!(!worked && said.contains("cannot resolve the address of dc9.corp"), "{said}");
     fs::write(&file, text.replace("[\"dc1.corp.example.com\"]", "[\"127.0.10.99\"]")).unwrap();
     let (worked, said) = tested(folder.path());
     assert!(!worked && said.contains("cannot connect to 127.0.10.99 port 636"), "{said}");

@@ -118,7 +118,7 @@ fn a_cleared_log_is_a_gap_that_is_told_and_caught_up_with() {
     server.wait_for_user("bob", "10.1.43.2");
     let gaps = || server.metrics().sum("rollcall_event_log_gaps_total", &[]);
     until("the gap is counted", || (gaps() == 1).then_some(()));
-    server.wait_for_log("events of an event log are lost");
+    server.wait_for_log("event log lost events");
     assert_eq!(server.user_at("10.1.43.9"), None);
     server.stop();
 }
@@ -182,14 +182,14 @@ fn a_look_at_a_log_says_each_step_and_what_helps() {
     };
     let (worked, said) = tested(&setup);
     assert!(worked && said.contains("\n  ok"), "{said}");
-    assert!(said.contains("by its endpoint mapper") && said.contains("4768 of"), "{said}");
+    assert!(said.contains("from its endpoint mapper") && said.contains("4768 of"), "{said}");
     // A mapper that answers no strangers is asked again with a proof.
     logs.control(&json!({"do": "fail", "call": "map", "status": 5}));
     let (worked, said) = tested(&setup);
-    assert!(worked && said.contains("by its endpoint mapper"), "{said}");
+    assert!(worked && said.contains("from its endpoint mapper"), "{said}");
     logs.control(&json!({"do": "fail", "call": "subscribe", "status": 5}));
     let (worked, said) = tested(&setup);
-    assert!(!worked && said.contains("remedy: put the account into"), "{said}");
+    assert!(!worked && said.contains("remedy: add the account to"), "{said}");
     logs.control(&json!({"do": "fail", "call": "subscribe", "status": 0x3aa3}));
     let (worked, said) = tested(&setup);
     assert!(!worked && said.contains("make the security log of the server larger"), "{said}");
@@ -221,6 +221,31 @@ fn events_are_pushed_where_that_is_configured() {
     assert!(calls["next_async"].as_u64() >= Some(4), "{calls}");
     assert_eq!((&calls["next"], &calls["wait"]), (&json!(null), &json!(null)), "{calls}");
     server.stop();
+}
+
+#[test]
+fn a_wrong_password_is_tried_once_for_all_event_log_servers() {
+    let story = "a_wrong_password_is_tried_once_for_all_event_log_servers";
+    let Some(logs) = EventLogs::start(story, 3) else { return };
+    logs.ticket("alice", "10.1.49.1");
+    let setup = Setup::new().with_secret("reader.password", "not the password");
+    let server = Server::start(setup.with(&logs.sections("")));
+    let states = |server: &Server| -> Vec<String> {
+        let all = server.get("/api/v1/producers").json();
+        let logs = all.as_array().unwrap().iter().filter_map(|one| one.get("event_log"));
+        logs.map(|log| log["state"].as_str().unwrap().to_owned()).collect()
+    };
+    until("all servers pause", || (states(&server) == ["credentials_refused"; 3]).then_some(()));
+    std::thread::sleep(std::time::Duration::from_secs(5));
+    let metrics = server.metrics();
+    assert_eq!(metrics.sum("rollcall_producer_credentials_refused", &[]), 3);
+    assert_eq!(metrics.sum("rollcall_event_log_failures_total", &[("stage", "credentials")]), 3);
+    assert_eq!(server.log().matches("account refused; it is not tried again").count(), 1);
+    let file = server.setup().folder().join("reader.password");
+    std::fs::write(file, EventLogs::PASSWORD).unwrap();
+    server.wait_for_user("alice", "10.1.49.1");
+    until("all servers are followed", || (states(&server) == ["following"; 3]).then_some(()));
+    assert!(!server.stop().contains("not the password"));
 }
 
 /// What REST says of the reading of dc1, once it is as `wanted`.
@@ -310,7 +335,7 @@ fn events_that_are_overwritten_unread_are_a_gap_by_their_numbers() {
     logs.control(&json!({"id": 1102}));
     logs.control(&json!({"do": "silent", "is": false}));
     until("the gap is counted", || (gaps("cleared") == 1).then_some(()));
-    server.wait_for_log("events of an event log are lost");
+    server.wait_for_log("event log lost events");
     // Windows itself has lost some; that is said, too.
     logs.control(&json!({"id": 1101}));
     until("the gap is counted", || (gaps("audits_lost") == 1).then_some(()));
@@ -447,15 +472,19 @@ fn samba_lets_the_account_in_by_each_way_and_says_what_it_has_not() {
         let config = setup.write().display().to_string();
         let ended = rollcall(setup.folder(), &["--config", &config, "test", "event-log"]);
         let said = String::from_utf8(ended.stdout).unwrap();
-        assert!(said.contains("proved itself by"), "{auth}: {said}");
+        assert!(said.contains("authenticated with"), "{auth}: {said}");
         // MS-SAMR, over a connection of its own and sealed as well.
-        let domain = "it is a controller of CORP, whose accounts have S-1-5-21-";
+        let domain = "it is a domain controller of CORP, SID S-1-5-21-";
         assert_eq!(said.contains(domain), role == "domain_controller", "{auth}: {said}");
         // It serves queries and no subscriptions.
-        let queried = "it answers a query of its log, with 0 events, and serves no subscription";
+        let queried =
+            "it answers a query of its log, with 0 events, but does not support subscriptions";
         assert!(said.contains(queried), "{auth}: {said}");
         assert!(said.contains("nca_s_op_rng_error"), "{auth}: {said}");
-        assert!(said.contains("remedy: the server has no event log"), "{auth}: {said}");
+        assert!(
+            said.contains("remedy: the server does not support subscriptions"),
+            "{auth}: {said}"
+        );
         assert!(!said.contains(PASSWORD), "{said}");
     }
 }
@@ -479,7 +508,7 @@ fn samba_s_endpoint_mapper_hears_a_proof_where_it_is_to_be_sealed() {
         let config = setup.write().display().to_string();
         let ended = rollcall(setup.folder(), &["--config", &config, "test", "event-log"]);
         let said = String::from_utf8(ended.stdout).unwrap();
-        assert_eq!(said.contains("its event log is at port"), is_told, "{mapper}: {said}");
+        assert_eq!(said.contains("the event log service has port"), is_told, "{mapper}: {said}");
         assert!(said.contains("failed: "), "{mapper}: {said}");
     }
 }

@@ -13,6 +13,7 @@ use rollcall_producers::active_directory::{
     ActiveDirectory, DirectorySink, DirectoryState, DirectoryStatus, DirectoryUpdate,
     PendingUpdates,
 };
+use rollcall_producers::remote::AccountGuard;
 use rollcall_runtime::clock::Clock;
 use tokio::sync::oneshot;
 
@@ -81,7 +82,9 @@ impl Reader {
         let book = Arc::new(Book::default());
         let learner: Arc<dyn DirectorySink> = Arc::clone(&book) as _;
         let section = &settings.active_directory[0];
-        let directory = ActiveDirectory::new(section, learner, Clock::system()).unwrap();
+        let directory =
+            ActiveDirectory::new(section, learner, Clock::system(), &AccountGuard::default())
+                .unwrap();
         let directory = Arc::new(directory);
         let (stop, stopped) = oneshot::channel();
         let following = Arc::clone(&directory);

@@ -107,7 +107,7 @@ fn a_directory_that_is_larger_than_allowed_is_cut_and_what_is_known_stays() {
     write!(ldif, "dn: {group}\nchangetype: modify\nadd: member\n{members}\n").unwrap();
     controller.modify(&ldif);
     let why = until("it is said", || reader.status().error);
-    assert!(why.contains("cut after 1000 objects and members"), "{why}");
+    assert!(why.contains("stopped after 1000 objects and members"), "{why}");
     assert_eq!(reader.status().state, DirectoryState::Failing);
     assert!(reader.user_at("bob").is_some(), "what is known stays in force");
     controller.modify(&change(&group, "modify\ndelete: member"));

@@ -33,7 +33,7 @@ fn what_the_journal_refuses_is_read_again_and_nothing_goes_before_it() {
         logs.control(&json!({"do": "release", "rate": 100_000}));
         happened += 60;
         let refused = status_of_dc1(&server, |log| {
-            log["state"] == "failing" && log["last_error"]["stage"] == "handing_over"
+            log["state"] == "failing" && log["last_error"]["stage"] == "submit"
         });
         let last_error = &refused["last_error"];
         assert!(last_error["remedy"].as_str().unwrap().contains("journal"), "{last_error}");

@@ -9,7 +9,7 @@ use rollcall_wire::msrpc::ndr::ContextHandle;
 
 use super::connection::RpcConnection;
 use super::{CHANNEL, EventLogError};
-use crate::windows::msrpc::Trouble;
+use crate::windows::msrpc::RpcError;
 use rollcall_runtime::clock::Clock;
 
 /// How often it is asked at most. A log that is overwritten from end to end within a second is too
@@ -89,6 +89,6 @@ const fn is_of_the_call(why: &EventLogError) -> bool {
         why,
         EventLogError::Status { .. }
             | EventLogError::Answer { .. }
-            | EventLogError::Call { why: Trouble::Fault(_), .. }
+            | EventLogError::Call { why: RpcError::Fault(_), .. }
     )
 }

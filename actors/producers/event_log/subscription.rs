@@ -12,7 +12,7 @@ use rollcall_wire::event_log::{Bookmark, CallStatus, EventLogQuery, EventSelecti
 use rollcall_wire::msrpc::ndr::{ContextHandle, NdrError};
 use tokio::time::timeout;
 
-use super::connection::{EventLogServer, RpcConnection};
+use super::connection::RpcConnection;
 use super::{CHANNEL, EventLogError, Source};
 
 /// How long the server looks for events: what comes within is answered at once, and after that it is
@@ -100,24 +100,6 @@ impl Answer {
             status => Err(EventLogError::Status { call, status }),
         }
     }
-}
-
-/// Connects to the first of the servers that lets the account in.
-pub(super) async fn connect(
-    servers: &[EventLogServer<'_>],
-) -> Result<RpcConnection, EventLogError> {
-    let mut failed = None;
-    for server in servers {
-        let connected = match server.port().await {
-            Ok(port) => server.connect(port).await,
-            Err(why) => Err(why),
-        };
-        match connected {
-            Ok(connection) => return Ok(connection),
-            Err(why) => failed = Some(why),
-        }
-    }
-    Err(failed.unwrap_or_else(|| EventLogError::Configured("the server has no address".to_owned())))
 }
 
 /// Subscribes to what follows `bookmark`, or else to what is not too old.
