@@ -26,9 +26,8 @@ pub(crate) fn open_log(log: LogSettings) {
 fn filter(level: LogLevel, directives: &str) -> EnvFilter {
     // At level info, actix logs its workers and sockets, which duplicate our `listening` lines.
     let actix = if level == LogLevel::Info { ",actix_server=warn" } else { "" };
-    // hickory logs each DNS message at level debug.
-    let hickory =
-        if level == LogLevel::Trace { "" } else { ",hickory_net=warn,hickory_resolver=warn" };
+    // hickory logs each DNS message at level debug, in several lines.
+    let hickory = ",hickory_net=warn,hickory_resolver=warn";
     // sspi logs session keys at level trace, so that it cannot be enabled.
     let directives = directives.split(',').filter(|one| !one.trim().starts_with("sspi"));
     let directives = directives.collect::<Vec<_>>().join(",");

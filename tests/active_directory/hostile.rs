@@ -129,7 +129,7 @@ fn an_account_that_loses_its_rights_ends_nobody() {
     let hidden = controller.deny_read(&bases[0], "rollcall");
     controller.modify(&with_member("everyone-here", "add", &staff("Alice")));
     let why = until("it is said", || reader.status().error);
-    assert!(why.contains("has it lost its rights?"), "{why}");
+    assert!(why.contains("check its read rights"), "{why}");
     assert!(reader.user_at("bob").is_some() && reader.user_at("alice").is_some());
     // What happens elsewhere is heard all the same.
     until("she is in the group", || {
@@ -139,7 +139,7 @@ fn an_account_that_loses_its_rights_ends_nobody() {
     // Whoever begins now hears the same.
     let folder = configured(&controller, &more);
     let (worked, said) = super::tested(folder.path());
-    assert!(!worked && said.contains("has it lost its rights?"), "{said}");
+    assert!(!worked && said.contains("check its read rights"), "{said}");
     // As soon as it has its rights again, it goes on by itself, and nothing is lost.
     controller.restore_permissions(hidden);
     until("it is read again", || (reader.status().state == DirectoryState::Current).then_some(()));
@@ -218,7 +218,7 @@ fn a_base_where_everybody_was_deleted_is_believed_by_who_sees_deletions_alone() 
     until("they are gone", || seeing.user_at("m3").is_none().then_some(()));
     // To whom deletions are not shown, it looks as if the rights were lost.
     let why = until("it is said", || ordinary.status().error);
-    assert!(why.contains("OU=Movers") && why.contains("take the place out of bases"), "{why}");
+    assert!(why.contains("OU=Movers") && why.contains("remove it from search_bases"), "{why}");
     assert!(ordinary.user_at("m3").is_some());
     controller.stop();
     controller.set_invocation();
