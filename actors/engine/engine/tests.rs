@@ -5,6 +5,7 @@ mod recovery;
 
 use crate::messages::Batch;
 use crate::messages::Committed;
+use crate::messages::Ticket;
 use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
 use std::time::Duration;
 
@@ -18,8 +19,10 @@ use tokio::sync::oneshot;
 use super::*;
 use crate::messages::{Apply, ApplyError, Explain, ExportTable};
 use crate::messages::{GetNewestCursor, LookupAddress, PublishChanges, ReadChanges};
+use rollcall_identity::JournalEntry;
 use rollcall_identity::Receipt;
-use rollcall_journal::{DurableJournal, Entry, JournalOptions};
+use rollcall_identity::engine::{BatchOwner, Publication, Visibility};
+use rollcall_journal::{DurableJournal, JournalOptions};
 use rollcall_runtime::event_accounting::EventAccount;
 use rollcall_runtime::supervisor::{ActorState, Fault, ListActors};
 
@@ -293,13 +296,15 @@ fn what_a_cache_says_that_was_replaced_is_not_shown() {
         let (rules, mallory) = (life.engine.rules.load(), life.event(Kind::VpnUp, "mallory", 0));
         let change = table.apply(Revision(50), &mallory, &rules).change;
         assert!(change.is_some());
-        let mut changed = PublishChanges::new(1, 1);
-        changed.push(mallory.seen, change.clone());
-        life.engine.query.send(changed).await.unwrap();
+        let cache = life.engine.cache.send(ExportTable).await.unwrap().generation;
+        let mut late = Publication::new(cache - 1, 1);
+        late.push(mallory.seen, change.clone());
+        let shown = life.engine.query.send(PublishChanges(late)).await;
+        assert_eq!(shown, Ok(Visibility::NotVisible));
         assert_eq!(life.owner().await.as_deref(), Some("alice"));
-        let mut changed = PublishChanges::new(2, 1);
+        let mut changed = Publication::new(cache, 1);
         changed.push(mallory.seen, change);
-        life.engine.query.send(changed).await.unwrap();
+        life.engine.query.send(PublishChanges(changed)).await.unwrap();
         assert_eq!(life.owner().await.as_deref(), Some("mallory"), "its successor is heard");
     });
 }
@@ -310,12 +315,14 @@ fn what_is_folded_before_a_panic_in_the_same_commit_is_shown() {
         let batch = |user| {
             let (receipt, taken) = oneshot::channel::<Result<Receipt, ApplyError>>();
             let events = vec![life.event(Kind::VpnUp, user, 0)];
-            (Batch { events, read: None, account: EventAccount::open("test", 1), receipt }, taken)
+            let account = EventAccount::open("test", 1);
+            let ticket = BatchOwner::Producer(Ticket { account, receipt });
+            (Batch { events, read: None, ticket }, taken)
         };
         let ((good, _taken), (bad, lost)) = (batch("alice"), batch("bob"));
         // There is no position after this one: to count on from it panics.
-        let bad = Entry { first: Revision(u64::MAX), batch: bad };
-        let both = vec![Entry { first: Revision(1), batch: good }, bad];
+        let bad = JournalEntry { first: Revision(u64::MAX), batch: bad };
+        let both = vec![JournalEntry { first: Revision(1), batch: good }, bad];
         drop(life.engine.cache.post(Committed(both, life.engine.rules.load_full())));
         assert!(lost.await.is_err(), "the second one's sender learns that it was not taken");
         life.settled(1, 0).await;

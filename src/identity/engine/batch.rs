@@ -45,6 +45,12 @@ pub enum Rejection {
     Replaced,
 }
 
+impl From<JournalError> for Rejection {
+    fn from(error: JournalError) -> Self {
+        Self::Journal(error)
+    }
+}
+
 /// Whether published changes are visible to consumers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Visibility {

@@ -1,20 +1,21 @@
 //! What a directory says reaches the sessions of those concerned, and nobody else's.
 
 use actix::System;
+use std::time::Duration;
+
 use rollcall_identity::directory::{
-    Account as Person, AccountKind, AccountState, DomainNames, Guid, Member, Object, SessionAction,
-    UnqualifiedNames, Update,
+    Account as Person, AccountKind, AccountState, DomainNames, Guid, Member, Object, RemovalPolicy,
+    SessionAction, UnqualifiedNames, Update,
 };
 use rollcall_identity::{
-    Address, Authority, ChangeLogLimits, Kind, MemoryJournal, Name, Principal, Producer, Rules,
-    Session, Timestamp,
+    Address, Authority, ChangeLogLimits, Event, Kind, MemoryJournal, Name, Principal, Producer,
+    Rules, Session, Timestamp,
 };
 
 use super::*;
 use crate::engine::Engine;
 use crate::messages::LookupAddress;
-use rollcall_identity::Receipt;
-use rollcall_runtime::clock::Clock;
+use rollcall_runtime::event_accounting::EventAccount;
 use rollcall_runtime::mailbox::MailboxClosed;
 
 static NOW: std::sync::LazyLock<Timestamp> =
