@@ -36,6 +36,8 @@ pub(super) enum Promise {
     Expiry,
     /// A failed logon proves nothing.
     FailedLogon,
+    /// A replaced cache decides nothing, and its late changes are not visible.
+    Fencing,
     /// Once everything is well again, everything goes on.
     Recovery,
 }

@@ -13,7 +13,7 @@ use super::LOGOFF;
 use super::consumers::Firewall;
 use super::disk::{Crash, Disk};
 use super::faults::Fault;
-use super::server::{Answer, Batch, Server};
+use super::server::{Answer, Batch, Server, Ticket};
 use super::sources::{Manner, Site};
 use super::store::Store;
 use super::targets::{LogView, Target};
@@ -139,7 +139,7 @@ impl World {
             18..36 => self.send(),
             46..56 => drop(self.write()),
             36..46 | 56..68 => drop(self.fold()?),
-            68..78 => drop(self.show()),
+            68..78 => drop(self.show()?),
             78..82 => drop(self.tend()),
             82..86 => drop(self.server().store.keep()),
             86..90 => drop(self.expire()),
@@ -182,11 +182,11 @@ impl World {
     fn replace(&mut self) -> Kept {
         let now = self.clock().0;
         match self.chance.below(6) {
-            0 => drop(self.server().lose_cache()),
-            1 => drop(self.server().lose_query()),
-            2 => drop(self.server().lose_cache() | self.server().lose_query()),
-            3 => self.server().freeze_cache(now)?,
-            4 => drop(self.server().lose_patience()),
+            0 => drop(self.server().end_cache()),
+            1 => drop(self.server().end_query()),
+            2 => drop(self.server().end_cache() | self.server().end_query()),
+            3 => self.server().hang_cache(now)?,
+            4 => drop(self.server().time_out()),
             _ => {
                 let at = self.chance.below(self.targets.len() as u64) as usize;
                 self.targets[at].actor_is_new(&mut self.chance);
@@ -199,8 +199,8 @@ impl World {
     fn hire(&mut self) -> Result<bool, Broken> {
         let now = self.clock().0;
         let server = self.server();
-        let thawed = server.thaw();
-        Ok(server.hire(now) | thawed)
+        let resumed = server.resume_hung()?;
+        Ok(server.start_actors(now) | resumed)
     }
 
     pub(super) fn server(&mut self) -> &mut Server {
@@ -234,7 +234,7 @@ impl World {
     /// A producer sends what is next, or again what was not answered.
     fn send_from(&mut self, site: usize) -> bool {
         if self.lost.contains(&site) {
-            let asks = self.server().ask_place(site);
+            let asks = self.server().request_position(site);
             if asks {
                 self.lost.remove(&site);
             }
@@ -245,8 +245,8 @@ impl World {
         let next = self.sites[site].next(&mut self.chance, (seen, self.fault));
         let Some((events, read)) = next else { return false };
         self.tickets[site] += u64::from(!again);
-        let ticket = self.tickets[site];
-        self.server().receive(Batch { site: Some(site), ticket, events, read });
+        let ticket = Ticket { site, number: self.tickets[site], events: events.len() as u64 };
+        self.server().receive(Batch { events, read, ticket });
         true
     }
 
@@ -257,19 +257,21 @@ impl World {
 
     fn fold(&mut self) -> Result<bool, Broken> {
         self.catch_up()?;
+        let clocks = self.clock();
         let (now, truth) = (self.now, &mut self.truth);
         let server = self.server.as_mut().expect("it is started again after every crash");
-        let folded = server.fold(&mut |event, table| {
+        server.set_clock(clocks);
+        let folded = server.step_cache(&mut |event, table| {
             truth.fold(event, now)?;
             truth.compare(table)
         })?;
-        self.true_to = server.folded().unwrap_or(self.true_to);
+        self.true_to = server.applied().unwrap_or(self.true_to);
         Ok(folded)
     }
 
     /// A cache that took over knows what its predecessor had not folded: so must the truth.
     fn catch_up(&mut self) -> Kept {
-        let Some(folded) = self.server().folded() else { return Ok(()) };
+        let Some(folded) = self.server().applied() else { return Ok(()) };
         if folded == self.true_to {
             return Ok(());
         }
@@ -291,19 +293,19 @@ impl World {
         self.true_to = revision;
     }
 
-    fn show(&mut self) -> bool {
+    fn show(&mut self) -> Result<bool, Broken> {
         let (now, _) = self.clock();
-        self.server().show(now)
+        self.server().step_query(now)
     }
 
     fn tend(&mut self) -> bool {
         let (now, _) = self.clock();
-        self.server().tend(now)
+        self.server().maintain(now)
     }
 
     fn expire(&mut self) -> bool {
         let clocks = self.clock();
-        self.server().expire(clocks)
+        self.server().tick(clocks)
     }
 
     fn poll(&mut self) -> bool {
@@ -402,10 +404,10 @@ impl World {
             }
             busy |= self.write();
             busy |= self.fold()?;
-            busy |= self.show() | self.tend() | self.expire() | self.push()? | self.poll();
+            busy |= self.show()? | self.tend() | self.expire() | self.push()? | self.poll();
             busy |= self.hire()?;
             if self.server().is_stuck() {
-                self.server().lose_patience();
+                self.server().time_out();
             }
             busy |= self.server().store.keep();
             self.answer()?;

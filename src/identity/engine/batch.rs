@@ -3,7 +3,7 @@
 use crate::{Change, Event, JournalBatch, JournalError, ReadPosition, Timestamp};
 
 /// Events that are appended and applied together, in order.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct EventBatch<T> {
     /// The events.
     pub events: Vec<Event>,
@@ -24,7 +24,7 @@ impl<T> JournalBatch for EventBatch<T> {
 }
 
 /// The owner of a batch in the journal.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum BatchOwner<T> {
     /// A producer, which waits for the receipt.
     Producer(T),

@@ -62,7 +62,8 @@ impl Server {
 
     /// Starts a generation of the cache. Returns whether it runs.
     pub(super) fn start_cache(&mut self, now: Timestamp) -> bool {
-        let owner = self.owners.acquire(EngineRole::Cache, self.next_generation());
+        let generation = self.next_generation();
+        let owner = self.owners.acquire(EngineRole::Cache, generation);
         let settings = CacheSettings { origin: self.origin.clone(), expiries: EXPIRIES, slice: 1 };
         let mut state = CacheState::new(owner, settings);
         state.start(now);
@@ -229,9 +230,14 @@ impl Server {
         Ok(true)
     }
 
-    /// A second passes for the cache: by the clock of the server, or by that of the machine.
-    pub(in crate::simulation) fn tick(&mut self, (now, wall): (Timestamp, Timestamp)) -> bool {
+    /// Sets the time that the cache reads: the clock of the server, or by mistake that of the machine.
+    pub(in crate::simulation) fn set_clock(&mut self, (now, wall): (Timestamp, Timestamp)) {
         self.now = if self.fault == Some(Fault::ExpiryByWallClock) { wall } else { now };
+    }
+
+    /// The interval of the cache has passed. Returns whether it submitted anything.
+    pub(in crate::simulation) fn tick(&mut self, clocks: (Timestamp, Timestamp)) -> bool {
+        self.set_clock(clocks);
         let before = self.orders.len();
         if let Some(cache) = self.cache.as_mut().filter(|cache| cache.state.is_ready()) {
             cache.state.tick(self.now);

@@ -40,7 +40,8 @@ impl Query {
 impl Server {
     /// Starts a generation of the query actor. Returns whether it runs.
     pub(super) fn start_query(&mut self, now: Timestamp) -> bool {
-        let owner = self.owners.acquire(EngineRole::Query, self.next_generation());
+        let generation = self.next_generation();
+        let owner = self.owners.acquire(EngineRole::Query, generation);
         let model = ReadModel::start(&owner, ChangeLogLimits::default(), now);
         if model.is_none() {
             let Some(cache) = &mut self.cache else { return false };
@@ -120,7 +121,10 @@ impl Server {
                 let visibility = model.publish(&publication, now);
                 let is_visible = visibility == Visibility::Visible;
                 Promise::Fencing.unless(!is_visible || sender >= query.fenced, || {
-                    format!("changes of cache {sender} are visible after {} took over", query.fenced)
+                    format!(
+                        "changes of cache {sender} are visible after {} took over",
+                        query.fenced
+                    )
                 })?;
                 self.visible += u64::from(is_visible && !publication.changes.is_empty());
                 pending.into_iter().for_each(|pending| self.confirm(sender, pending, visibility));
