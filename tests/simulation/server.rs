@@ -2,6 +2,7 @@
 //! place of mailboxes and threads. The scheduler moves one message at a time, and plants mistakes.
 
 mod cache;
+mod messages;
 mod ownership;
 mod query;
 
@@ -10,16 +11,17 @@ use std::sync::Arc;
 
 use rollcall_identity::directory::Directory;
 use rollcall_identity::engine::{
-    BatchOwner, EventBatch, Generations, PendingReceipt, RecoveredState,
+    BatchOwner, EngineRole, EventBatch, Generations, PendingReceipt, RecoveredState,
 };
 use rollcall_identity::{
     ChangeLog, GroupOutcome, Journal, JournalEntry, JournalRequest, Origin, Producer, Receipt,
     Revision, Rules, Table, Timestamp, commit_group,
 };
 
-use self::cache::{Cache, CacheMessage};
-use self::ownership::Owners;
-use self::query::{Query, QueryMessage};
+use self::cache::Cache;
+use self::messages::{Message, Running};
+use self::ownership::{Owner, Owners};
+use self::query::Query;
 use super::faults::Fault;
 use super::sources::name;
 use super::store::Store;
@@ -71,11 +73,11 @@ pub(super) struct Server {
     /// The number of generations that the supervisor has started.
     generations: u64,
     owners: Owners,
-    cache: Option<Cache>,
-    query: Option<Query>,
+    cache: Option<Running<Cache>>,
+    query: Option<Running<Query>>,
     /// Caches that hung and were replaced, and the changes that they have still to publish.
-    hung: Vec<Cache>,
-    late: Vec<QueryMessage>,
+    hung: Vec<Running<Cache>>,
+    late: Vec<Message>,
     orders: VecDeque<JournalRequest<Appended, Question>>,
     pub(super) answers: VecDeque<Answer>,
     /// The sites whose producers get their read position.
@@ -126,9 +128,10 @@ impl Server {
         self.store
     }
 
-    fn next_generation(&mut self) -> u64 {
+    /// Ownership for the next generation that the supervisor starts.
+    fn acquire(&mut self, role: EngineRole) -> Owner {
         self.generations += 1;
-        self.generations
+        self.owners.acquire(role, self.generations)
     }
 
     /// The supervisor starts the actors that do not run, the query actor first. Returns whether any
@@ -139,36 +142,29 @@ impl Server {
         query | cache
     }
 
-    /// Ends the actors that wait for the state of the other for too long.
-    pub(super) fn time_out(&mut self) -> bool {
-        let cache = self.cache.as_ref().is_some_and(|cache| cache.state.awaits_state());
-        let query = self.query.as_ref().is_some_and(|query| query.model.is_none());
-        (cache && self.end_cache()) | (query && self.end_query())
-    }
-
     /// Whether both wait for each other.
     pub(super) fn is_stuck(&self) -> bool {
-        let waits = self.cache.as_ref().is_some_and(|cache| cache.state.awaits_state());
-        waits && self.query.as_ref().is_none_or(|query| query.model.is_none())
+        let query = self.query.as_ref().is_none_or(|query| query.state.model.is_none());
+        query && self.waiting(EngineRole::Cache).is_some()
     }
 
     /// The change log, if the query actor answers.
     pub(super) fn log(&self) -> Option<&ChangeLog> {
-        Some(self.query.as_ref()?.model.as_ref()?.log())
+        Some(self.query.as_ref()?.state.model.as_ref()?.log())
     }
 
     fn ready_cache(&self) -> Option<&Cache> {
-        self.cache.as_ref().filter(|cache| cache.state.is_ready())
+        self.cache.as_ref().map(|cache| &cache.state).filter(|state| state.is_ready())
     }
 
     /// The table, if the cache has taken over.
     pub(super) fn table(&self) -> Option<&Table> {
-        Some(self.ready_cache()?.state.table())
+        Some(self.ready_cache()?.table())
     }
 
     /// The last applied position.
     pub(super) fn applied(&self) -> Option<Revision> {
-        Some(self.ready_cache()?.state.applied())
+        Some(self.ready_cache()?.applied())
     }
 
     /// The producer at `site` requests its read position, behind everything submitted before.
@@ -229,11 +225,11 @@ impl Server {
         self.be_early(&group);
         let GroupOutcome { committed, failed, queries } = commit_group(&mut self.store, group);
         for (batch, error) in failed {
-            self.post_to_cache(CacheMessage::Rejected(batch, error));
+            self.post(EngineRole::Cache, Message::Rejected(batch, error));
         }
         if self.fault != Some(Fault::PublishedBeforeCommit) {
-            let entries = committed.into_iter().map(CacheMessage::Committed);
-            entries.for_each(|entry| self.post_to_cache(entry));
+            let entries = committed.into_iter().map(Message::Committed);
+            entries.for_each(|entry| self.post(EngineRole::Cache, entry));
         }
         for question in queries {
             match question {
@@ -268,7 +264,7 @@ impl Server {
             match (self.fault, &batch.ticket) {
                 (Some(Fault::PublishedBeforeCommit), _) => {
                     let entry = JournalEntry { first, batch: batch.clone() };
-                    self.post_to_cache(CacheMessage::Committed(entry));
+                    self.post(EngineRole::Cache, Message::Committed(entry));
                 }
                 (Some(Fault::AcknowledgedBeforeSync), BatchOwner::Producer(ticket)) => {
                     let last = Revision((first.0 + batch.events.len() as u64).saturating_sub(1));
@@ -284,16 +280,22 @@ impl Server {
     /// The journal runs its maintenance.
     pub(super) fn maintain(&mut self, now: Timestamp) -> bool {
         let Some(sink) = self.store.maintain(now) else { return false };
-        self.post_to_cache(CacheMessage::Checkpoint(sink));
+        self.post(EngineRole::Cache, Message::Checkpoint(sink));
         true
     }
 
     /// Whether nothing is in progress; then every account is closed.
     pub(super) fn is_idle(&self) -> bool {
-        let decides = self.cache.as_ref().is_some_and(Cache::is_idle);
-        let answers = self.query.as_ref().is_some_and(Query::is_idle);
+        let decides = self.cache.as_ref().is_some_and(|cache| cache.mailbox.is_empty());
+        let answers = self.query.as_ref().is_some_and(|query| query.mailbox.is_empty());
+        let is_ready = self.table().is_some() && self.log().is_some();
         let is_quiet = self.orders.is_empty() && self.late.is_empty() && self.hung.is_empty();
-        decides && answers && is_quiet && self.answers.is_empty() && self.places.is_empty()
+        is_ready
+            && decides
+            && answers
+            && is_quiet
+            && self.answers.is_empty()
+            && self.places.is_empty()
     }
 
     /// received = applied + deduplicated + refused + dropped, when nothing is in progress.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rollcall_identity::engine::EngineRole;
 use rollcall_identity::{
     Authority, Journal, Kind, Revision, Rules, SharedAddressRule, SteadyClock, Timestamp,
 };
@@ -182,9 +183,12 @@ impl World {
     fn replace(&mut self) -> Kept {
         let now = self.clock().0;
         match self.chance.below(6) {
-            0 => drop(self.server().end_cache()),
-            1 => drop(self.server().end_query()),
-            2 => drop(self.server().end_cache() | self.server().end_query()),
+            0 => drop(self.server().end_actor(EngineRole::Cache)),
+            1 => drop(self.server().end_actor(EngineRole::Query)),
+            2 => {
+                self.server().end_actor(EngineRole::Cache);
+                self.server().end_actor(EngineRole::Query);
+            }
             3 => self.server().hang_cache(now)?,
             4 => drop(self.server().time_out()),
             _ => {

@@ -6,7 +6,7 @@ use std::task::Poll;
 
 use actix::System;
 use crossbeam_channel::bounded;
-use rollcall_identity::JournalBatch;
+use rollcall_identity::{JournalBatch, JournalError};
 use tokio::sync::watch;
 
 use super::*;

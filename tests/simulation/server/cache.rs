@@ -2,46 +2,20 @@
 
 use std::collections::VecDeque;
 
-use rollcall_identity::engine::{
-    BatchOwner, CacheOutput, CacheSettings, CacheState, EngineRole, PendingReceipt, Rejection,
-    StateTransfer, Visibility,
-};
-use rollcall_identity::{
-    CheckpointSink, Event, Journal, JournalEntry, JournalError, JournalRequest, Table, Timestamp,
-};
+use rollcall_identity::engine::{CacheOutput, CacheSettings, CacheState, EngineRole, Rejection};
+use rollcall_identity::{Event, Journal, JournalRequest, Table, Timestamp};
 
+use super::messages::{Message, Running};
 use super::ownership::Owner;
-use super::query::QueryMessage;
-use super::{Appended, Batch, MAILBOX, Question, Server, Ticket};
+use super::{Batch, MAILBOX, Question, Server, Ticket};
 use crate::simulation::faults::Fault;
 use crate::simulation::truth::{Broken, Kept, Promise};
 
 /// The maximum number of expiry events per batch: so few that more are due now and then.
 const EXPIRIES: usize = 2;
 
-/// A message to the cache.
-pub(super) enum CacheMessage {
-    Apply(Batch),
-    Committed(JournalEntry<Appended>),
-    Rejected(Appended, JournalError),
-    /// The outcome of a publication.
-    Confirm(PendingReceipt<Ticket>, Visibility),
-    Checkpoint(CheckpointSink),
-    /// A request for the state, from the query actor of this generation.
-    Export(u64),
-}
-
-/// One generation of the cache.
-pub(super) struct Cache {
-    pub(super) state: CacheState<Ticket, (), Owner>,
-    pub(super) mailbox: VecDeque<CacheMessage>,
-}
-
-impl Cache {
-    pub(super) fn is_idle(&self) -> bool {
-        self.state.is_ready() && self.mailbox.is_empty()
-    }
-}
+/// The state of the cache.
+pub(super) type Cache = CacheState<Ticket, (), Owner>;
 
 impl Server {
     /// A producer sends a batch. One that finds no room or no cache is lost and counted.
@@ -52,7 +26,7 @@ impl Server {
             batch.events.iter_mut().filter(stamped).for_each(|event| event.at = event.seen);
         }
         match self.cache.as_mut().filter(|cache| cache.mailbox.len() < MAILBOX) {
-            Some(cache) => cache.mailbox.push_back(CacheMessage::Apply(batch)),
+            Some(cache) => cache.mailbox.push_back(Message::Apply(batch)),
             None if self.fault == Some(Fault::DropWithoutCounter) => {
                 self.lose(Ticket { events: 0, ..batch.ticket });
             }
@@ -62,70 +36,19 @@ impl Server {
 
     /// Starts a generation of the cache. Returns whether it runs.
     pub(super) fn start_cache(&mut self, now: Timestamp) -> bool {
-        let generation = self.next_generation();
-        let owner = self.owners.acquire(EngineRole::Cache, generation);
+        let owner = self.acquire(EngineRole::Cache);
         let settings = CacheSettings { origin: self.origin.clone(), expiries: EXPIRIES, slice: 1 };
         let mut state = CacheState::new(owner, settings);
         state.start(now);
-        self.cache = Some(Cache { state, mailbox: VecDeque::new() });
+        self.cache = Some(Running::new(state.generation(), state));
         self.carry_out();
         self.cache.is_some()
-    }
-
-    /// Ends the cache, with the messages in its mailbox. Returns whether one ran.
-    pub(in crate::simulation) fn end_cache(&mut self) -> bool {
-        let Some(cache) = self.cache.take() else { return false };
-        cache.mailbox.into_iter().for_each(|message| self.dropped(message));
-        true
-    }
-
-    /// No cache handles this message.
-    pub(super) fn dropped(&mut self, message: CacheMessage) {
-        match message {
-            CacheMessage::Apply(batch) => self.lose(batch.ticket),
-            CacheMessage::Committed(JournalEntry { batch, .. })
-            | CacheMessage::Rejected(batch, _) => self.lose_appended(&batch),
-            CacheMessage::Confirm(mut pending, _) => {
-                pending.ticket_mut().copied().into_iter().for_each(|ticket| self.lose(ticket));
-            }
-            CacheMessage::Checkpoint(_) => self.store.invalidate_checkpoint(),
-            CacheMessage::Export(query) => self.table_unavailable(query),
-        }
-    }
-
-    pub(super) fn lose_appended(&mut self, batch: &Appended) {
-        if let BatchOwner::Producer(ticket) = batch.ticket {
-            self.lose(ticket);
-        }
-    }
-
-    /// Delivers a message to the cache.
-    pub(super) fn post_to_cache(&mut self, message: CacheMessage) {
-        match &mut self.cache {
-            Some(cache) => cache.mailbox.push_back(message),
-            None => self.dropped(message),
-        }
-    }
-
-    /// The cache of this generation gets the outcome of a publication, unless it has ended.
-    pub(super) fn confirm(
-        &mut self,
-        sender: u64,
-        pending: PendingReceipt<Ticket>,
-        visibility: Visibility,
-    ) {
-        let message = CacheMessage::Confirm(pending, visibility);
-        match self.cache.as_ref().is_some_and(|cache| cache.state.generation() == sender) {
-            true => self.post_to_cache(message),
-            false => self.dropped(message),
-        }
     }
 
     /// The cache hangs in the middle of a batch and is replaced. Its changes arrive later.
     pub(in crate::simulation) fn hang_cache(&mut self, now: Timestamp) -> Kept {
         let applies = self.cache.as_ref().is_some_and(|cache| {
-            let next = cache.mailbox.front();
-            cache.state.is_ready() && matches!(next, Some(CacheMessage::Committed(_)))
+            cache.state.is_ready() && matches!(cache.mailbox.front(), Some(Message::Committed(_)))
         });
         let Some(before) = self.query.as_ref().filter(|_| applies).map(|q| q.mailbox.len()) else {
             return Ok(());
@@ -133,15 +56,13 @@ impl Server {
         self.step_cache(&mut |_, _| Ok(()))?;
         let late = self.query.as_mut().map(|query| query.mailbox.split_off(before));
         self.late.extend(late.into_iter().flatten());
-        // It still holds its ownership while its successor starts.
-        if let Some(mut hung) = self.cache.take() {
-            for message in std::mem::take(&mut hung.mailbox) {
-                match message {
-                    CacheMessage::Committed(_) => hung.mailbox.push_back(message),
-                    other => self.dropped(other),
-                }
-            }
-            self.hung.push(hung);
+        // It still holds its ownership, and its committed batches, while its successor starts.
+        if let Some(Running { generation, state, mailbox }) = self.cache.take() {
+            let is_committed = |message: &Message| matches!(message, Message::Committed(_));
+            let (held, others): (VecDeque<_>, VecDeque<_>) =
+                mailbox.into_iter().partition(is_committed);
+            others.into_iter().for_each(|message| self.undelivered(message));
+            self.hung.push(Running { generation, state, mailbox: held });
         }
         self.start_cache(now);
         Ok(())
@@ -152,10 +73,10 @@ impl Server {
     pub(in crate::simulation) fn resume_hung(&mut self) -> Result<bool, Broken> {
         let (late, hung) = (std::mem::take(&mut self.late), std::mem::take(&mut self.hung));
         let any = !late.is_empty() || !hung.is_empty();
-        late.into_iter().for_each(|message| self.post(message));
+        late.into_iter().for_each(|message| self.post(EngineRole::Query, message));
         for mut cache in hung {
             for message in cache.mailbox {
-                let CacheMessage::Committed(entry) = message else { continue };
+                let Message::Committed(entry) = message else { continue };
                 cache.state.committed(entry, &self.rules, |_, _| {});
             }
             while let Some(output) = cache.state.poll_output() {
@@ -171,25 +92,9 @@ impl Server {
         Ok(any)
     }
 
-    /// The cache of this generation gets the state of the query actor.
-    pub(super) fn state_exported(&mut self, cache: u64, state: StateTransfer) {
-        if let Some(cache) = self.cache.as_mut().filter(|known| known.state.generation() == cache) {
-            cache.state.peer_state(state);
-            self.carry_out();
-        }
-    }
-
-    /// The cache of this generation gets no state: it fails.
-    pub(super) fn state_unavailable(&mut self, cache: u64) {
-        let waits = |known: &Cache| known.state.generation() == cache && known.state.awaits_state();
-        if self.cache.as_ref().is_some_and(waits) {
-            self.end_cache();
-        }
-    }
-
     /// The cache of this generation gets the table of the journal.
     pub(super) fn reload(&mut self, cache: u64) {
-        if let Some(cache) = self.cache.as_mut().filter(|known| known.state.generation() == cache) {
+        if let Some(cache) = self.cache.as_mut().filter(|known| known.generation == cache) {
             cache.state.reloaded(self.store.reload(&self.rules));
             self.carry_out();
         }
@@ -207,23 +112,24 @@ impl Server {
         let Some(message) = cache.mailbox.pop_front() else { return Ok(false) };
         let mut kept = Ok(());
         match message {
-            CacheMessage::Apply(batch) => cache.state.submit(batch, &self.directory),
-            CacheMessage::Committed(entry) => {
+            Message::Apply(batch) => cache.state.submit(batch, &self.directory),
+            Message::Committed(entry) => {
                 cache.state.committed(entry, &self.rules, |event, table| {
                     if kept.is_ok() {
                         kept = each(event, table);
                     }
                 });
             }
-            CacheMessage::Rejected(batch, error) => cache.state.rejected(batch, error.into()),
-            CacheMessage::Confirm(pending, visibility) => {
+            Message::Rejected(batch, error) => cache.state.rejected(batch, error.into()),
+            Message::Confirm(pending, visibility) => {
                 cache.state.confirm(pending, visibility, self.now);
             }
-            CacheMessage::Checkpoint(sink) => sink(cache.state.snapshot()),
-            CacheMessage::Export(query) => {
+            Message::Checkpoint(sink) => sink(cache.state.snapshot()),
+            Message::Export(query) => {
                 let state = cache.state.export();
-                self.table_exported(query, state);
+                self.state_exported(query, state);
             }
+            other => self.undelivered(other),
         }
         kept?;
         self.carry_out();
@@ -247,13 +153,15 @@ impl Server {
     }
 
     /// Carries out the outputs of the cache.
-    fn carry_out(&mut self) {
+    pub(super) fn carry_out(&mut self) {
         while let Some(cache) = &mut self.cache
             && let Some(output) = cache.state.poll_output()
         {
-            let generation = cache.state.generation();
+            let generation = cache.generation;
             match output {
-                CacheOutput::RequestState => self.post(QueryMessage::Export(generation)),
+                CacheOutput::RequestState => {
+                    self.post(EngineRole::Query, Message::Export(generation))
+                }
                 CacheOutput::Reload => {
                     self.orders.push_back(JournalRequest::Query(Question::Reload(generation)));
                 }
@@ -263,17 +171,17 @@ impl Server {
                 CacheOutput::Append(batch) => cache.state.rejected(batch, Rejection::Busy),
                 CacheOutput::Publish(mut decided) => {
                     self.settle(&mut decided.pending);
-                    let pending = Some(decided.pending);
-                    self.post(QueryMessage::Publish(decided.publication, pending));
+                    let message = Message::Publish(decided.publication, Some(decided.pending));
+                    self.post(EngineRole::Query, message);
                 }
                 CacheOutput::PublishMissed(missed) => {
                     if self.fault != Some(Fault::SuccessorTellsNothing) {
-                        self.post(QueryMessage::Publish(missed, None));
+                        self.post(EngineRole::Query, Message::Publish(missed, None));
                     }
                 }
                 CacheOutput::Reply(ticket, result) => self.reply(ticket, result.ok()),
                 CacheOutput::InvalidateCheckpoint => self.store.invalidate_checkpoint(),
-                CacheOutput::Failed(_) => drop(self.end_cache()),
+                CacheOutput::Failed(_) => drop(self.end_actor(EngineRole::Cache)),
                 CacheOutput::NextSlice | CacheOutput::NextSliceLater => {
                     cache.state.next_slice(&self.directory, self.now);
                 }
