@@ -37,11 +37,13 @@ pub(super) enum Fault {
     LateChangesShown,
     /// The receipt of a batch is not sent, and no error either.
     ReceiptLost,
+    /// A membership update is confirmed without any effect on sessions.
+    MembershipUpdateLost,
 }
 
 impl Fault {
     /// All of them.
-    pub(super) const ALL: [Self; 16] = [
+    pub(super) const ALL: [Self; 17] = [
         Self::NoDeduplication,
         Self::AcknowledgedBeforeSync,
         Self::BookmarkBeforeEvents,
@@ -58,6 +60,7 @@ impl Fault {
         Self::SupersededCacheDecides,
         Self::LateChangesShown,
         Self::ReceiptLost,
+        Self::MembershipUpdateLost,
     ];
 
     /// Which promises it breaks, whichever is looked at first.
@@ -80,6 +83,7 @@ impl Fault {
             }
             Self::SupersededCacheDecides | Self::LateChangesShown => &[Promise::Fencing],
             Self::ReceiptLost => &[Promise::Recovery],
+            Self::MembershipUpdateLost => &[Promise::Memberships],
         }
     }
 }

@@ -7,9 +7,9 @@ mod ownership;
 mod query;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
 use std::sync::Arc;
 
-use rollcall_identity::directory::Directory;
 use rollcall_identity::engine::{
     BatchOwner, EngineRole, EventBatch, Generations, PendingReceipt, RecoveredState,
 };
@@ -22,6 +22,7 @@ use self::cache::Cache;
 use self::messages::{Message, Running};
 use self::ownership::{Owner, Owners};
 use self::query::Query;
+use super::directory::{DirectorySource, SharedDirectory};
 use super::faults::Fault;
 use super::sources::name;
 use super::store::Store;
@@ -66,7 +67,8 @@ enum Question {
 pub(super) struct Server {
     pub(super) store: Store,
     rules: Arc<Rules>,
-    directory: Directory,
+    directory: SharedDirectory,
+    directory_origin: Arc<Origin>,
     origin: Arc<Origin>,
     fault: Option<Fault>,
     now: Timestamp,
@@ -82,6 +84,8 @@ pub(super) struct Server {
     pub(super) answers: VecDeque<Answer>,
     /// The sites whose producers get their read position.
     pub(super) places: VecDeque<usize>,
+    /// The numbers of the membership updates that are complete.
+    pub(super) updated: VecDeque<u64>,
     accounts: BTreeMap<usize, Account>,
     /// How often something became visible.
     pub(super) visible: u64,
@@ -91,7 +95,7 @@ impl Server {
     /// Starts with the content of `store`, which is returned when the process ends meanwhile.
     pub(super) fn start(
         mut store: Store,
-        (rules, now): (Arc<Rules>, Timestamp),
+        (rules, directory, now): (Arc<Rules>, &DirectorySource, Timestamp),
         fault: Option<Fault>,
     ) -> Result<Self, Box<Store>> {
         let Ok((table, applied)) = store.restore(&rules) else { return Err(Box::new(store)) };
@@ -104,7 +108,8 @@ impl Server {
             owners: Owners::new(Generations::new(store.epoch(), recovered), fault),
             store,
             rules,
-            directory: Directory::default(),
+            directory: Rc::clone(&directory.directory),
+            directory_origin: Arc::clone(&directory.origin),
             origin: Arc::new(Origin { kind: Producer::Cache, producer, client, form }),
             fault,
             now,
@@ -116,6 +121,7 @@ impl Server {
             orders: VecDeque::new(),
             answers: VecDeque::new(),
             places: VecDeque::new(),
+            updated: VecDeque::new(),
             accounts: BTreeMap::new(),
             visible: 0,
         };

@@ -12,6 +12,7 @@ use rollcall_identity::{
 
 use super::LOGOFF;
 use super::consumers::Firewall;
+use super::directory::DirectorySource;
 use super::disk::{Crash, Disk};
 use super::faults::Fault;
 use super::server::{Answer, Batch, Server, Ticket};
@@ -35,6 +36,7 @@ pub(super) struct World {
     pub(super) chance: SeededRng,
     fault: Option<Fault>,
     rules: Arc<Rules>,
+    pub(super) directory: DirectorySource,
     /// What time it is.
     pub(super) now: Timestamp,
     /// How far the machine's clock is ahead of that, in milliseconds.
@@ -87,12 +89,14 @@ impl World {
         let epoch = START.unsigned_abs();
         let disk = Disk::new(SeededRng::new(chance.below(u64::MAX)));
         let store = Store::new(disk, epoch, fault);
-        let server = Server::start(store, (Arc::clone(&rules), now), fault).ok();
+        let directory = DirectorySource::new();
+        let server = Server::start(store, (Arc::clone(&rules), &directory, now), fault).ok();
         let width = 1 + chance.below(4) as usize;
         Self {
             chance,
             fault,
             rules,
+            directory,
             now,
             set_ahead: 0,
             clock: SteadyClock::new(now, Duration::ZERO),
@@ -135,7 +139,7 @@ impl World {
     }
 
     fn step(&mut self) -> Kept {
-        match self.chance.below(116) {
+        match self.chance.below(121) {
             0..18 => self.happen(),
             18..36 => self.send(),
             46..56 => drop(self.write()),
@@ -168,6 +172,11 @@ impl World {
             111 if self.chance.once_in(3) => self.forget(),
             112 => self.replace()?,
             113..116 => drop(self.hire()?),
+            116..118 => {
+                let table = self.server.as_ref().and_then(Server::table);
+                self.directory.change(table, &mut self.chance);
+            }
+            118..121 => drop(self.update_memberships()),
             _ => {}
         }
         self.answer()
@@ -335,6 +344,12 @@ impl World {
         Ok(stepped)
     }
 
+    /// The directory submits its next update, for the first time or again.
+    fn update_memberships(&mut self) -> bool {
+        let update = self.directory.next_update();
+        update.map(|update| self.server().update_membership(update)).is_some()
+    }
+
     /// Producers hear what became of what they sent, unless that is lost on its way.
     fn answer(&mut self) -> Kept {
         while let Some(Answer { site, ticket, taken }) = self.server().answers.pop_front() {
@@ -364,6 +379,9 @@ impl World {
                 self.sites[site].place = self.place(site);
             }
         }
+        while let Some(number) = self.server().updated.pop_front() {
+            self.directory.confirm(number);
+        }
         while let Some(site) = self.server().places.pop_front() {
             self.sites[site].waiting = None;
             self.sites[site].place = self.place(site);
@@ -387,8 +405,8 @@ impl World {
             let running = self.now.since(Timestamp::from_millis(START));
             self.clock = SteadyClock::new(self.now, running);
             let store = Store::new(disk, self.epoch, self.fault);
-            let rules = (Arc::clone(&self.rules), self.now);
-            match Server::start(store, rules, self.fault) {
+            let known = (Arc::clone(&self.rules), &self.directory, self.now);
+            match Server::start(store, known, self.fault) {
                 Ok(server) => {
                     self.server = Some(server);
                     return self.look_around();
@@ -406,6 +424,7 @@ impl World {
                 // Now they wait for an answer before they send again, or nobody else found room.
                 busy |= self.server().is_idle() && self.send_from(site);
             }
+            busy |= self.server().is_idle() && self.update_memberships();
             busy |= self.write();
             busy |= self.fold()?;
             busy |= self.show()? | self.tend() | self.expire() | self.push()? | self.poll();

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use rollcall_identity::directory::{AffectedAccounts, RemovalPolicy};
 use rollcall_identity::engine::{CacheOutput, CacheSettings, CacheState, EngineRole, Rejection};
 use rollcall_identity::{Event, Journal, JournalRequest, Table, Timestamp};
 
@@ -15,7 +16,7 @@ use crate::simulation::truth::{Broken, Kept, Promise};
 const EXPIRIES: usize = 2;
 
 /// The state of the cache.
-pub(super) type Cache = CacheState<Ticket, (), Owner>;
+pub(super) type Cache = CacheState<Ticket, u64, Owner>;
 
 impl Server {
     /// A producer sends a batch. One that finds no room or no cache is lost and counted.
@@ -32,6 +33,14 @@ impl Server {
             }
             None => self.lose(batch.ticket),
         }
+    }
+
+    /// The directory submits an update.
+    pub(in crate::simulation) fn update_membership(
+        &mut self,
+        (number, affected): (u64, AffectedAccounts),
+    ) {
+        self.post(EngineRole::Cache, Message::UpdateMembership(affected, number));
     }
 
     /// Starts a generation of the cache. Returns whether it runs.
@@ -112,7 +121,17 @@ impl Server {
         let Some(message) = cache.mailbox.pop_front() else { return Ok(false) };
         let mut kept = Ok(());
         match message {
-            Message::Apply(batch) => cache.state.submit(batch, &self.directory),
+            Message::Apply(batch) => cache.state.submit(batch, &self.directory.borrow()),
+            Message::UpdateMembership(_, number)
+                if self.fault == Some(Fault::MembershipUpdateLost) =>
+            {
+                self.updated.push_back(number);
+            }
+            Message::UpdateMembership(affected, number) => {
+                let source = (RemovalPolicy::default(), self.directory_origin.clone());
+                let directory = self.directory.borrow();
+                cache.state.update_membership(affected, source, (&directory, self.now), number);
+            }
             Message::Committed(entry) => {
                 cache.state.committed(entry, &self.rules, |event, table| {
                     if kept.is_ok() {
@@ -183,10 +202,10 @@ impl Server {
                 CacheOutput::InvalidateCheckpoint => self.store.invalidate_checkpoint(),
                 CacheOutput::Failed(_) => drop(self.end_actor(EngineRole::Cache)),
                 CacheOutput::NextSlice | CacheOutput::NextSliceLater => {
-                    cache.state.next_slice(&self.directory, self.now);
+                    cache.state.next_slice(&self.directory.borrow(), self.now);
                 }
-                CacheOutput::Updated(())
-                | CacheOutput::Proposed(..)
+                CacheOutput::Updated(number) => self.updated.push_back(number),
+                CacheOutput::Proposed(..)
                 | CacheOutput::AddressShared(..)
                 | CacheOutput::Recovered(_) => {}
             }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use rollcall_identity::directory::AffectedAccounts;
 use rollcall_identity::engine::{
     BatchOwner, EngineRole, PendingReceipt, Publication, StateTransfer, Visibility,
 };
@@ -12,6 +13,8 @@ use super::{Appended, Batch, Server, Ticket};
 /// A message to an actor.
 pub(super) enum Message {
     Apply(Batch),
+    /// The sessions of these accounts are to be updated, with the number of the update.
+    UpdateMembership(AffectedAccounts, u64),
     Committed(JournalEntry<Appended>),
     Rejected(Appended, JournalError),
     /// Changes, and the receipt that waits for them.
@@ -67,6 +70,8 @@ impl Server {
     pub(super) fn undelivered(&mut self, message: Message) {
         match message {
             Message::Apply(batch) => self.lose(batch.ticket),
+            // The directory sends it again.
+            Message::UpdateMembership(..) => {}
             Message::Committed(JournalEntry { batch, .. }) | Message::Rejected(batch, _) => {
                 if let BatchOwner::Producer(ticket) = batch.ticket {
                     self.lose(ticket);
