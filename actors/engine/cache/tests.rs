@@ -1,11 +1,11 @@
-//! What a directory says reaches the sessions of those concerned, and nobody else's.
+//! A directory change reaches the sessions of the affected accounts, and no other.
 
 use actix::System;
 use std::time::Duration;
 
 use rollcall_identity::directory::{
-    Account as Person, AccountKind, AccountState, DomainNames, Guid, Member, Object, RemovalPolicy,
-    SessionAction, UnqualifiedNames, Update,
+    Account as AccountObject, AccountKind, AccountState, DomainNames, Guid, Member, Object,
+    RemovalPolicy, SessionAction, UnqualifiedNames, Update,
 };
 use rollcall_identity::{
     Address, Authority, ChangeLogLimits, Event, Kind, MemoryJournal, Name, Principal, Producer,
@@ -34,10 +34,10 @@ fn origin(kind: Producer, producer: &str) -> Arc<Origin> {
     Arc::new(Origin { kind, producer, client, form })
 }
 
-struct Life(Engine);
+struct Fixture(Engine);
 
-fn story(test: impl AsyncFnOnce(Life)) {
-    let story = async {
+fn run(test: impl AsyncFnOnce(Fixture)) {
+    let test = async {
         let kinds = vec![Kind::Login, Kind::Logout];
         let mut rules = Rules::default();
         let source = (name("syslog"), name("dc1"));
@@ -45,15 +45,15 @@ fn story(test: impl AsyncFnOnce(Life)) {
         let (journal, clock) = (MemoryJournal::new(7), Clock::from_fn(|| *NOW));
         let engine =
             Engine::start(journal, rules, ChangeLogLimits::default(), &clock).await.unwrap();
-        test(Life(engine)).await;
+        test(Fixture(engine)).await;
     };
     System::new().block_on(async {
-        tokio::time::timeout(Duration::from_secs(60), story).await.expect("the story ends");
+        tokio::time::timeout(Duration::from_secs(60), test).await.expect("the test ends in time");
     });
 }
 
-fn person(login: &str, state: AccountState) -> Update {
-    let account = Person {
+fn alice_as(login: &str, state: AccountState) -> Update {
+    let account = AccountObject {
         kind: AccountKind::User,
         name: name(login),
         upn: None,
@@ -64,30 +64,31 @@ fn person(login: &str, state: AccountState) -> Update {
         state,
         primary_group: None,
     };
-    seen(ALICE, Object::Account(account))
+    upsert(ALICE, Object::Account(account))
 }
 
 fn group(guid: Guid, called: &str, members: &[Guid]) -> Update {
     let members = members.iter().map(|guid| Member::Object(*guid)).collect();
-    seen(guid, Object::Group { name: name(called), members })
+    upsert(guid, Object::Group { name: name(called), members })
 }
 
-fn seen(guid: Guid, object: Object) -> Update {
+fn upsert(guid: Guid, object: Object) -> Update {
     let dn = format!("CN={guid},DC=corp,DC=example,DC=com").into();
     Update::Upsert { guid, dn, sid: None, object }
 }
 
-impl Life {
-    /// The directory says so, and those concerned hear it.
-    async fn learn(&self, updates: Vec<Update>, removal: RemovalPolicy) {
+impl Fixture {
+    /// Applies updates to the directory, and then to the sessions.
+    async fn update_directory(&self, updates: Vec<Update>, removal: RemovalPolicy) {
         let affected = {
-            let mut book = self.0.directory.write();
-            if book.domains().is_empty() {
+            let mut directory = self.0.directory.write();
+            if directory.domains().is_empty() {
                 let (dns, netbios) = (name(CORP), name("corp"));
                 let sid = "S-1-5-21-1-2-3".parse().unwrap();
-                book.put_domain(DomainNames { dns, netbios, sid }, UnqualifiedNames::ThisDomain);
+                directory
+                    .put_domain(DomainNames { dns, netbios, sid }, UnqualifiedNames::ThisDomain);
             }
-            book.apply(&name(CORP), updates).unwrap()
+            directory.apply(&name(CORP), updates).unwrap()
         };
         let origin = origin(Producer::ActiveDirectory, "corp");
         let affected = Arc::new(affected);
@@ -100,12 +101,12 @@ impl Life {
     }
 
     async fn login(&self, at: &str, user: &str) {
-        let receipt = self.log_in(at, user).await.unwrap();
+        let receipt = self.submit_login(at, user).await.unwrap();
         assert_eq!(receipt.unwrap().applied, 1);
     }
 
-    /// Somebody logs on; the answer comes when it is visible.
-    fn log_in(
+    /// Submits a login. The receipt follows when it is visible.
+    fn submit_login(
         &self,
         at: &str,
         user: &str,
@@ -128,9 +129,9 @@ impl Life {
         self.0.query.send(LookupAddress(at.parse::<Address>().unwrap())).await.unwrap()
     }
 
-    /// Who is there, and in which groups.
-    async fn shown(&self, at: &str) -> String {
-        let Some(session) = self.session(at).await else { return "nobody".to_owned() };
+    /// The user of an address and the groups of the session.
+    async fn describe(&self, at: &str) -> String {
+        let Some(session) = self.session(at).await else { return "no session".to_owned() };
         let groups = session.membership.user.iter().flat_map(|groups| groups.as_slice());
         let groups: Vec<&str> = groups.map(|group| group.name.as_str()).collect();
         format!("{} in [{}]", session.principal.as_ref().unwrap(), groups.join(" "))
@@ -138,115 +139,152 @@ impl Life {
 }
 
 #[test]
-fn a_user_who_logs_on_is_in_the_groups_that_the_directory_knows() {
-    story(async |life| {
+fn a_login_gets_the_groups_of_the_directory() {
+    run(async |fixture| {
         let groups = [group(STAFF, "Staff", &[ALICE]), group(SALES, "Sales", &[STAFF])];
-        let updates = groups.into_iter().chain([person("Alice", AccountState::Enabled)]).collect();
-        life.learn(updates, RemovalPolicy::default()).await;
-        life.login("10.0.0.7", "CORP\\ALICE").await;
-        assert_eq!(life.shown("10.0.0.7").await, "alice@corp.example.com in [Sales Staff]");
+        let updates =
+            groups.into_iter().chain([alice_as("Alice", AccountState::Enabled)]).collect();
+        fixture.update_directory(updates, RemovalPolicy::default()).await;
+        fixture.login("10.0.0.7", "CORP\\ALICE").await;
+        assert_eq!(fixture.describe("10.0.0.7").await, "alice@corp.example.com in [Sales Staff]");
     });
 }
 
 #[test]
-fn a_user_who_was_there_before_the_directory_is_known_when_it_is_read() {
-    story(async |life| {
-        life.login("10.0.0.7", "corp\\alice").await;
-        life.login("10.0.0.8", "corp\\bob").await;
-        assert_eq!(life.shown("10.0.0.7").await, "alice@corp in []");
-        let told = life.session("10.0.0.8").await.unwrap().revision;
-        let updates = vec![person("Alice", AccountState::Enabled), group(STAFF, "Staff", &[ALICE])];
-        life.learn(updates, RemovalPolicy::default()).await;
-        assert_eq!(life.shown("10.0.0.7").await, "alice@corp.example.com in [Staff]");
-        assert_eq!(life.session("10.0.0.8").await.unwrap().revision, told, "nobody asked of bob");
+fn an_earlier_session_gets_its_account_when_the_directory_is_read() {
+    run(async |fixture| {
+        fixture.login("10.0.0.7", "corp\\alice").await;
+        fixture.login("10.0.0.8", "corp\\bob").await;
+        assert_eq!(fixture.describe("10.0.0.7").await, "alice@corp in []");
+        let revision = fixture.session("10.0.0.8").await.unwrap().revision;
+        let updates =
+            vec![alice_as("Alice", AccountState::Enabled), group(STAFF, "Staff", &[ALICE])];
+        fixture.update_directory(updates, RemovalPolicy::default()).await;
+        assert_eq!(fixture.describe("10.0.0.7").await, "alice@corp.example.com in [Staff]");
+        assert_eq!(
+            fixture.session("10.0.0.8").await.unwrap().revision,
+            revision,
+            "bob is not affected"
+        );
     });
 }
 
 #[test]
-fn who_is_known_by_sid_alone_is_called_by_name_when_the_directory_is_read() {
-    story(async |life| {
+fn a_session_known_by_sid_gets_its_name_when_the_directory_is_read() {
+    run(async |fixture| {
         let sid = "S-1-5-21-1-2-3-1104";
-        life.login("10.0.0.7", sid).await;
-        assert_eq!(life.shown("10.0.0.7").await, format!("{} in []", sid.to_lowercase()));
-        let Update::Upsert { guid, dn, object, .. } = person("Alice", AccountState::Enabled) else {
-            unreachable!("she is seen")
+        fixture.login("10.0.0.7", sid).await;
+        assert_eq!(fixture.describe("10.0.0.7").await, format!("{} in []", sid.to_lowercase()));
+        let Update::Upsert { guid, dn, object, .. } = alice_as("Alice", AccountState::Enabled)
+        else {
+            unreachable!("it is an upsert")
         };
         let alice = Update::Upsert { guid, dn, sid: sid.parse().ok(), object };
-        life.learn(vec![alice, group(STAFF, "Staff", &[ALICE])], RemovalPolicy::default()).await;
-        assert_eq!(life.shown("10.0.0.7").await, "alice@corp.example.com in [Staff]");
-    });
-}
-
-#[test]
-fn who_joins_a_group_or_is_renamed_keeps_the_session() {
-    story(async |life| {
-        life.learn(vec![person("alice", AccountState::Enabled)], RemovalPolicy::default()).await;
-        life.login("10.0.0.7", "alice").await;
-        let since = life.session("10.0.0.7").await.unwrap().since;
-        life.learn(vec![group(STAFF, "Staff", &[ALICE])], RemovalPolicy::default()).await;
-        assert_eq!(life.shown("10.0.0.7").await, "alice@corp.example.com in [Staff]");
-        life.learn(vec![person("alice.smith", AccountState::Enabled)], RemovalPolicy::default())
+        fixture
+            .update_directory(
+                vec![alice, group(STAFF, "Staff", &[ALICE])],
+                RemovalPolicy::default(),
+            )
             .await;
-        assert_eq!(life.shown("10.0.0.7").await, "alice.smith@corp.example.com in [Staff]");
-        assert_eq!(life.session("10.0.0.7").await.unwrap().since, since);
+        assert_eq!(fixture.describe("10.0.0.7").await, "alice@corp.example.com in [Staff]");
     });
 }
 
 #[test]
-fn who_is_disabled_or_deleted_stays_or_goes_as_the_rule_says() {
+fn a_session_continues_when_its_user_joins_a_group_or_is_renamed() {
+    run(async |fixture| {
+        fixture
+            .update_directory(
+                vec![alice_as("alice", AccountState::Enabled)],
+                RemovalPolicy::default(),
+            )
+            .await;
+        fixture.login("10.0.0.7", "alice").await;
+        let since = fixture.session("10.0.0.7").await.unwrap().since;
+        fixture
+            .update_directory(vec![group(STAFF, "Staff", &[ALICE])], RemovalPolicy::default())
+            .await;
+        assert_eq!(fixture.describe("10.0.0.7").await, "alice@corp.example.com in [Staff]");
+        fixture
+            .update_directory(
+                vec![alice_as("alice.smith", AccountState::Enabled)],
+                RemovalPolicy::default(),
+            )
+            .await;
+        assert_eq!(fixture.describe("10.0.0.7").await, "alice.smith@corp.example.com in [Staff]");
+        assert_eq!(fixture.session("10.0.0.7").await.unwrap().since, since);
+    });
+}
+
+#[test]
+fn the_policy_decides_about_sessions_of_disabled_and_deleted_accounts() {
     let ends = RemovalPolicy { disabled: SessionAction::End, deleted: SessionAction::End };
     for (gone, update, wanted) in [
         (
             RemovalPolicy::default(),
-            person("alice", AccountState::Disabled),
+            alice_as("alice", AccountState::Disabled),
             "alice@corp.example.com in []",
         ),
         (RemovalPolicy::default(), Update::Deleted(ALICE), "alice@corp.example.com in []"),
-        (ends, person("alice", AccountState::Disabled), "nobody"),
-        (ends, Update::Deleted(ALICE), "nobody"),
+        (ends, alice_as("alice", AccountState::Disabled), "no session"),
+        (ends, Update::Deleted(ALICE), "no session"),
     ] {
-        story(async |life| {
-            life.learn(vec![person("alice", AccountState::Enabled)], gone).await;
-            life.login("10.0.0.7", "alice").await;
-            life.learn(vec![update], gone).await;
-            assert_eq!(life.shown("10.0.0.7").await, wanted);
+        run(async |fixture| {
+            fixture.update_directory(vec![alice_as("alice", AccountState::Enabled)], gone).await;
+            fixture.login("10.0.0.7", "alice").await;
+            fixture.update_directory(vec![update], gone).await;
+            assert_eq!(fixture.describe("10.0.0.7").await, wanted);
         });
     }
 }
 
 #[test]
-fn more_sessions_than_a_slice_are_all_followed_up() {
-    story(async |life| {
-        life.learn(vec![person("alice", AccountState::Enabled)], RemovalPolicy::default()).await;
-        let places: Vec<String> =
+fn more_sessions_than_one_slice_are_all_updated() {
+    run(async |fixture| {
+        fixture
+            .update_directory(
+                vec![alice_as("alice", AccountState::Enabled)],
+                RemovalPolicy::default(),
+            )
+            .await;
+        let hosts: Vec<String> =
             (0..3 * SLICE).map(|n| format!("10.1.{}.{}", n / 250, n % 250 + 1)).collect();
-        for place in &places {
-            life.login(place, "alice").await;
+        for host in &hosts {
+            fixture.login(host, "alice").await;
         }
-        life.learn(vec![group(STAFF, "Staff", &[ALICE])], RemovalPolicy::default()).await;
-        for place in &places {
-            assert_eq!(life.shown(place).await, "alice@corp.example.com in [Staff]", "{place}");
+        fixture
+            .update_directory(vec![group(STAFF, "Staff", &[ALICE])], RemovalPolicy::default())
+            .await;
+        for host in &hosts {
+            assert_eq!(fixture.describe(host).await, "alice@corp.example.com in [Staff]", "{host}");
         }
     });
 }
 
 #[test]
-fn who_logs_on_while_the_directory_speaks_is_followed_up() {
-    story(async |life| {
-        life.learn(vec![person("alice", AccountState::Enabled)], RemovalPolicy::default()).await;
-        let places: Vec<String> = (1..250).map(|n| format!("10.2.0.{n}")).collect();
-        // They are looked up before she is in the group, and are in the table after it.
-        let coming: Vec<_> = places
+fn a_login_during_a_directory_change_is_updated() {
+    run(async |fixture| {
+        fixture
+            .update_directory(
+                vec![alice_as("alice", AccountState::Enabled)],
+                RemovalPolicy::default(),
+            )
+            .await;
+        let hosts: Vec<String> = (1..250).map(|n| format!("10.2.0.{n}")).collect();
+        // They are enriched before she is in the group, and applied after it.
+        let logins: Vec<_> = hosts
             .iter()
-            .map(|place| tokio::task::spawn_local(life.log_in(place, "alice")))
+            .map(|host| tokio::task::spawn_local(fixture.submit_login(host, "alice")))
             .collect();
         tokio::task::yield_now().await;
-        life.learn(vec![group(STAFF, "Staff", &[ALICE])], RemovalPolicy::default()).await;
-        for receipt in coming {
+        fixture
+            .update_directory(vec![group(STAFF, "Staff", &[ALICE])], RemovalPolicy::default())
+            .await;
+        for receipt in logins {
             receipt.await.unwrap().unwrap().unwrap();
         }
-        for place in &places {
-            assert_eq!(life.shown(place).await, "alice@corp.example.com in [Staff]", "{place}");
+        for host in &hosts {
+            assert_eq!(fixture.describe(host).await, "alice@corp.example.com in [Staff]", "{host}");
         }
     });
 }
