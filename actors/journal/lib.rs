@@ -48,8 +48,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 use rollcall_identity::{
-    CheckpointSink, GroupOutcome, Journal, JournalBatch, JournalError, ReadSource, Revision, Rules,
-    Table, TableSnapshot, commit_group,
+    CheckpointSink, GroupOutcome, Journal, JournalBatch, JournalEntry, JournalError, ReadSource,
+    Revision, Rules, Table, TableSnapshot, commit_group,
 };
 use tokio::sync::{oneshot, watch};
 
@@ -65,29 +65,22 @@ use crate::telemetry::{BatchRefused, Committed, DiskResponding};
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::telemetry::TelemetryEvent;
 
-/// What the journal carries: events, and whatever is answered when they are committed or refused.
-pub trait Payload: JournalBatch + Send + 'static {
-    /// The batch is not committed, because of `error`.
-    fn refuse(self, error: &JournalError);
-}
+/// A batch that the journal's thread can carry.
+pub trait Payload: JournalBatch + Send + 'static {}
+
+impl<B: JournalBatch + Send + 'static> Payload for B {}
 
 /// Where committed batches go, in their order. Calls return at once.
 pub trait CommitSink<B>: Send + 'static {
     /// These batches are committed; `rules` decide them.
-    fn committed(&self, entries: Vec<Entry<B>>, rules: Arc<Rules>);
+    fn committed(&self, entries: Vec<JournalEntry<B>>, rules: Arc<Rules>);
+
+    /// This batch is not committed, because of `error`.
+    fn rejected(&self, batch: B, error: JournalError);
 
     /// Requests the table as it stands after everything committed so far, for a checkpoint. Returns
     /// whether the request could be made.
     fn checkpoint(&self, survey: CheckpointSink) -> bool;
-}
-
-/// A batch that is in the journal, from this position on.
-#[derive(Debug)]
-pub struct Entry<B> {
-    /// The position of its first event.
-    pub first: Revision,
-    /// The batch.
-    pub batch: B,
 }
 
 /// Why the journal did not accept a batch.
@@ -298,12 +291,11 @@ impl<J: Journal, S> Writing<J, S> {
         let GroupOutcome { committed, failed: refused, queries: asked } = served;
         for (batch, error) in refused {
             BatchRefused { error: &error.0 }.emit();
-            batch.refuse(&error);
+            self.sink.rejected(batch, error);
         }
         if !committed.is_empty() {
             Committed { took: began.elapsed() }.emit();
-            let entries = committed.into_iter().map(|(first, batch)| Entry { first, batch });
-            self.sink.committed(entries.collect(), Arc::clone(&self.in_force));
+            self.sink.committed(committed, Arc::clone(&self.in_force));
         }
         asked.into_iter().for_each(|question| self.answer(question));
     }

@@ -10,7 +10,7 @@ use rollcall_identity::{JournalBatch, JournalError};
 use tokio::sync::watch;
 
 use super::*;
-use crate::{JournalWriter, Order, Payload, Question};
+use crate::{JournalWriter, Order, Question};
 
 /// Events alone, without a receipt.
 struct Events(Vec<Event>);
@@ -23,10 +23,6 @@ impl JournalBatch for Events {
     fn read_position(&self) -> Option<&ReadPosition> {
         None
     }
-}
-
-impl Payload for Events {
-    fn refuse(self, _: &JournalError) {}
 }
 
 fn writer(orders: crossbeam_channel::Sender<Order<Events>>) -> JournalWriter<Events> {
