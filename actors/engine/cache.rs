@@ -136,7 +136,7 @@ impl Cache {
             Err((batch, reason)) => {
                 let word = match reason {
                     NotAccepted::Full => "cache_busy",
-                    NotAccepted::Ended => "journal_ill",
+                    NotAccepted::Ended => "journal_unavailable",
                 };
                 Reply::Now(Err(batch.account.lost(word, reason.into())))
             }
