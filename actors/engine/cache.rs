@@ -131,7 +131,7 @@ impl Cache {
     ) -> Reply<Result<Receipt, ApplyError>> {
         self.inputs.directory.enrich(&mut events);
         let (receipt, taken) = oneshot::channel();
-        match self.journal.hand_over(Batch { events, read, account, receipt }) {
+        match self.journal.submit(Batch { events, read, account, receipt }) {
             Ok(()) => Reply::later(async { taken.await.unwrap_or(Err(ApplyError::Restarting)) }),
             Err((batch, reason)) => {
                 let word = match reason {
@@ -194,7 +194,7 @@ impl Cache {
             drop(self.query.post(PublishChanges::missed(self.ownership.generation(), missed)));
         } else {
             CacheRestored { sessions: shown, error: error.as_deref() }.emit();
-            self.journal.unsettle();
+            self.journal.invalidate_checkpoint();
         }
         Ok(())
     }
@@ -203,7 +203,7 @@ impl Cache {
     /// some changes may have been published only in part.
     fn reload(&self, context: &mut Context<Self>) {
         let journal = self.journal.clone();
-        let recalled = async move { journal.recall().await };
+        let recalled = async move { journal.reload().await };
         context.wait(wrap_future::<_, ActorCell<Self>>(recalled).map(|recalled, cell, context| {
             match recalled {
                 Ok(Some((table, newest))) => {
@@ -258,7 +258,7 @@ impl Actor for Cache {
                 let journal = self.journal.clone();
                 let known = async move {
                     let state = request_state(&query, ExportLog(generation)).await?;
-                    Ok((state, journal.recall().await))
+                    Ok((state, journal.reload().await))
                 };
                 // No entry is applied before the table has what the generation before published.
                 context.wait(wrap_future::<_, ActorCell<Self>>(known).map(

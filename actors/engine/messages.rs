@@ -55,7 +55,8 @@ impl JournalBatch for Batch {
 
 impl Payload for Batch {
     fn refuse(self, error: &JournalError) {
-        let refused = self.account.lost("journal_unavailable", ApplyError::Journal(error.0.clone()));
+        let refused =
+            self.account.lost("journal_unavailable", ApplyError::Journal(error.0.clone()));
         // A sender that no longer waits does not need the answer.
         let _ = self.receipt.send(Err(refused));
     }

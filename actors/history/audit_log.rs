@@ -22,21 +22,21 @@ pub struct Requester {
 }
 
 /// The longest name that is taken from whoever asks.
-const LONGEST: usize = 64;
+const MAX_NAME: usize = 64;
 
 impl Requester {
     /// Somebody at `peer` who calls themselves `named`, as far as that can be printed.
-    pub fn new(peer: Option<IpAddr>, named: Option<&str>) -> Self {
-        let printable = |named: &str| -> String {
-            named.chars().filter(|c| !c.is_control()).take(LONGEST).collect()
+    pub fn new(peer: Option<IpAddr>, name: Option<&str>) -> Self {
+        let printable = |name: &str| -> String {
+            name.chars().filter(|c| !c.is_control()).take(MAX_NAME).collect()
         };
-        Self { peer, said_to_be: named.map(printable).filter(|named| !named.is_empty()) }
+        Self { peer, said_to_be: name.map(printable).filter(|name| !name.is_empty()) }
     }
 }
 
 /// The record. Its file is opened for each line, so that it can be taken away at any time.
 #[derive(Debug, Clone)]
-pub(crate) struct Record {
+pub(crate) struct AuditLog {
     folder: PathBuf,
     retention: Duration,
     /// The day whose file was written last.
@@ -45,11 +45,11 @@ pub(crate) struct Record {
 
 /// One line of it.
 #[derive(Debug, Serialize)]
-pub(crate) struct Line<'a> {
+pub(crate) struct AuditEntry<'a> {
     pub asked: Timestamp,
     #[serde(flatten)]
-    pub asker: &'a Requester,
-    pub question: Value,
+    pub requester: &'a Requester,
+    pub query: Value,
     pub outcome: &'static str,
 }
 
@@ -59,7 +59,7 @@ const NAME: (&str, &str) = ("history-access-", ".jsonl");
 /// The length of a day as it is written, `2026-11-22`.
 const DAY: usize = 10;
 
-impl Record {
+impl AuditLog {
     /// The record in the folder `folder`. A file goes when its day is over for longer than
     /// `retention`.
     pub(crate) fn new(folder: PathBuf, retention: Duration) -> Self {
@@ -70,7 +70,7 @@ impl Record {
     ///
     /// # Errors
     /// When it cannot be written. That old files cannot be removed is no reason.
-    pub(crate) fn add(&mut self, line: &Line<'_>) -> io::Result<()> {
+    pub(crate) fn add(&mut self, line: &AuditEntry<'_>) -> io::Result<()> {
         let mut text = serde_json::to_vec(line)?;
         text.push(b'\n');
         let day = day_of(line.asked);
@@ -79,13 +79,13 @@ impl Record {
         options.append(true).create(true).mode(0o600).open(path)?.write_all(&text)?;
         if self.day.as_ref() != Some(&day) {
             self.day = Some(day);
-            let _ = self.forget_before(&day_of(line.asked - self.retention));
+            let _ = self.remove_before(&day_of(line.asked - self.retention));
         }
         Ok(())
     }
 
     /// Removes the files of the days before `oldest`.
-    fn forget_before(&self, oldest: &str) -> io::Result<()> {
+    fn remove_before(&self, oldest: &str) -> io::Result<()> {
         for entry in fs::read_dir(&self.folder)? {
             let entry = entry?;
             let name = entry.file_name();
@@ -115,14 +115,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_added_to_a_file_that_is_closed_to_others() {
+    fn entries_are_appended_to_a_private_file() {
         let folder = tempfile::tempdir().unwrap();
-        let mut record = Record::new(folder.path().to_owned(), Duration::from_secs(3600));
-        let asker = Requester::new(Some("192.0.2.1".parse().unwrap()), Some("ro\not"));
+        let mut audit_log = AuditLog::new(folder.path().to_owned(), Duration::from_secs(3600));
+        let requester = Requester::new(Some("192.0.2.1".parse().unwrap()), Some("ro\not"));
         for outcome in ["answered", "unknown"] {
-            let question = json!({"address": "10.0.0.7"});
-            let line = Line { asked: Timestamp::EPOCH, asker: &asker, question, outcome };
-            record.add(&line).unwrap();
+            let query = json!({"address": "10.0.0.7"});
+            let line =
+                AuditEntry { asked: Timestamp::EPOCH, requester: &requester, query, outcome };
+            audit_log.add(&line).unwrap();
         }
         let path = folder.path().join("history-access-1970-01-01.jsonl");
         let text = fs::read_to_string(&path).unwrap();
@@ -138,22 +139,32 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
         fs::remove_file(&path).unwrap();
         fs::create_dir(&path).unwrap();
-        let question = Value::Null;
-        let line = Line { asked: Timestamp::EPOCH, asker: &asker, question, outcome: "answered" };
-        assert!(record.add(&line).is_err(), "what cannot be written is said");
+        let query = Value::Null;
+        let line = AuditEntry {
+            asked: Timestamp::EPOCH,
+            requester: &requester,
+            query,
+            outcome: "answered",
+        };
+        assert!(audit_log.add(&line).is_err(), "what cannot be written is said");
     }
     #[test]
-    fn a_file_goes_when_its_day_is_over_for_as_long_as_the_journal_keeps_anything() {
+    fn an_audit_file_is_removed_after_the_retention() {
         let folder = tempfile::tempdir().unwrap();
         let retention = Duration::from_secs(2 * 24 * 3600);
-        let mut record = Record::new(folder.path().to_owned(), retention);
-        let asker = Requester::new(None, None);
+        let mut audit_log = AuditLog::new(folder.path().to_owned(), retention);
+        let requester = Requester::new(None, None);
         let others = ["snapshot-1.db", "history-access-notes.jsonl", "history-access-.jsonl"];
         others.iter().for_each(|name| fs::write(folder.path().join(name), "").unwrap());
         for day in 20..=24 {
             let asked = format!("2026-11-{day}T23:59:59Z").parse().unwrap();
-            let line = Line { asked, asker: &asker, question: Value::Null, outcome: "answered" };
-            record.add(&line).unwrap();
+            let line = AuditEntry {
+                asked,
+                requester: &requester,
+                query: Value::Null,
+                outcome: "answered",
+            };
+            audit_log.add(&line).unwrap();
         }
         let names = fs::read_dir(folder.path()).unwrap();
         let mut names: Vec<String> =

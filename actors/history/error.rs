@@ -10,7 +10,7 @@ use rollcall_journal::Corruption;
 pub enum HistoryError {
     /// Nobody knows: the journal does not reach so far back, or what would tell is damaged.
     #[error("{why}")]
-    NotKnown {
+    Unknown {
         /// Why, in a sentence.
         why: String,
         /// Other known gaps.
@@ -18,24 +18,24 @@ pub enum HistoryError {
     },
     /// The question makes no sense.
     #[error("{0}")]
-    Unreasonable(String),
+    Invalid(String),
     /// It would take too long.
-    #[error("{0}; narrow from and to, or ask of one address")]
+    #[error("{0}; narrow from and to, or query one address")]
     TooBroad(String),
     /// The journal cannot be read now.
     #[error("the journal cannot be read: {0}")]
-    Ill(String),
+    Unavailable(String),
     /// Nobody survives folding this event: it is to be set aside, and the question asked anew.
-    #[error("the event at {0} cannot be folded")]
-    Poisoned(Revision),
+    #[error("the event at {0} cannot be applied")]
+    EventPanicked(Revision),
     /// Nobody is told anything whose asking is not on record.
-    #[error("the question cannot be recorded, and is not answered: {0}")]
-    Unrecorded(String),
+    #[error("the query cannot be written to the audit log and is not answered: {0}")]
+    NotAudited(String),
 }
 
 impl From<Corruption> for HistoryError {
     fn from(damage: Corruption) -> Self {
-        Self::Ill(damage.to_string())
+        Self::Unavailable(damage.to_string())
     }
 }
 
@@ -43,10 +43,12 @@ impl HistoryError {
     /// The word in the record and the metrics.
     pub fn outcome(&self) -> HistoryOutcome {
         match self {
-            Self::NotKnown { .. } => HistoryOutcome::Unknown,
-            Self::Unreasonable(_) => HistoryOutcome::Invalid,
+            Self::Unknown { .. } => HistoryOutcome::Unknown,
+            Self::Invalid(_) => HistoryOutcome::Invalid,
             Self::TooBroad(_) => HistoryOutcome::TooBroad,
-            Self::Ill(_) | Self::Poisoned(_) | Self::Unrecorded(_) => HistoryOutcome::Unavailable,
+            Self::Unavailable(_) | Self::EventPanicked(_) | Self::NotAudited(_) => {
+                HistoryOutcome::Unavailable
+            }
         }
     }
 }

@@ -34,7 +34,7 @@ impl TelemetryEvent for HistoryOpened {
             let outcome: &'static str = outcome.into();
             metrics::HISTORY_QUERIES.with([outcome.into()]).increment(0);
         }
-        debug!("questions about the past can be asked");
+        debug!("history queries are accepted");
     }
 }
 
@@ -52,6 +52,6 @@ impl TelemetryEvent for HistoryAsked {
         let outcome: &'static str = outcome.into();
         metrics::HISTORY_QUERIES.with([outcome.into()]).increment(1);
         metrics::HISTORY_QUERY_SECONDS.with([]).record(took.as_secs_f64());
-        debug!(outcome, ?took, "a question about the past");
+        debug!(outcome, ?took, "history query");
     }
 }

@@ -8,7 +8,7 @@ use rollcall_identity::directory::KnownMembersPart;
 use rollcall_identity::{Event, Membership, ReadPosition, Revision, RevisionRange};
 
 use super::corruption::Corruption;
-use super::event_reader::{self, SegmentTitle};
+use super::event_reader::{self, SegmentHeader};
 use super::file::{self, HeaderField};
 use super::layout::JournalLayout;
 use super::manifest::{Sealed, digest};
@@ -18,45 +18,46 @@ use super::{event_rows, position_rows, rule_versions};
 
 /// Writes the segment anew in its own place, and says what is in it now. The sessions that it carried
 /// over are left out.
-pub(super) fn forget(folder: &JournalLayout, sealed: &Sealed) -> Result<Sealed, Corruption> {
+pub(super) fn erase(folder: &JournalLayout, sealed: &Sealed) -> Result<Sealed, Corruption> {
     let target = folder.sealed(sealed.first);
     let unfinished = JournalLayout::unfinished(&target);
     folder.discard(&unfinished)?;
-    let (title, begun, places, notes) = {
+    let (header, begun, positions, versions) = {
         let sql = file::open(&target)?;
-        let (title, begun) = (SegmentTitle::of(&sql)?, file::need(&sql, HeaderField::Begun)?);
-        (title, begun, position_rows::read(&sql)?.0, rule_versions::read(&sql)?)
+        let (header, begun) =
+            (SegmentHeader::read(&sql)?, file::required_field(&sql, HeaderField::Begun)?);
+        (header, begun, position_rows::read(&sql)?.0, rule_versions::read(&sql)?)
     };
     let sql = crate::schema::create(&unfinished)?;
     sql.execute_batch("BEGIN")?;
-    title.stamp.tell(&sql)?;
+    header.file_header.write(&sql)?;
     for (name, value) in [
-        (HeaderField::After, title.after.0),
-        (HeaderField::First, title.first.0),
+        (HeaderField::After, header.after.0),
+        (HeaderField::First, header.first.0),
         (HeaderField::Begun, begun),
         (HeaderField::Nameless, 1),
     ] {
-        file::tell(&sql, name, value)?;
+        file::write_field(&sql, name, value)?;
     }
     // Who was known of a directory is names only; whoever reads on has a later roster.
-    for (source, place) in
-        places.into_iter().filter(|(it, _)| !KnownMembersPart::is_source(&it.name))
+    for (source, position) in
+        positions.into_iter().filter(|(it, _)| !KnownMembersPart::is_source(&it.name))
     {
-        position_rows::write(&sql, &ReadPosition { source, position: place })?;
+        position_rows::write(&sql, &ReadPosition { source, position })?;
     }
-    for note in notes {
-        rule_versions::write(&sql, note)?;
+    for version in versions {
+        rule_versions::write(&sql, version)?;
     }
-    let (mut lexicon, mut into) = (StringTable::default(), event_rows::statement(&sql)?);
+    let (mut strings, mut into) = (StringTable::default(), event_rows::statement(&sql)?);
     let span = RevisionRange { after: Revision(0), upto: Revision(u64::MAX) };
     let read = event_reader::read(&target, span, |revision, event| {
         let event = without_names(event);
-        Ok(event_rows::write(&sql, &mut into, &mut lexicon, (revision, &event))?)
+        Ok(event_rows::write(&sql, &mut into, &mut strings, (revision, &event))?)
     })?;
     drop(into);
-    if let Some(broke) = read.broke {
+    if let Some(error) = read.error {
         // What can still be read of it is worth more than what the disk made of it.
-        return Err(broke);
+        return Err(error);
     }
     sql.execute_batch(&format!("COMMIT; {INDEXES}"))?;
     sql.close().map_err(|(_, error)| error)?;

@@ -19,10 +19,10 @@ const CELLS: usize = 3;
 
 /// Puts one in, in place of the one before.
 pub(super) fn write(sql: &Connection, read: &ReadPosition) -> rusqlite::Result<()> {
-    let ReadPosition { source, position: place } = read;
+    let ReadPosition { source, position } = read;
     let mut into = sql.prepare_cached("INSERT OR REPLACE INTO positions VALUES (?, ?, ?, ?)")?;
     let names = [source.producer.as_str(), source.name.as_str()].map(|name| text(Some(name)));
-    insert(&mut into, &[names[0], names[1], ValueRef::Blob(place)])
+    insert(&mut into, &[names[0], names[1], ValueRef::Blob(position)])
 }
 
 /// Reads all that are whole, and says how many are not. A source without one is read from its
@@ -33,11 +33,11 @@ pub(super) fn read(sql: &Connection) -> Result<(ReadPositions, usize), Corruptio
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let one = Cells::check(row, CELLS).and_then(|mut cells| {
-            let source = ReadSource { producer: cells.need()?, name: cells.need()? };
+            let source = ReadSource { producer: cells.required()?, name: cells.required()? };
             Ok((source, Arc::from(cells.bytes()?)))
         });
         match one {
-            Ok((source, place)) => drop(positions.insert(source, place)),
+            Ok((source, position)) => drop(positions.insert(source, position)),
             Err(_) => damaged += 1,
         }
     }

@@ -10,38 +10,38 @@ use std::path::Path;
 use rollcall_identity::{Event, Revision, RevisionRange, Rules, Table};
 
 use super::corruption::Corruption;
-use super::event_reader::Read;
+use super::event_reader::ReadSummary;
 use super::read_ahead;
 use crate::telemetry::EventQuarantined;
 use rollcall_runtime::telemetry::TelemetryEvent;
 
 /// Folds one event into the table.
-pub(super) type Fold = fn(&mut Table, Revision, &Event, &Rules);
+pub(super) type ApplyFn = fn(&mut Table, Revision, &Event, &Rules);
 
 /// As everybody does.
-pub(super) fn fold(table: &mut Table, revision: Revision, event: &Event, rules: &Rules) {
+pub(super) fn apply(table: &mut Table, revision: Revision, event: &Event, rules: &Rules) {
     table.apply(revision, event, rules);
 }
 
 /// How many events may be set aside: with more of them, it is not the events.
-const POISONOUS: usize = 64;
+const MAX_QUARANTINED: usize = 64;
 
 /// Why it cannot be read through.
 pub(super) enum Stopped {
-    Damaged(Corruption),
+    Failed(Corruption),
     /// Nobody survives folding the event at this position.
-    Poisoned(Revision),
+    Panicked(Revision),
 }
 
 impl From<Corruption> for Stopped {
-    fn from(damage: Corruption) -> Self {
-        Self::Damaged(damage)
+    fn from(error: Corruption) -> Self {
+        Self::Failed(error)
     }
 }
 
 impl From<io::Error> for Stopped {
     fn from(error: io::Error) -> Self {
-        Self::Damaged(error.into())
+        Self::Failed(error.into())
     }
 }
 
@@ -52,37 +52,37 @@ impl From<io::Error> for Stopped {
 /// When the file cannot be read at all, or an event cannot be folded.
 pub(super) fn read(
     (path, span): (&Path, RevisionRange),
-    poison: &BTreeSet<Revision>,
-    mut fold: impl FnMut(Revision, &Event),
-) -> Result<(Read, Option<Revision>), Stopped> {
-    let at = Cell::new(None);
+    quarantined: &BTreeSet<Revision>,
+    mut apply: impl FnMut(Revision, &Event),
+) -> Result<(ReadSummary, Option<Revision>), Stopped> {
+    let current = Cell::new(None);
     let each = |revision, event: Event| {
-        at.set(Some(revision));
-        if !poison.contains(&revision) {
-            fold(revision, &event);
+        current.set(Some(revision));
+        if !quarantined.contains(&revision) {
+            apply(revision, &event);
         }
         Ok(())
     };
     let read = catch_unwind(AssertUnwindSafe(|| read_ahead::read(path, span, each)));
-    let last = at.get();
-    let read = read.map_err(|_| Stopped::Poisoned(last.unwrap_or(span.after)))?;
+    let last = current.get();
+    let read = read.map_err(|_| Stopped::Panicked(last.unwrap_or(span.after)))?;
     Ok((read?, last))
 }
 
 /// Reads again and again, each time without the events whose folding has panicked: a table in which one
 /// did is half changed, and is thrown away.
-pub(super) fn without_poison<T>(
+pub(super) fn with_quarantine<T>(
     mut read: impl FnMut(&BTreeSet<Revision>) -> Result<T, Stopped>,
 ) -> Result<T, Corruption> {
-    let mut poison = BTreeSet::new();
+    let mut quarantined = BTreeSet::new();
     loop {
-        match read(&poison) {
-            Ok(done) => return Ok(done),
-            Err(Stopped::Damaged(damage)) => return Err(damage),
-            Err(Stopped::Poisoned(at)) => {
-                EventQuarantined { revision: at.0 }.emit();
-                if !poison.insert(at) || poison.len() > POISONOUS {
-                    let text = format!("what comes after {at}: folding it fails");
+        match read(&quarantined) {
+            Ok(result) => return Ok(result),
+            Err(Stopped::Failed(error)) => return Err(error),
+            Err(Stopped::Panicked(current)) => {
+                EventQuarantined { revision: current.0 }.emit();
+                if !quarantined.insert(current) || quarantined.len() > MAX_QUARANTINED {
+                    let text = format!("the events after {current}: applying them fails");
                     return Err(Corruption::Missing(text));
                 }
             }

@@ -13,10 +13,10 @@ use rollcall_identity::{
 use rusqlite::OptionalExtension;
 
 use super::corruption::Corruption;
-use super::event_reader::SegmentTitle;
+use super::event_reader::SegmentHeader;
 use super::file::{self, HeaderField};
 use super::layout::{JournalLayout, name_of};
-use super::quarantine::{self, Fold, Stopped, fold, without_poison};
+use super::quarantine::{self, ApplyFn, Stopped, apply, with_quarantine};
 use super::rule_versions::{self, RuleVersion};
 use super::{checkpoint, snapshot};
 
@@ -51,7 +51,7 @@ pub struct ReplayDifference {
 /// A segment to fold.
 struct SegmentInfo {
     path: PathBuf,
-    title: SegmentTitle,
+    header: SegmentHeader,
     begun: Timestamp,
     /// Where other rules came into force in it.
     notes: Vec<RuleVersion>,
@@ -64,197 +64,201 @@ struct SegmentInfo {
 /// # Errors
 /// When the journal cannot be read, or holds no snapshot yet.
 pub fn replay(folder: &Path, rules: &Rules, before: Duration) -> Result<ReplayReport, Corruption> {
-    replay_by(fold, (&JournalLayout::at(folder), rules), before)
+    replay_by(apply, (&JournalLayout::open_at(folder), rules), before)
 }
 
 /// The same by another way of folding.
 pub(super) fn replay_by(
-    fold: Fold,
+    apply: ApplyFn,
     (folder, rules): (&JournalLayout, &Rules),
     before: Duration,
 ) -> Result<ReplayReport, Corruption> {
-    without_poison(|poison| {
+    with_quarantine(|quarantined| {
         let newest = folder
             .list()?
             .snapshots
             .iter()
             .rev()
             .find_map(|last| snapshot::read(&folder.snapshot(*last)).ok());
-        let missing = || Corruption::Missing("a table that was written down".to_owned());
-        let today = newest.ok_or_else(missing)?.handover;
-        let chapters = chapters(folder, today.newest)?;
-        let until = last_seen(&chapters, today.newest)?;
-        let (begin, mut table) = beginning(folder, &chapters, until - before)?;
-        let chapters = &chapters[begin..];
+        let missing = || Corruption::Missing("a snapshot".to_owned());
+        let current = newest.ok_or_else(missing)?.table;
+        let segments = segments(folder, current.newest)?;
+        let until = last_seen(&segments, current.newest)?;
+        let (begin, mut table) = start_table(folder, &segments, until - before)?;
+        let segments = &segments[begin..];
         let mut replayed = ReplayReport {
-            from: chapters[0].begun,
+            from: segments[0].begun,
             until,
-            revision: today.newest,
+            revision: current.newest,
             events: 0,
             differing: Vec::new(),
-            notes: changes_of_rules(chapters, today.newest)?.into_iter().collect(),
+            notes: changes_of_rules(segments, current.newest)?.into_iter().collect(),
         };
-        replayed
-            .fold(chapters, poison, |revision, event| fold(&mut table, revision, event, rules))?;
-        replayed.differing = differing(&Table::restore(today), &table, until);
+        replayed.apply(segments, quarantined, |revision, event| {
+            apply(&mut table, revision, event, rules)
+        })?;
+        replayed.differing = differing(&Table::restore(current), &table, until);
         Ok(replayed)
     })
 }
 
 impl ReplayReport {
     /// Folds the events of these segments, but for `poison`, and notes what cannot be.
-    fn fold(
+    fn apply(
         &mut self,
-        chapters: &[SegmentInfo],
-        poison: &BTreeSet<Revision>,
-        mut fold: impl FnMut(Revision, &Event),
+        segments: &[SegmentInfo],
+        quarantined: &BTreeSet<Revision>,
+        mut apply: impl FnMut(Revision, &Event),
     ) -> Result<(), Stopped> {
-        for (index, chapter) in chapters.iter().enumerate() {
+        for (index, segment) in segments.iter().enumerate() {
             let span =
-                RevisionRange { after: Revision(0), upto: end_of(chapters, index, self.revision) };
-            let (read, _) = quarantine::read((&chapter.path, span), poison, &mut fold)?;
+                RevisionRange { after: Revision(0), upto: end_of(segments, index, self.revision) };
+            let (read, _) = quarantine::read((&segment.path, span), quarantined, &mut apply)?;
             self.events += read.events;
-            if !read.is_whole() {
-                let file = name_of(&chapter.path);
+            if !read.is_complete() {
+                let file = name_of(&segment.path);
                 self.notes.push(format!("{} events of {file} are lost", read.lost.max(1)));
             }
         }
-        self.notes.extend(poison.iter().map(|at| {
-            format!("the event at {at} cannot be folded and is left out: please report it")
+        self.notes.extend(quarantined.iter().map(|revision| {
+            format!("the event at {revision} cannot be applied and is skipped: please report it")
         }));
-        self.events = self.events.saturating_sub(poison.len() as u64);
+        self.events = self.events.saturating_sub(quarantined.len() as u64);
         Ok(())
     }
 }
 
 /// The last position of a segment that counts, of those up to `newest`.
-fn end_of(chapters: &[SegmentInfo], index: usize, newest: Revision) -> Revision {
-    chapters.get(index + 1).map_or(newest, |next| next.title.after.min(newest))
+fn end_of(segments: &[SegmentInfo], index: usize, newest: Revision) -> Revision {
+    segments.get(index + 1).map_or(newest, |next| next.header.after.min(newest))
 }
 
 /// What has to be said when the table was not decided by one set of rules.
 fn changes_of_rules(
-    chapters: &[SegmentInfo],
+    segments: &[SegmentInfo],
     newest: Revision,
 ) -> Result<Option<String>, Corruption> {
-    let (mut in_force, mut changes) = (None, Vec::new());
-    for (index, chapter) in chapters.iter().enumerate() {
-        let title = chapter.title;
-        let end = end_of(chapters, index, newest);
-        let begun = RuleVersion { after: title.after, rules: title.stamp.rules };
-        for note in [&begun].into_iter().chain(&chapter.notes).filter(|note| note.after < end) {
-            if in_force.replace(note.rules).is_some_and(|before| before != note.rules) {
-                changes.push(first_seen(chapter, note.after)?.to_string());
+    let (mut effective, mut changes) = (None, Vec::new());
+    for (index, segment) in segments.iter().enumerate() {
+        let header = segment.header;
+        let end = end_of(segments, index, newest);
+        let begun = RuleVersion { after: header.after, rules: header.file_header.rules };
+        for note in [&begun].into_iter().chain(&segment.notes).filter(|note| note.after < end) {
+            if effective.replace(note.rules).is_some_and(|before| before != note.rules) {
+                changes.push(first_seen(segment, note.after)?.to_string());
             }
         }
     }
-    let told = format!(
-        "the rules were changed in that time, with the event of {}: the table holds what was decided \
-         by those in force at each moment, and some of what differs may come of that",
+    let note = format!(
+        "the rules changed in this period, at the event of {}: the table holds the decisions of the \
+         rules that were effective at each time, and some differences may result from the change",
         changes.join(" and of ")
     );
-    Ok((!changes.is_empty()).then_some(told))
+    Ok((!changes.is_empty()).then_some(note))
 }
 
 /// When the first event of a segment after this position was received.
-fn first_seen(chapter: &SegmentInfo, after: Revision) -> Result<Timestamp, Corruption> {
-    let sql = file::open(&chapter.path)?;
-    let asked = "SELECT seen FROM events WHERE revision > ? ORDER BY revision LIMIT 1";
-    let seen = sql.query_row(asked, [after.0.cast_signed()], |row| row.get(0)).optional()?;
-    Ok(seen.map_or(chapter.begun, Timestamp::from_millis))
+fn first_seen(segment: &SegmentInfo, after: Revision) -> Result<Timestamp, Corruption> {
+    let sql = file::open(&segment.path)?;
+    let select = "SELECT seen FROM events WHERE revision > ? ORDER BY revision LIMIT 1";
+    let seen = sql.query_row(select, [after.0.cast_signed()], |row| row.get(0)).optional()?;
+    Ok(seen.map_or(segment.begun, Timestamp::from_millis))
 }
 
 /// The segments that can be folded, ascending, as far as they begin before `newest` ends.
-fn chapters(folder: &JournalLayout, newest: Revision) -> Result<Vec<SegmentInfo>, Corruption> {
+fn segments(folder: &JournalLayout, newest: Revision) -> Result<Vec<SegmentInfo>, Corruption> {
     let listing = folder.list()?;
-    let mut chapters: Vec<SegmentInfo> = Vec::new();
+    let mut segments: Vec<SegmentInfo> = Vec::new();
     for first in listing.open.union(&listing.sealed).filter(|first| **first <= newest) {
         let sealed = folder.sealed(*first);
         let path = if sealed.exists() { sealed } else { folder.open(*first) };
         let sql = file::open(&path)?;
-        let title = SegmentTitle::of(&sql)?;
-        let begun = Timestamp::from_millis(file::need(&sql, HeaderField::Begun)?.cast_signed());
-        if title.is_nameless {
-            chapters.clear();
+        let header = SegmentHeader::read(&sql)?;
+        let begun =
+            Timestamp::from_millis(file::required_field(&sql, HeaderField::Begun)?.cast_signed());
+        if header.is_nameless {
+            segments.clear();
         } else {
             let notes = rule_versions::read(&sql)?;
-            chapters.push(SegmentInfo { path, title, begun, notes });
+            segments.push(SegmentInfo { path, header, begun, notes });
         }
     }
-    match chapters.is_empty() {
-        true => Err(Corruption::Missing("events that came before the newest snapshot".to_owned())),
-        false => Ok(chapters),
+    match segments.is_empty() {
+        true => Err(Corruption::Missing("events before the newest snapshot".to_owned())),
+        false => Ok(segments),
     }
 }
 
 /// When the event at `newest`, or the last one before it, was received.
-fn last_seen(chapters: &[SegmentInfo], newest: Revision) -> Result<Timestamp, Corruption> {
-    for chapter in chapters.iter().rev() {
-        let sql = file::open(&chapter.path)?;
-        let asked = "SELECT seen FROM events WHERE revision <= ? ORDER BY revision DESC LIMIT 1";
-        let mut statement = sql.prepare(asked)?;
+fn last_seen(segments: &[SegmentInfo], newest: Revision) -> Result<Timestamp, Corruption> {
+    for segment in segments.iter().rev() {
+        let sql = file::open(&segment.path)?;
+        let select = "SELECT seen FROM events WHERE revision <= ? ORDER BY revision DESC LIMIT 1";
+        let mut statement = sql.prepare(select)?;
         let mut rows = statement.query([newest.0.cast_signed()])?;
         if let Some(row) = rows.next()? {
             return Ok(Timestamp::from_millis(row.get(0)?));
         }
     }
-    Ok(chapters[chapters.len() - 1].begun)
+    Ok(segments[segments.len() - 1].begun)
 }
 
 /// The last segment that began at `from` or before and knows who was there then, and that table; else
 /// the first that knows it.
-fn beginning(
+fn start_table(
     folder: &JournalLayout,
-    chapters: &[SegmentInfo],
+    segments: &[SegmentInfo],
     from: Timestamp,
 ) -> Result<(usize, Table), Corruption> {
-    let last = chapters.iter().rposition(|chapter| chapter.begun <= from).unwrap_or(0);
-    for index in (0..=last).rev().chain(last + 1..chapters.len()) {
-        if let Some(handover) = known_at(folder, &chapters[index])? {
-            return Ok((index, Table::restore(handover)));
+    let last = segments.iter().rposition(|segment| segment.begun <= from).unwrap_or(0);
+    for index in (0..=last).rev().chain(last + 1..segments.len()) {
+        if let Some(table) = known_at(folder, &segments[index])? {
+            return Ok((index, Table::restore(table)));
         }
     }
-    Err(Corruption::Missing("a segment that knows who was there when it began".to_owned()))
+    Err(Corruption::Missing("a segment with the sessions at its beginning".to_owned()))
 }
 
 /// Everything that was known when a segment began, when it or a snapshot says so.
 fn known_at(
     folder: &JournalLayout,
-    chapter: &SegmentInfo,
+    segment: &SegmentInfo,
 ) -> Result<Option<TableSnapshot>, Corruption> {
-    if chapter.title.after == Revision(0) {
+    if segment.header.after == Revision(0) {
         return Ok(Some(TableSnapshot::default()));
     }
-    let sql = file::open(&chapter.path)?;
+    let sql = file::open(&segment.path)?;
     if let Some(known) = checkpoint::read(&sql)? {
         return Ok(Some(known));
     }
-    Ok(snapshot::read(&folder.snapshot(chapter.title.after)).ok().map(|known| known.handover))
+    Ok(snapshot::read(&folder.snapshot(segment.header.after)).ok().map(|known| known.table))
 }
 
 /// Where the two tables say at `at` that somebody else is there.
-fn differing(today: &Table, other: &Table, at: Timestamp) -> Vec<ReplayDifference> {
-    let held = |table: &Table, address| {
-        table.get(address).filter(|session| session.is_active_at(at)).cloned()
+fn differing(current: &Table, other: &Table, revision: Timestamp) -> Vec<ReplayDifference> {
+    let active_session = |table: &Table, address| {
+        table.get(address).filter(|session| session.is_active_at(revision)).cloned()
     };
-    let who = |session: &Option<Arc<Session>>| {
+    let identity = |session: &Option<Arc<Session>>| {
         let of = |session: &Arc<Session>| {
             let principal = session.principal.as_ref();
-            (principal.map(|who| (who.user.clone(), who.domain.clone())), session.device.clone())
+            (
+                principal.map(|identity| (identity.user.clone(), identity.domain.clone())),
+                session.device.clone(),
+            )
         };
         session.as_ref().map(of)
     };
-    let sessions = today.sessions().chain(other.sessions());
+    let sessions = current.sessions().chain(other.sessions());
     let mut addresses: Vec<Address> = sessions.map(|session| session.address).collect();
     addresses.sort_unstable();
     addresses.dedup();
-    let differs = |address: Address| {
-        let has = held(today, address);
-        (who(&has) != who(&held(other, address))).then(|| ReplayDifference {
-            address,
-            has,
-            would_have: other.explain(address, at),
-        })
-    };
+    let differs =
+        |address: Address| {
+            let has = active_session(current, address);
+            (identity(&has) != identity(&active_session(other, address))).then(|| {
+                ReplayDifference { address, has, would_have: other.explain(address, revision) }
+            })
+        };
     addresses.into_iter().filter_map(differs).collect()
 }

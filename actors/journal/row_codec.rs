@@ -54,7 +54,7 @@ pub(super) struct Rows<'sql> {
     statement: CachedStatement<'sql>,
     cells: usize,
     /// Which parameters hold something: nothing needs not be put where nothing is.
-    filled: Vec<bool>,
+    bound: Vec<bool>,
 }
 
 impl<'sql> Rows<'sql> {
@@ -67,26 +67,26 @@ impl<'sql> Rows<'sql> {
         let row = format!("(?{})", ",?".repeat(cells));
         let rows = vec![row; rows].join(",");
         let statement = sql.prepare_cached(&format!("INSERT INTO {table} VALUES {rows}"))?;
-        let filled = vec![false; statement.parameter_count()];
-        Ok(Self { statement, cells, filled })
+        let bound = vec![false; statement.parameter_count()];
+        Ok(Self { statement, cells, bound })
     }
 
     /// Fills in the row at `place`, counted from 0.
-    pub(super) fn fill(&mut self, place: usize, cells: &[ValueRef<'_>]) -> rusqlite::Result<()> {
-        let first = place * (self.cells + 1);
-        let with_sum = [ValueRef::Integer(sum(cells.iter().copied()))];
-        for (cell, at) in cells.iter().chain(&with_sum).zip(first..) {
-            let is_something = *cell != ValueRef::Null;
-            if is_something || self.filled[at] {
+    pub(super) fn bind(&mut self, index: usize, cells: &[ValueRef<'_>]) -> rusqlite::Result<()> {
+        let first = index * (self.cells + 1);
+        let checksum = [ValueRef::Integer(sum(cells.iter().copied()))];
+        for (cell, at) in cells.iter().chain(&checksum).zip(first..) {
+            let is_value = *cell != ValueRef::Null;
+            if is_value || self.bound[at] {
                 self.statement.raw_bind_parameter(at + 1, ToSqlOutput::Borrowed(*cell))?;
-                self.filled[at] = is_something;
+                self.bound[at] = is_value;
             }
         }
         Ok(())
     }
 
     /// Puts in all rows.
-    pub(super) fn put(&mut self) -> rusqlite::Result<()> {
+    pub(super) fn execute(&mut self) -> rusqlite::Result<()> {
         self.statement.raw_execute().map(drop)
     }
 }
@@ -96,15 +96,15 @@ pub(super) fn insert(
     statement: &mut Statement<'_>,
     cells: &[ValueRef<'_>],
 ) -> rusqlite::Result<()> {
-    for (cell, place) in cells.iter().zip(1..) {
-        statement.raw_bind_parameter(place, ToSqlOutput::Borrowed(*cell))?;
+    for (cell, index) in cells.iter().zip(1..) {
+        statement.raw_bind_parameter(index, ToSqlOutput::Borrowed(*cell))?;
     }
     statement.raw_bind_parameter(cells.len() + 1, sum(cells.iter().copied()))?;
     statement.raw_execute().map(drop)
 }
 
 /// `INSERT INTO table VALUES (?, …)` for so many cells and their sum.
-pub(super) fn inserting(table: &str, cells: usize) -> String {
+pub(super) fn insert_sql(table: &str, cells: usize) -> String {
     format!("INSERT INTO {table} VALUES (?{})", ",?".repeat(cells))
 }
 
@@ -124,26 +124,26 @@ pub(super) fn reference(id: Option<i64>) -> ValueRef<'static> {
 }
 
 /// How many cells a row has at most, with its sum.
-const MOST: usize = 32;
+const MAX_CELLS: usize = 32;
 
 /// A row whose sum is right, read cell by cell.
 pub(super) struct Cells<'r> {
-    cells: [ValueRef<'r>; MOST],
+    cells: [ValueRef<'r>; MAX_CELLS],
     next: usize,
 }
 
 impl<'r> Cells<'r> {
     /// Checks a row of so many cells and their sum.
     pub(super) fn check(row: &'r Row<'_>, cells: usize) -> Result<Self, Corruption> {
-        let mut read = [ValueRef::Null; MOST];
-        for (index, cell) in read.iter_mut().enumerate().take(cells) {
+        let mut optional = [ValueRef::Null; MAX_CELLS];
+        for (index, cell) in optional.iter_mut().enumerate().take(cells) {
             *cell = row.get_ref(index)?;
         }
         let written: i64 = row.get(cells)?;
-        if sum(read[..cells].iter().copied()) != written {
+        if sum(optional[..cells].iter().copied()) != written {
             return Err(Corruption::Sum);
         }
-        Ok(Self { cells: read, next: 0 })
+        Ok(Self { cells: optional, next: 0 })
     }
 
     fn next(&mut self) -> ValueRef<'r> {
@@ -164,17 +164,17 @@ impl<'r> Cells<'r> {
     }
 
     /// A text, or nothing, as a value.
-    pub(super) fn read<T: std::str::FromStr>(&mut self) -> Result<Option<T>, Corruption> {
+    pub(super) fn optional<T: std::str::FromStr>(&mut self) -> Result<Option<T>, Corruption> {
         self.text()?.map(|text| text.parse().map_err(|_| Corruption::Value)).transpose()
     }
 
     /// A text as a value that must be there.
-    pub(super) fn need<T: std::str::FromStr>(&mut self) -> Result<T, Corruption> {
-        self.read()?.ok_or(Corruption::Value)
+    pub(super) fn required<T: std::str::FromStr>(&mut self) -> Result<T, Corruption> {
+        self.optional()?.ok_or(Corruption::Value)
     }
 
     /// A number, or nothing.
-    pub(super) fn maybe_number(&mut self) -> Result<Option<i64>, Corruption> {
+    pub(super) fn optional_number(&mut self) -> Result<Option<i64>, Corruption> {
         match self.next() {
             ValueRef::Null => Ok(None),
             ValueRef::Integer(number) => Ok(Some(number)),
@@ -184,7 +184,7 @@ impl<'r> Cells<'r> {
 
     /// A number that must be there.
     pub(super) fn number(&mut self) -> Result<i64, Corruption> {
-        self.maybe_number()?.ok_or(Corruption::Value)
+        self.optional_number()?.ok_or(Corruption::Value)
     }
 
     /// Bytes that must be there.
@@ -219,13 +219,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_changed_cell_changes_the_sum(
+        fn a_changed_cell_changes_the_checksum(
             mut cells in prop::collection::vec(cell(), 1..6),
-            place in any::<prop::sample::Index>(),
+            index in any::<prop::sample::Index>(),
             other in cell(),
         ) {
             let before = sum_of(&cells);
-            let place = place.index(cells.len());
+            let index = index.index(cells.len());
             // Text and bytes of the same content are one to the sum: SQLite tells them apart.
             let same = |one: &Value, other: &Value| match (one, other) {
                 (Value::Text(text), Value::Blob(bytes)) | (Value::Blob(bytes), Value::Text(text)) => {
@@ -233,14 +233,14 @@ mod tests {
                 }
                 _ => one == other,
             };
-            prop_assume!(!same(&cells[place], &other));
-            cells[place] = other;
+            prop_assume!(!same(&cells[index], &other));
+            cells[index] = other;
             prop_assert_ne!(sum_of(&cells), before);
         }
     }
 
     #[test]
-    fn what_is_changed_twice_or_exchanged_does_not_cancel_out() {
+    fn two_changes_do_not_cancel_out_in_the_checksum() {
         let numbers = |one: i64, two: i64| sum_of(&[Value::Integer(one), Value::Integer(two)]);
         assert_ne!(numbers(0, 0), numbers(i64::MIN, i64::MIN));
         assert_ne!(numbers(1, 2), numbers(2, 1));
@@ -251,17 +251,17 @@ mod tests {
     }
 
     #[test]
-    fn a_statement_that_is_filled_again_keeps_nothing_of_the_time_before() {
+    fn a_reused_statement_keeps_no_earlier_values() {
         let sql = Connection::open_in_memory().unwrap();
         sql.execute_batch("CREATE TABLE t (a, b, sum)").unwrap();
         let mut rows = Rows::of(&sql, ("t", 2), 2).unwrap();
         for [one, two] in [[text(Some("x")), number(1)], [ValueRef::Null, number(2)]] {
-            rows.fill(0, &[one, two]).unwrap();
-            rows.fill(1, &[two, one]).unwrap();
-            rows.put().unwrap();
+            rows.bind(0, &[one, two]).unwrap();
+            rows.bind(1, &[two, one]).unwrap();
+            rows.execute().unwrap();
         }
-        let mut read = sql.prepare("SELECT * FROM t").unwrap();
-        let mut found = read.query([]).unwrap();
+        let mut optional = sql.prepare("SELECT * FROM t").unwrap();
+        let mut found = optional.query([]).unwrap();
         let mut types = Vec::new();
         while let Some(row) = found.next().unwrap() {
             assert_eq!(

@@ -29,10 +29,10 @@ pub(super) fn create(path: &Path) -> Result<Connection, Corruption> {
     sql.execute_batch(
         "PRAGMA page_size = 4096; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;",
     )?;
-    file::settle(&sql)?;
+    file::configure(&sql)?;
     sql.pragma_update(None, "application_id", file::APPLICATION)?;
     sql.pragma_update(None, "user_version", file::VERSION)?;
-    let kept = [
+    let tables = [
         string_table::TABLES,
         event_rows::TABLE,
         rule_versions::TABLE,
@@ -40,7 +40,7 @@ pub(super) fn create(path: &Path) -> Result<Connection, Corruption> {
         session_rows::TABLE,
         memory_rows::TABLES,
     ];
-    let about = file::ABOUT;
-    sql.execute_batch(&format!("BEGIN; {about} {} {VIEW} COMMIT;", kept.concat()))?;
+    let about_table = file::ABOUT;
+    sql.execute_batch(&format!("BEGIN; {about_table} {} {VIEW} COMMIT;", tables.concat()))?;
     Ok(sql)
 }

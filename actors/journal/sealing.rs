@@ -9,7 +9,7 @@ use rollcall_identity::{Revision, RevisionRange, TableSnapshot, Timestamp};
 use rusqlite::Connection;
 
 use super::corruption::Corruption;
-use super::event_reader::{self, Read, SegmentTitle};
+use super::event_reader::{self, ReadSummary, SegmentHeader};
 use super::file::{self, HeaderField};
 use super::layout::{JournalLayout, name_of};
 use super::manifest::{Sealed, digest};
@@ -54,38 +54,39 @@ pub(super) fn seal_into(
     let (source, target) = (from.open(first), to.sealed(first));
     let unfinished = JournalLayout::unfinished(&target);
     to.discard(&unfinished)?;
-    let (title, begun, read, notes) = {
+    let (header, begun, read, versions) = {
         let sql = file::open(&source)?;
-        let (title, begun) = (SegmentTitle::of(&sql)?, file::need(&sql, HeaderField::Begun)?);
-        (title, begun, position_rows::read(&sql)?.0, rule_versions::read(&sql)?)
+        let (header, begun) =
+            (SegmentHeader::read(&sql)?, file::required_field(&sql, HeaderField::Begun)?);
+        (header, begun, position_rows::read(&sql)?.0, rule_versions::read(&sql)?)
     };
     let sql = crate::schema::create(&unfinished)?;
     sql.execute_batch("BEGIN")?;
-    let mut lexicon = StringTable::default();
-    let sessions = carry_over(from, title.after, (&sql, &mut lexicon))?;
-    title.stamp.tell(&sql)?;
-    file::tell(&sql, HeaderField::After, title.after.0)?;
-    file::tell(&sql, HeaderField::First, title.first.0)?;
-    file::tell(&sql, HeaderField::Begun, begun)?;
-    for (source, place) in read {
-        position_rows::write(&sql, &rollcall_identity::ReadPosition { source, position: place })?;
+    let mut strings = StringTable::default();
+    let sessions = copy_checkpoint(from, header.after, (&sql, &mut strings))?;
+    header.file_header.write(&sql)?;
+    file::write_field(&sql, HeaderField::After, header.after.0)?;
+    file::write_field(&sql, HeaderField::First, header.first.0)?;
+    file::write_field(&sql, HeaderField::Begun, begun)?;
+    for (source, position) in read {
+        position_rows::write(&sql, &rollcall_identity::ReadPosition { source, position })?;
     }
     // One of the events that were never acknowledged is of nothing.
-    for note in notes.into_iter().filter(|note| note.after < upto) {
-        rule_versions::write(&sql, note)?;
+    for version in versions.into_iter().filter(|version| version.after < upto) {
+        rule_versions::write(&sql, version)?;
     }
-    let (read, period) = copy(&source, upto, (&sql, &mut lexicon))?;
+    let (read, period) = copy_events(&source, upto, (&sql, &mut strings))?;
     sql.execute_batch(&format!("COMMIT; {INDEXES}"))?;
     sql.close().map_err(|(_, error)| error)?;
     fs::set_permissions(&unfinished, Permissions::from_mode(READ_ONLY))?;
     let (sha256, bytes) = (digest(&unfinished)?, fs::metadata(&unfinished)?.len());
     to.finish(&target)?;
     // A segment that broke off ends where it could still be read.
-    let missing = read.broke.as_ref().map_or(0, |_| upto.0.saturating_sub(read.last.0));
+    let missing = read.error.as_ref().map_or(0, |_| upto.0.saturating_sub(read.last.0));
     Ok(Sealed {
         file: name_of(&target),
-        epoch: title.stamp.epoch,
-        after: title.after,
+        epoch: header.file_header.epoch,
+        after: header.after,
         first,
         last: read.last,
         from: period.from,
@@ -101,27 +102,27 @@ pub(super) fn seal_into(
 
 /// Copies the sessions that were there after `after`, and what else was remembered, without which
 /// a late login would be decided otherwise; says how many sessions. `None` when nobody knows.
-fn carry_over(
+fn copy_checkpoint(
     folder: &JournalLayout,
     after: Revision,
-    (sql, lexicon): (&Connection, &mut StringTable),
+    (sql, strings): (&Connection, &mut StringTable),
 ) -> Result<Option<u64>, Corruption> {
     if after == Revision(0) {
-        return checkpoint::write(sql, lexicon, &TableSnapshot::default()).map(Some);
+        return checkpoint::write(sql, strings, &TableSnapshot::default()).map(Some);
     }
     let path = folder.snapshot(after);
     if !path.exists() {
         return Ok(None);
     }
     let Ok(snapshot) = snapshot::read(&path) else { return Ok(None) };
-    checkpoint::write(sql, lexicon, &snapshot.handover).map(Some)
+    checkpoint::write(sql, strings, &snapshot.table).map(Some)
 }
 
-fn copy(
+fn copy_events(
     source: &Path,
     upto: Revision,
-    (sql, lexicon): (&Connection, &mut StringTable),
-) -> Result<(Read, Period), Corruption> {
+    (sql, strings): (&Connection, &mut StringTable),
+) -> Result<(ReadSummary, Period), Corruption> {
     let mut into = event_rows::statement(sql)?;
     let mut period: Option<Period> = None;
     let span = RevisionRange { after: Revision(0), upto };
@@ -131,7 +132,7 @@ fn copy(
             None => Period { from: seen, until: seen },
             Some(Period { from, until }) => Period { from: from.min(seen), until: until.max(seen) },
         });
-        Ok(event_rows::write(sql, &mut into, lexicon, (revision, &event))?)
+        Ok(event_rows::write(sql, &mut into, strings, (revision, &event))?)
     })?;
     let nothing = Period { from: Timestamp::EPOCH, until: Timestamp::EPOCH };
     Ok((read, period.unwrap_or(nothing)))
@@ -141,25 +142,25 @@ fn copy(
 pub(super) fn describe(folder: &JournalLayout, first: Revision) -> Result<Sealed, Corruption> {
     let path = folder.sealed(first);
     let sql = file::open(&path)?;
-    let title = SegmentTitle::of(&sql)?;
-    let asked = "SELECT count(*), coalesce(max(revision), 0), coalesce(min(seen), 0),
+    let header = SegmentHeader::read(&sql)?;
+    let select = "SELECT count(*), coalesce(max(revision), 0), coalesce(min(seen), 0),
         coalesce(max(seen), 0) FROM events";
-    let [events, last, from, until] = sql.query_row(asked, [], |row| {
+    let [events, last, from, until] = sql.query_row(select, [], |row| {
         Ok([row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?, row.get(3)?])
     })?;
-    let last = Revision(last.cast_unsigned()).max(Revision(title.first.0.saturating_sub(1)));
+    let last = Revision(last.cast_unsigned()).max(Revision(header.first.0.saturating_sub(1)));
     Ok(Sealed {
         file: name_of(&path),
-        epoch: title.stamp.epoch,
-        after: title.after,
+        epoch: header.file_header.epoch,
+        after: header.after,
         first,
         last,
         from: Timestamp::from_millis(from),
         until: Timestamp::from_millis(until),
         events: events.cast_unsigned(),
         lost: (last.0 + 1).saturating_sub(first.0 + events.cast_unsigned()),
-        sessions: file::ask(&sql, HeaderField::Sessions)?,
-        nameless: file::ask(&sql, HeaderField::Nameless)?.is_some(),
+        sessions: file::field(&sql, HeaderField::Sessions)?,
+        nameless: file::field(&sql, HeaderField::Nameless)?.is_some(),
         bytes: fs::metadata(&path)?.len(),
         sha256: digest(&path)?,
     })

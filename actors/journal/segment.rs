@@ -17,13 +17,13 @@ use super::string_table::StringTable;
 
 /// When the write-ahead log is carried into the file, in bytes: about 80,000 events, or 2000 commits
 /// of one event.
-const CHECKPOINT: u64 = 16 << 20;
+const CHECKPOINT_BYTES: u64 = 16 << 20;
 
 /// How a segment begins.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Beginning {
+pub(super) struct SegmentStart {
     /// Whose positions, by which rules.
-    pub(super) stamp: FileHeader,
+    pub(super) file_header: FileHeader,
     /// The last position before it that was acknowledged.
     pub(super) after: Revision,
     /// The position of its first event.
@@ -37,7 +37,7 @@ pub(super) struct Beginning {
 #[derive(Debug)]
 pub(super) struct Segment {
     sql: Connection,
-    lexicon: StringTable,
+    strings: StringTable,
     first: Revision,
     begun: Timestamp,
     /// The rules that decide what is appended, as last noted.
@@ -51,24 +51,24 @@ impl Segment {
     /// Begins a segment, with what producers had read before it.
     pub(super) fn begin(
         folder: &JournalLayout,
-        beginning: Beginning,
+        start: SegmentStart,
         read: &ReadPositions,
     ) -> Result<Self, Corruption> {
-        let Beginning { stamp, after, first, at } = beginning;
+        let SegmentStart { file_header, after, first, at } = start;
         let target = folder.open(first);
         let unfinished = JournalLayout::unfinished(&target);
         folder.discard(&unfinished)?;
         let sql = crate::schema::create(&unfinished)?;
-        stamp.tell(&sql)?;
-        file::tell(&sql, HeaderField::After, after.0)?;
-        file::tell(&sql, HeaderField::First, first.0)?;
-        file::tell(&sql, HeaderField::Begun, at.millis().cast_unsigned())?;
+        file_header.write(&sql)?;
+        file::write_field(&sql, HeaderField::After, after.0)?;
+        file::write_field(&sql, HeaderField::First, first.0)?;
+        file::write_field(&sql, HeaderField::Begun, at.millis().cast_unsigned())?;
         for (source, place) in read {
             let read = ReadPosition { source: source.clone(), position: place.clone() };
             position_rows::write(&sql, &read)?;
         }
         // Here and not on the file that has its name: the change itself is no single write.
-        file::log_ahead(&sql)?;
+        file::enable_wal(&sql)?;
         sql.close().map_err(|(_, error)| error)?;
         if target.exists() {
             // Every event of that one is damaged, or it would not begin here. Its log must not be
@@ -82,15 +82,17 @@ impl Segment {
     /// Goes on with a segment that was read without fault.
     pub(super) fn resume(folder: &JournalLayout, first: Revision) -> Result<Self, Corruption> {
         let sql = file::resume(&folder.open(first))?;
-        let begun = Timestamp::from_millis(file::need(&sql, HeaderField::Begun)?.cast_signed());
+        let begun =
+            Timestamp::from_millis(file::required_field(&sql, HeaderField::Begun)?.cast_signed());
         let last = "SELECT coalesce(max(revision), ?) FROM events";
         let before = first.0.saturating_sub(1).cast_signed();
         let last: i64 = sql.query_row(last, [before], |row| row.get(0))?;
         let events = last.cast_unsigned().saturating_sub(before.cast_unsigned());
-        let lexicon = StringTable::resume(&sql)?;
-        let noted = rule_versions::read(&sql)?.last().map(|last| last.rules);
-        let rules = noted.map_or_else(|| FileHeader::of(&sql).map(|stamp| stamp.rules), Ok)?;
-        Ok(Self { sql, lexicon, first, begun, rules, events, appended: 0, is_open: false })
+        let strings = StringTable::resume(&sql)?;
+        let last_version = rule_versions::read(&sql)?.last().map(|last| last.rules);
+        let rules = last_version
+            .map_or_else(|| FileHeader::read(&sql).map(|file_header| file_header.rules), Ok)?;
+        Ok(Self { sql, strings, first, begun, rules, events, appended: 0, is_open: false })
     }
 
     /// The position of its first event.
@@ -114,7 +116,7 @@ impl Segment {
     }
 
     /// What is appended from now on, from the position `first` on, these rules decide.
-    pub(super) fn govern(&mut self, first: Revision, rules: u64) -> Result<(), Corruption> {
+    pub(super) fn set_rules(&mut self, first: Revision, rules: u64) -> Result<(), Corruption> {
         if rules == self.rules {
             return Ok(());
         }
@@ -143,7 +145,7 @@ impl Segment {
         read: Option<&ReadPosition>,
     ) -> Result<(), Corruption> {
         self.begin_transaction()?;
-        event_rows::write_all(&self.sql, &mut self.lexicon, (first, events))?;
+        event_rows::write_all(&self.sql, &mut self.strings, (first, events))?;
         if let Some(read) = read {
             position_rows::write(&self.sql, read)?;
         }
@@ -163,12 +165,12 @@ impl Segment {
 
     /// Carries the write-ahead log into the file once it is long enough.
     pub(super) fn checkpoint(&self) -> Result<(), Corruption> {
-        let log = self.sql.path().and_then(|path| fs::metadata(format!("{path}-wal")).ok());
-        if log.is_none_or(|log| log.len() < CHECKPOINT) {
+        let wal = self.sql.path().and_then(|path| fs::metadata(format!("{path}-wal")).ok());
+        if wal.is_none_or(|wal| wal.len() < CHECKPOINT_BYTES) {
             return Ok(());
         }
         // Somebody who reads it at the moment only lets it grow until the next time.
-        let carried = "PRAGMA wal_checkpoint(TRUNCATE)";
-        self.sql.query_row(carried, [], |_| Ok(())).map_err(Corruption::from)
+        let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
+        self.sql.query_row(checkpoint, [], |_| Ok(())).map_err(Corruption::from)
     }
 }

@@ -15,24 +15,24 @@ use super::string_table::StringTable;
 #[derive(Debug)]
 pub(super) struct Snapshot {
     /// Whose positions, by which rules.
-    pub(super) stamp: FileHeader,
+    pub(super) file_header: FileHeader,
     /// What the table knew.
-    pub(super) handover: TableSnapshot,
+    pub(super) table: TableSnapshot,
 }
 
 /// Writes what the table knew after its newest position.
 pub(super) fn write(
     folder: &JournalLayout,
-    stamp: FileHeader,
-    handover: &TableSnapshot,
+    file_header: FileHeader,
+    table: &TableSnapshot,
 ) -> Result<(), Corruption> {
-    let target = folder.snapshot(handover.newest);
+    let target = folder.snapshot(table.newest);
     let unfinished = JournalLayout::unfinished(&target);
     folder.discard(&unfinished)?;
     let sql = crate::schema::create(&unfinished)?;
     sql.execute_batch("BEGIN")?;
-    checkpoint::write(&sql, &mut StringTable::default(), handover)?;
-    stamp.tell(&sql)?;
+    checkpoint::write(&sql, &mut StringTable::default(), table)?;
+    file_header.write(&sql)?;
     sql.execute_batch("COMMIT")?;
     sql.close().map_err(|(_, error)| error)?;
     Ok(folder.finish(&target)?)
@@ -41,7 +41,7 @@ pub(super) fn write(
 /// Reads a snapshot, when it is whole.
 pub(super) fn read(path: &Path) -> Result<Snapshot, Corruption> {
     let sql = file::open(path)?;
-    let stamp = FileHeader::of(&sql)?;
-    let handover = checkpoint::read(&sql)?.ok_or(Corruption::Value)?;
-    Ok(Snapshot { stamp, handover })
+    let file_header = FileHeader::read(&sql)?;
+    let table = checkpoint::read(&sql)?.ok_or(Corruption::Value)?;
+    Ok(Snapshot { file_header, table })
 }

@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tar_unpacks_what_was_packed() {
+    fn tar_extracts_the_archived_files() {
         let folder = tempfile::tempdir().unwrap();
         let of = |name: &str| folder.path().join(name);
         let contents = [("empty", 0), ("one", 1), ("block", BLOCK), ("more", 3 * BLOCK + 7)];
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn what_octal_cannot_hold_is_written_as_gnu_tar_does() {
+    fn sizes_beyond_octal_use_the_gnu_encoding() {
         let large = header("large", (0o440, OCTAL + 1, 0)).unwrap();
         assert_eq!(large[124..136], [0x80, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0]);
         let largest = header("largest", (0o440, OCTAL, 0)).unwrap();

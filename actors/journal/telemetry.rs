@@ -19,7 +19,7 @@ impl TelemetryEvent for WriteFailed<'_> {
     fn emit(self) {
         metrics::JOURNAL_WRITE_FAILURES.with([]).increment(1);
         metrics::JOURNAL_UNAVAILABLE.with([]).set(1.0);
-        error!(error = %self.error, "the journal takes no events; questions are still answered");
+        error!(error = %self.error, "the journal is not writable; queries are still answered");
     }
 }
 
@@ -31,22 +31,22 @@ pub(crate) struct WriteRecovered {
 impl TelemetryEvent for WriteRecovered {
     fn emit(self) {
         metrics::JOURNAL_UNAVAILABLE.with([]).set(0.0);
-        info!(after = self.after, "the journal takes events again");
+        info!(after = self.after, "the journal is writable again");
     }
 }
 
 /// The disk does not answer: what is handed over waits, and whoever pushes is told to come again.
 pub(crate) struct DiskNotResponding {
     /// For how long.
-    pub patience: Duration,
+    pub timeout: Duration,
 }
 
 impl TelemetryEvent for DiskNotResponding {
     fn emit(self) {
-        let Self { patience } = self;
+        let Self { timeout } = self;
         metrics::JOURNAL_WRITE_FAILURES.with([]).increment(1);
         metrics::JOURNAL_UNAVAILABLE.with([]).set(1.0);
-        error!(?patience, "the journal's disk does not answer; questions are still answered");
+        error!(?timeout, "the journal's disk does not respond; queries are still answered");
     }
 }
 
@@ -59,7 +59,7 @@ pub(crate) struct DiskResponding {
 impl TelemetryEvent for DiskResponding {
     fn emit(self) {
         metrics::JOURNAL_UNAVAILABLE.with([]).set(0.0);
-        info!(took = ?self.took, "the journal's disk answers again");
+        info!(took = ?self.took, "the journal's disk responds again");
     }
 }
 
@@ -80,11 +80,11 @@ impl TelemetryEvent for Recovered {
         let Self { sessions, events, revision, is_new_epoch, took } = self;
         metrics::JOURNAL_UNAVAILABLE.with([]).set(0.0);
         metrics::JOURNAL_RECOVERY_SECONDS.with([]).set(took.as_secs_f64());
-        info!(sessions, events, revision, ?took, "the journal is read");
+        info!(sessions, events, revision, ?took, "the journal was recovered");
         if is_new_epoch {
             warn!(
-                "something may be missing in the journal, or other rules were in force when it was \
-                 told: firewalls begin from nothing"
+                "events may be missing in the journal, or other rules decided them before: a new \
+                 epoch begins and firewalls make a full resync"
             );
         }
     }
@@ -93,16 +93,16 @@ impl TelemetryEvent for Recovered {
 /// A file of the journal is damaged. What can be read of it is used.
 pub(crate) struct FileCorrupt<'a> {
     pub file: &'a str,
-    pub damage: &'a Corruption,
+    pub error: &'a Corruption,
     /// Where it lies now.
     pub aside: &'a str,
 }
 
 impl TelemetryEvent for FileCorrupt<'_> {
     fn emit(self) {
-        let Self { file, damage, aside } = self;
+        let Self { file, error, aside } = self;
         metrics::JOURNAL_CORRUPT_FILES.with([]).increment(1);
-        error!(file, %damage, aside, "a file of the journal is damaged");
+        error!(file, %error, aside, "a journal file is corrupt");
     }
 }
 
@@ -116,7 +116,7 @@ impl TelemetryEvent for EventQuarantined {
         metrics::JOURNAL_EVENTS_QUARANTINED.with([]).increment(1);
         error!(
             revision = self.revision,
-            "an event of the journal cannot be folded and is set aside: please report it"
+            "applying an event of the journal panics, it is skipped: please report it"
         );
     }
 }
@@ -132,7 +132,7 @@ impl TelemetryEvent for SegmentSealed<'_> {
     fn emit(self) {
         let Self { file, events, bytes } = self;
         metrics::JOURNAL_SEGMENTS_SEALED.with([]).increment(1);
-        info!(file, events, bytes, "a segment of the journal is sealed");
+        info!(file, events, bytes, "a journal segment was sealed");
     }
 }
 
@@ -146,7 +146,7 @@ impl TelemetryEvent for NamesErased<'_> {
     fn emit(self) {
         let Self { file, events } = self;
         metrics::JOURNAL_SEGMENTS_ANONYMIZED.with([]).increment(1);
-        info!(file, events, "the names were taken out of a segment of the journal");
+        info!(file, events, "the names in a journal segment were erased");
     }
 }
 
@@ -160,7 +160,7 @@ impl TelemetryEvent for SnapshotWritten {
     fn emit(self) {
         let Self { revision, sessions } = self;
         metrics::JOURNAL_SNAPSHOTS.with([]).increment(1);
-        info!(revision, sessions, "the table is written down");
+        info!(revision, sessions, "a snapshot was written");
     }
 }
 
@@ -176,15 +176,15 @@ pub(crate) enum MaintenanceTask {
 
 /// A chore failed. It is done another time; nothing is lost.
 pub(crate) struct MaintenanceFailed<'a> {
-    pub chore: MaintenanceTask,
+    pub task: MaintenanceTask,
     pub error: &'a Corruption,
 }
 
 impl TelemetryEvent for MaintenanceFailed<'_> {
     fn emit(self) {
-        let chore: &'static str = self.chore.into();
-        metrics::JOURNAL_MAINTENANCE_FAILURES.with([chore.into()]).increment(1);
-        warn!(chore, error = %self.error, "a chore of the journal failed and is tried again");
+        let task: &'static str = self.task.into();
+        metrics::JOURNAL_MAINTENANCE_FAILURES.with([task.into()]).increment(1);
+        warn!(task, error = %self.error, "a maintenance task of the journal failed and is retried");
     }
 }
 
