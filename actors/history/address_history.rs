@@ -1,5 +1,5 @@
-//! Tells the past of one address: finds the segments that know it, folds its events by the rules in
-//! force, and says what is not known.
+//! The history of one address: selects the segments, applies their events by the effective rules,
+//! and notes what is unknown.
 
 mod apply;
 mod coverage;
@@ -18,48 +18,49 @@ use super::query_budget::QueryBudget;
 use rollcall_journal::Corruption;
 use rollcall_journal::archive_reader::{Addresses, Archive, SegmentInfo};
 
-/// Folds one event into the chronicle of its address, and gives out the stay that ended by it.
+/// Applies an event to the timeline of its address and returns the interval that it ended.
 pub(crate) type ApplyFn =
     fn(&mut AddressTimeline, Revision, &Event, &Rules) -> Option<SessionInterval>;
 
-/// Where an answer comes from, and what has to be said with it.
+/// The sources of an answer, with notes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sources {
     /// The segments that were read, ascending.
     pub segments: Vec<SegmentInfo>,
-    /// In how many others an index had nothing about it, or only told who was there when they began.
+    /// The number of other segments in which an index had no match, or of which only the beginning
+    /// was read.
     pub looked_up: usize,
-    /// Sentences about what is unknown or may have been decided by other rules.
+    /// Notes about missing parts and about other rules.
     pub notes: Vec<String>,
 }
 
-/// One question at work.
+/// A query in progress.
 pub(crate) struct AddressHistory<'a> {
     archive: &'a mut Archive,
     rules: &'a Arc<Rules>,
     fingerprint: u64,
     apply: ApplyFn,
-    /// Which events are left out, because nobody survives folding them.
+    /// The events that are skipped because applying them panics.
     quarantined: BTreeSet<Revision>,
     now: Timestamp,
     pub budget: QueryBudget,
     segments: Vec<SegmentInfo>,
-    /// Where those begin that cannot be opened.
+    /// The beginnings of the segments that cannot be opened.
     unopened: Vec<Revision>,
-    /// Which of the others turned out to be damaged.
+    /// The segments that turned out to be damaged.
     damaged: BTreeSet<usize>,
     read: BTreeMap<Revision, SegmentInfo>,
-    /// Those of which only an index was asked, some of which were then read.
+    /// The segments whose index was searched. Some of them were read afterwards.
     looked_up: BTreeSet<Revision>,
     notes: Vec<String>,
 }
 
-/// All time that can be written.
+/// The largest period.
 pub(crate) static ALL_TIME: LazyLock<(Timestamp, Timestamp)> =
     LazyLock::new(|| (Timestamp::from_millis(i64::MIN), Timestamp::from_millis(i64::MAX)));
 
 impl<'a> AddressHistory<'a> {
-    /// Looks what there is.
+    /// Lists the segments.
     pub(crate) fn new(
         archive: &'a mut Archive,
         (rules, apply): (&'a Arc<Rules>, ApplyFn),
@@ -94,21 +95,21 @@ impl<'a> AddressHistory<'a> {
         }
     }
 
-    /// Where the answer came from.
+    /// The sources of the answer.
     pub(crate) fn sources(self) -> Sources {
         let looked_up =
             self.looked_up.iter().filter(|first| !self.read.contains_key(first)).count();
         Sources { segments: self.read.into_values().collect(), looked_up, notes: self.notes }
     }
 
-    /// Where `user` may have been, in these segments.
+    /// The addresses where `user` may have been, in these segments.
     pub(crate) fn addresses_of(
         &mut self,
         user: &Name,
         (span, to): (Range<usize>, Timestamp),
         mut found: Addresses,
     ) -> Result<Addresses, HistoryError> {
-        // Who was there when one began that does not say, the one before it knows.
+        // The beginning of a segment without sessions follows from the segment before.
         let mut begin = span.start;
         while begin > 0 && !self.segments[begin].has_beginning && self.follows(begin) {
             begin -= 1;
@@ -126,7 +127,7 @@ impl<'a> AddressHistory<'a> {
         Ok(found)
     }
 
-    /// Where anything was heard of after `from` and up to `to`, in these segments.
+    /// The addresses with events after `from` and up to `to`, in these segments.
     pub(crate) fn addresses_between(
         &mut self,
         (from, to): (Timestamp, Timestamp),
@@ -145,7 +146,7 @@ impl<'a> AddressHistory<'a> {
         Ok(found)
     }
 
-    /// Until when what is told of a segment is all that there is.
+    /// The time until which the content of a segment is complete.
     pub(crate) fn known_until(&self, index: usize) -> Timestamp {
         self.segments[index].until.unwrap_or(self.now)
     }
@@ -162,12 +163,12 @@ impl<'a> AddressHistory<'a> {
         }
     }
 
-    /// Nothing can be said, for this reason and those that were noted.
+    /// An error for an unknown answer, with the notes so far.
     pub(crate) fn unknown(&self, why: String) -> HistoryError {
         HistoryError::Unknown { why, notes: self.notes.clone() }
     }
 }
 
-/// Why nothing is told of a time whose names were taken out.
+/// The reason for a period whose names were erased.
 const NAMES_ERASED: &str =
     "the names of that time were erased from the journal after names_retention";

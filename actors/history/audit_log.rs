@@ -1,5 +1,5 @@
-//! The record of who asked for whose history: a line for each question, in a file a day that nobody else
-//! may read, for as long as the journal keeps what was asked about.
+//! The audit log of history queries: one line for each query, in one private file per day, kept as
+//! long as the journal keeps events.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -12,20 +12,20 @@ use rollcall_identity::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
-/// Who asks, as far as the server can tell.
+/// The client of a query, as far as the server can identify it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Requester {
-    /// From where.
+    /// The IP address.
     pub peer: Option<IpAddr>,
-    /// Who they say they are; everybody who has the token can say anything.
+    /// The name that the client gave. Every client with the token can give any name.
     pub said_to_be: Option<String>,
 }
 
-/// The longest name that is taken from whoever asks.
+/// The maximum length of that name.
 const MAX_NAME: usize = 64;
 
 impl Requester {
-    /// Somebody at `peer` who calls themselves `named`, as far as that can be printed.
+    /// A client at `peer` that gave the name `name`; control characters are removed.
     pub fn new(peer: Option<IpAddr>, name: Option<&str>) -> Self {
         let printable = |name: &str| -> String {
             name.chars().filter(|c| !c.is_control()).take(MAX_NAME).collect()
@@ -34,16 +34,16 @@ impl Requester {
     }
 }
 
-/// The record. Its file is opened for each line, so that it can be taken away at any time.
+/// The audit log. Its file is opened for each line, so that it can be removed at any time.
 #[derive(Debug, Clone)]
 pub(crate) struct AuditLog {
     folder: PathBuf,
     retention: Duration,
-    /// The day whose file was written last.
+    /// The day of the last line.
     day: Option<String>,
 }
 
-/// One line of it.
+/// A line.
 #[derive(Debug, Serialize)]
 pub(crate) struct AuditEntry<'a> {
     pub asked: Timestamp,
@@ -53,23 +53,23 @@ pub(crate) struct AuditEntry<'a> {
     pub outcome: &'static str,
 }
 
-/// How the name of a file begins and ends; between them stands its day in UTC.
+/// The prefix and the suffix of a file name. Between them is the day in UTC.
 const NAME: (&str, &str) = ("history-access-", ".jsonl");
 
-/// The length of a day as it is written, `2026-11-22`.
+/// The length of a day, `2026-11-22`.
 const DAY: usize = 10;
 
 impl AuditLog {
-    /// The record in the folder `folder`. A file goes when its day is over for longer than
-    /// `retention`.
+    /// The audit log in the folder `folder`. A file is removed when its day ended more than
+    /// `retention` ago.
     pub(crate) fn new(folder: PathBuf, retention: Duration) -> Self {
         Self { folder, retention, day: None }
     }
 
-    /// Adds a line at the end.
+    /// Appends a line.
     ///
     /// # Errors
-    /// When it cannot be written. That old files cannot be removed is no reason.
+    /// If the line cannot be written. A failure to remove old files is not reported.
     pub(crate) fn add(&mut self, line: &AuditEntry<'_>) -> io::Result<()> {
         let mut text = serde_json::to_vec(line)?;
         text.push(b'\n');
@@ -99,7 +99,7 @@ impl AuditLog {
     }
 }
 
-/// The day of a moment in UTC.
+/// The day of a time in UTC.
 fn day_of(at: Timestamp) -> String {
     let mut text = at.to_string();
     text.truncate(DAY);

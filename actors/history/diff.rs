@@ -77,7 +77,8 @@ pub struct DiffPage {
     pub sources: Sources,
 }
 
-/// How many addresses are looked at for one page: many of them only had somebody seen again.
+/// The maximum number of addresses examined for one page: at many of them the session was only
+/// confirmed.
 const MAX_EXAMINED: usize = 10_000;
 
 impl HistoryQuery for SessionDiff {
@@ -124,7 +125,7 @@ impl HistoryQuery for SessionDiff {
     }
 }
 
-/// In what the two differ. To be seen again is no difference.
+/// The kind of difference. A confirmation is no difference.
 fn kind(before: Option<&Session>, after: Option<&Session>) -> Option<DiffKind> {
     match (before, after) {
         (None, None) => None,

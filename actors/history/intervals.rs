@@ -1,4 +1,4 @@
-//! Who had an address one after the other, and which addresses a user had.
+//! The consecutive sessions of an address, and the addresses of a user.
 
 use std::sync::Arc;
 
@@ -128,8 +128,8 @@ impl HistoryQuery for UserIntervals {
     }
 }
 
-/// Whether whoever asks for `asked` means `there`. Without a domain, all of the name are meant; with
-/// one, under whichever of its names.
+/// Whether the query `wanted` matches the user `found`. Without a domain, it matches every domain;
+/// with one, under any alias.
 fn matches(wanted: &Principal, found: &Principal, rules: &Rules) -> bool {
     let domain = wanted.domain.as_ref();
     let canonical = domain.map(|domain| rules.domain_aliases.get(domain).unwrap_or(domain));

@@ -1,5 +1,5 @@
-//! The history actor: answers who had an address at a moment, who had it when, and what changed, from
-//! the journal's segments, on a thread where nothing else waits.
+//! The history actor: answers who had an address at a time, the sessions of a period, and their
+//! differences, from the journal's segments, on a thread of its own.
 
 mod address_history;
 mod audit_log;
@@ -42,7 +42,7 @@ use rollcall_runtime::clock::Clock;
 use rollcall_runtime::mailbox::{Actor, ActorCell, Context, Handler, Reply};
 use rollcall_runtime::telemetry::TelemetryEvent;
 
-/// A question about the past.
+/// A history query.
 pub trait HistoryQuery: Send + 'static {
     /// The answer.
     type Answer: Send + 'static;
@@ -76,12 +76,12 @@ pub struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Somebody who reads this library by these rules.
+    /// A reader of this archive by these rules.
     pub fn new(archive: &'a mut Archive, rules: Arc<Rules>, clock: &'a Clock) -> Self {
         Self::applying(AddressTimeline::apply, (archive, rules), clock)
     }
 
-    /// The same with another way of folding.
+    /// The same with another apply function.
     pub fn applying(
         apply: ApplyFn,
         (archive, rules): (&'a mut Archive, Arc<Rules>),
@@ -90,7 +90,7 @@ impl<'a> Reader<'a> {
         Self { archive, rules, apply, clock, deadline: QueryBudget::deadline() }
     }
 
-    /// Answers a question. An event whose folding panics is set aside, and the question answered
+    /// Answers a query. An event whose application panics is quarantined, and the query runs again
     /// without it.
     pub fn answer<Q: HistoryQuery>(&mut self, query: &Q) -> Result<Q::Answer, HistoryError> {
         loop {
@@ -101,7 +101,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Somebody who tells from the segments that are there now.
+    /// A query on the current segments.
     fn history(&mut self) -> Result<AddressHistory<'_>, HistoryError> {
         let (now, budget) = (self.clock.now(), QueryBudget::until(self.deadline));
         AddressHistory::new(self.archive, (&self.rules, self.apply), now, budget)
@@ -124,13 +124,13 @@ pub struct HistorySettings {
     pub clock: Clock,
 }
 
-/// The role.
+/// The history actor.
 pub struct History {
     settings: HistorySettings,
     jobs: Option<Sender<Job>>,
 }
 
-/// The thread at work: it ends when the actor does.
+/// The state of the thread. It ends with the actor.
 struct Thread {
     archive: Archive,
     audit_log: AuditLog,
@@ -139,7 +139,7 @@ struct Thread {
 }
 
 impl History {
-    /// Tells from this archive.
+    /// An actor that is not started yet.
     pub fn new(settings: HistorySettings) -> Self {
         Self { settings, jobs: None }
     }
@@ -156,7 +156,7 @@ impl Actor for History {
         let started = Thread::start(&self.settings, inbox, alive);
         let ended = async move {
             match started {
-                // It never says anything: it is dropped with the thread.
+                // Nothing is sent: the sender is dropped with the thread.
                 Ok(()) => drop(ended.await),
                 Err(error) => return format!("its thread could not be started: {error}"),
             }
@@ -177,7 +177,7 @@ impl<Q: HistoryQuery> Handler<RunQuery<Q>> for History {
     ) -> Reply<Result<Q::Answer, HistoryError>> {
         let (sender, receiver) = oneshot::channel();
         let job: Job = Box::new(move |thread| {
-            // Whoever does not wait any more does not need it.
+            // The requester may have stopped waiting.
             let _ = sender.send(thread.answer(&ask));
         });
         let gone = || Err(HistoryError::Unavailable("the reader is restarting".to_owned()));
@@ -222,7 +222,7 @@ impl Thread {
         }
     }
 
-    /// Answers, puts it on record, and only then tells.
+    /// Answers a query and writes the audit log before it returns the answer.
     fn answer<Q: HistoryQuery>(&mut self, ask: &RunQuery<Q>) -> Result<Q::Answer, HistoryError> {
         let (asked, started) = (self.clock.now(), Clock::instant());
         let rules = self.rules.load_full();

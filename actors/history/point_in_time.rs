@@ -1,4 +1,4 @@
-//! Who had an address at a moment, since when, until when, and why.
+//! The session of an address at a point in time, its interval, and its explanation.
 
 use rollcall_identity::{Address, Explanation, SessionInterval, Timestamp};
 use serde_json::{Value, json};

@@ -1,9 +1,9 @@
-//! The actor: it is replaced when its reader ends, answers nobody whose asking is not on record, and
-//! lets no question take too much.
+//! The history actor: it is restarted when its reader ends, answers only audited queries, and
+//! limits the cost of a query.
 
 mod backup;
-mod forgetting;
-mod past;
+mod name_erasure;
+mod queries;
 
 use std::fs;
 use std::path::Path;
@@ -23,10 +23,10 @@ use rollcall_journal::test_support::*;
 use rollcall_runtime::mailbox::Mailbox;
 use rollcall_runtime::supervisor::{RestartPolicy, Spawn, Supervisor};
 
-/// A question whose answer is always the same, or none at all.
+/// A query with a constant answer.
 struct Plain;
 
-/// A question that brings the reader down.
+/// A query that makes the reader panic.
 struct Fatal;
 
 impl HistoryQuery for Plain {
@@ -79,7 +79,7 @@ fn a_panicking_reader_is_restarted_and_the_next_query_is_answered() {
         let lost = mailbox.send(request(Fatal)).await;
         assert!(matches!(lost, Ok(Err(HistoryError::Unavailable(_))) | Err(_)), "{lost:?}");
         let again = async {
-            // It may be asked while nobody is there yet.
+            // The actor may not be restarted yet.
             while mailbox.send(request(Plain)).await != Ok(Ok(7)) {
                 tokio::task::yield_now().await;
             }
@@ -101,7 +101,11 @@ fn a_query_that_cannot_be_audited_is_not_answered() {
         let refused = mailbox.send(request(Plain)).await.unwrap();
         assert!(matches!(refused, Err(HistoryError::NotAudited(_))), "{refused:?}");
         std::fs::remove_dir(&audit_log).unwrap();
-        assert_eq!(mailbox.send(request(Plain)).await, Ok(Ok(7)), "once it can be");
+        assert_eq!(
+            mailbox.send(request(Plain)).await,
+            Ok(Ok(7)),
+            "after the audit log is writable"
+        );
         let text = std::fs::read_to_string(&audit_log).unwrap();
         assert!(
             text.contains(r#""said_to_be":"maria","question":"plain","outcome":"answered""#),

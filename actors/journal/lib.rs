@@ -86,6 +86,7 @@ pub trait CommitSink<B>: Send + 'static {
 pub struct Entry<B> {
     /// The position of its first event.
     pub first: Revision,
+    /// The batch.
     pub batch: B,
 }
 
@@ -319,7 +320,7 @@ impl<J: Journal, S> WriterThread<J, S> {
         // The requester may have stopped waiting.
         match query {
             WriterQuery::ReadPosition(source, reply) => {
-                drop(reply.send(self.journal.read_position(&source)))
+                drop(reply.send(self.journal.read_position(&source)));
             }
             WriterQuery::Reload(reply) => drop(reply.send(self.journal.reload(&self.effective))),
             WriterQuery::InvalidateCheckpoint => self.journal.invalidate_checkpoint(),

@@ -1,5 +1,5 @@
-//! Forgetting names: a sealed segment is written anew without the users and devices in it, once they
-//! have had their time. What happened where and how often stays.
+//! Name erasure: rewrites a sealed segment without users and devices after `names_retention`.
+//! Addresses, kinds and counts of events stay.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -16,8 +16,8 @@ use super::sealing::{INDEXES, READ_ONLY};
 use super::string_table::StringTable;
 use super::{event_rows, position_rows, rule_versions};
 
-/// Writes the segment anew in its own place, and says what is in it now. The sessions that it carried
-/// over are left out.
+/// Replaces the segment and returns its new manifest entry. The sessions at its beginning are left
+/// out.
 pub(super) fn erase(folder: &JournalLayout, sealed: &Sealed) -> Result<Sealed, Corruption> {
     let target = folder.sealed(sealed.first);
     let unfinished = JournalLayout::unfinished(&target);
@@ -39,7 +39,7 @@ pub(super) fn erase(folder: &JournalLayout, sealed: &Sealed) -> Result<Sealed, C
     ] {
         file::write_field(&sql, name, value)?;
     }
-    // Who was known of a directory is names only; whoever reads on has a later roster.
+    // The known members of a directory contain only names. A later segment has the current list.
     for (source, position) in
         positions.into_iter().filter(|(it, _)| !KnownMembersPart::is_source(&it.name))
     {
@@ -56,7 +56,7 @@ pub(super) fn erase(folder: &JournalLayout, sealed: &Sealed) -> Result<Sealed, C
     })?;
     drop(into);
     if let Some(error) = read.error {
-        // What can still be read of it is worth more than what the disk made of it.
+        // The readable part of the old file is kept rather than replaced by less.
         return Err(error);
     }
     sql.execute_batch(&format!("COMMIT; {INDEXES}"))?;
@@ -69,8 +69,8 @@ pub(super) fn erase(folder: &JournalLayout, sealed: &Sealed) -> Result<Sealed, C
     Ok(Sealed { events, lost, sessions: None, nameless: true, bytes, sha256, ..sealed.clone() })
 }
 
-/// The event with everything left out that tells who: names, security identifiers, devices, and the
-/// groups by which few can be meant.
+/// The event without everything that identifies a user: names, security identifiers, devices, and
+/// groups with few members.
 fn without_names(event: Event) -> Event {
     Event {
         principal: None,

@@ -1,5 +1,5 @@
-//! Events whose folding panics: an error of ours that one of them has found. Each is set aside by its
-//! position, named and counted, and everything else is folded without it.
+//! Quarantine of events whose application panics because of a bug. Each is skipped by its position,
+//! logged and counted, and all other events are applied.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -15,21 +15,21 @@ use super::read_ahead;
 use crate::telemetry::EventQuarantined;
 use rollcall_runtime::telemetry::TelemetryEvent;
 
-/// Folds one event into the table.
+/// Applies an event to the table.
 pub(super) type ApplyFn = fn(&mut Table, Revision, &Event, &Rules);
 
-/// As everybody does.
+/// Applies an event with the rules of the product.
 pub(super) fn apply(table: &mut Table, revision: Revision, event: &Event, rules: &Rules) {
     table.apply(revision, event, rules);
 }
 
-/// How many events may be set aside: with more of them, it is not the events.
+/// The maximum number of quarantined events. With more of them, the events are not the cause.
 const MAX_QUARANTINED: usize = 64;
 
-/// Why it cannot be read through.
+/// Why reading ended early.
 pub(super) enum Stopped {
     Failed(Corruption),
-    /// Nobody survives folding the event at this position.
+    /// Applying the event at this position panics.
     Panicked(Revision),
 }
 
@@ -45,11 +45,11 @@ impl From<io::Error> for Stopped {
     }
 }
 
-/// Gives each good event of the segment at `path` within `span` to `fold`, but for `poison`. Says what
-/// the reading came to, and the position of the last event, be it set aside or not.
+/// Applies each valid event of the segment at `path` within `span`, except for `quarantined`.
+/// Returns the result of the read, and the position of the last event, even if it was skipped.
 ///
 /// # Errors
-/// When the file cannot be read at all, or an event cannot be folded.
+/// If the file cannot be read at all, or an event cannot be applied.
 pub(super) fn read(
     (path, span): (&Path, RevisionRange),
     quarantined: &BTreeSet<Revision>,
@@ -69,8 +69,8 @@ pub(super) fn read(
     Ok((read?, last))
 }
 
-/// Reads again and again, each time without the events whose folding has panicked: a table in which one
-/// did is half changed, and is thrown away.
+/// Repeats the read without the events that panicked, because a panic leaves the table partly
+/// changed. The table is discarded each time.
 pub(super) fn with_quarantine<T>(
     mut read: impl FnMut(&BTreeSet<Revision>) -> Result<T, Stopped>,
 ) -> Result<T, Corruption> {

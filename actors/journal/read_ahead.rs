@@ -1,5 +1,5 @@
-//! Reading many events of a segment: threads of their own read and check them ahead, in pieces and by
-//! turns, while those before are folded. A start waits for nothing else.
+//! Reads many events of a segment with threads that read and verify chunks ahead, while earlier
+//! chunks are applied. This bounds the start time.
 
 use std::panic::resume_unwind;
 use std::path::Path;
@@ -14,36 +14,36 @@ use super::event_reader::{self, RangeEnd, ReadCounter, ReadSummary, SegmentHeade
 use super::file;
 use super::string_table::Dictionary;
 
-/// From how many positions on it is worth a thread.
+/// The minimum number of positions that justifies threads.
 const MIN_POSITIONS: u64 = 20_000;
 
-/// How many positions a piece has.
+/// The number of positions in a chunk.
 const CHUNK_POSITIONS: usize = 4096;
 
-/// How many threads read: it takes two to keep the one that folds busy.
+/// The number of reading threads: two keep the applying thread busy.
 const READERS: usize = 2;
 
-/// How many pieces of each may wait: it bounds what is held in memory.
+/// The maximum number of waiting chunks per thread, which bounds memory.
 const CHUNKS_PER_READER: usize = 2;
 
-/// A stretch of a segment: its good events in order, and what it ends with.
+/// A chunk of a segment: its valid events in order, and its end.
 struct Chunk {
     events: Vec<(Revision, Event)>,
     end: RangeEnd,
 }
 
-/// Gives each good event of the segment at `path` within `span` to `each`, in order, like
+/// Calls `each` for each valid event of the segment at `path` within `span`, in order, like
 /// [`event_reader::read`].
 ///
 /// # Errors
-/// When the file cannot be read at all, or `each` fails.
+/// If the file cannot be read at all, or `each` fails.
 pub(super) fn read(
     path: &Path,
     span: RevisionRange,
     each: impl FnMut(Revision, Event) -> Result<(), Corruption>,
 ) -> Result<ReadSummary, Corruption> {
     let sql = file::open(path)?;
-    // Where not even its last row can be told, it is read as far as it goes.
+    // If the last row cannot be determined, the file is read as far as possible.
     let newest = "SELECT coalesce(max(revision), 0) FROM events";
     let newest = sql.query_row(newest, [], |row| row.get::<_, i64>(0)).unwrap_or(0);
     let (clamp, newest) =
@@ -60,16 +60,16 @@ pub(super) fn read(
         });
         match readers.collect::<Option<Vec<_>>>() {
             Some(readers) => merge(readers, ahead, each),
-            // Without them the file is as good as it was.
+            // Without threads, this thread reads the file.
             None => event_reader::read(path, span, each),
         }
     })
 }
 
-/// A reader on its way, and where its pieces come from.
+/// The chunks of a started thread, and its handle.
 type Started<'scope> = (Receiver<Chunk>, ScopedJoinHandle<'scope, Result<(), Corruption>>);
 
-/// Starts the reader of this number; `None` when there can be no such thread.
+/// Starts the thread with this number; `None` if a thread cannot be started.
 fn start<'scope, 'env>(
     scope: &'scope Scope<'scope, 'env>,
     (sql, dictionary): (Connection, &'env Dictionary),
@@ -81,7 +81,7 @@ fn start<'scope, 'env>(
     Some((chunks, reader.spawn_scoped(scope, read).ok()?))
 }
 
-/// Reads the pieces of `span` that are for the reader of this number, until nobody wants them any more.
+/// Reads the chunks of `span` for the thread with this number, until the receiver is dropped.
 fn read_interleaved(
     (sql, dictionary): (&Connection, &Dictionary),
     (span, number): (RevisionRange, usize),
@@ -100,7 +100,7 @@ fn read_interleaved(
     Ok(())
 }
 
-/// Takes the pieces in their order and gives out what is in them.
+/// Passes on the events of the chunks in order.
 fn merge(
     mut readers: Vec<Started<'_>>,
     span: RevisionRange,
@@ -125,7 +125,7 @@ fn merge(
     Ok(counter.read())
 }
 
-/// `span` in pieces.
+/// Splits `span` into chunks.
 fn chunks(span: RevisionRange) -> impl Iterator<Item = RevisionRange> {
     let begins = (span.after.0..span.upto.0).step_by(CHUNK_POSITIONS);
     begins.map(move |after| {

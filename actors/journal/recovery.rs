@@ -1,5 +1,5 @@
-//! A start: the newest snapshot that is whole, and then every event after it. What is damaged is set
-//! aside under another name, and everything else still serves.
+//! Recovery at a start: the newest complete snapshot, then every event after it. Damaged files are
+//! renamed, and all others are used.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -23,50 +23,50 @@ use super::snapshot;
 use crate::telemetry::FileCorrupt;
 use rollcall_runtime::telemetry::TelemetryEvent;
 
-/// How the journal is read.
+/// The mode of a recovery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum RecoveryMode {
-    /// At a start: nobody writes, and what is damaged is set aside.
+    /// At a start: no other part writes, and damaged files are set aside.
     Start,
-    /// Beside a journal and a keeper at work: no file is touched.
+    /// Beside a running journal and its maintenance: no file is changed.
     Concurrent,
 }
 
-/// What earlier lives of the process left.
+/// The recovered state.
 pub(super) struct Restored {
-    /// What everything folds to.
+    /// The table after all events.
     pub(super) table: Table,
-    /// The last position that is in it.
+    /// The last position in it.
     pub(super) newest: Revision,
-    /// The life of the positions; `None` when it cannot be gone on with, because events may have
-    /// been acknowledged that are not there, or when there was none.
+    /// The epoch; `None` if it cannot be continued, because acknowledged events may be missing, or
+    /// if there was none.
     pub(super) epoch: Option<u64>,
-    /// The highest epoch that was ever seen.
+    /// The highest epoch in any file.
     pub(super) highest_epoch: u64,
-    /// The position of the snapshot that it began with.
+    /// The position of the snapshot.
     pub(super) snapshot_at: Revision,
-    /// How far producers had read.
+    /// The read positions of producers.
     pub(super) read: ReadPositions,
-    /// The segment to go on with.
+    /// The segment to continue.
     pub(super) segment: Option<Segment>,
-    /// How many events were folded.
+    /// The number of applied events.
     pub(super) events: u64,
-    /// Who was there when a segment began that is still to be sealed, where no snapshot tells.
+    /// The states at the beginning of segments to be sealed for which no snapshot exists.
     pub(super) beginnings: Vec<(FileHeader, TableSnapshot)>,
 }
 
-/// A segment, sealed or not.
+/// A segment, sealed or open.
 struct SegmentInfo {
     header: SegmentHeader,
     path: PathBuf,
     is_open: bool,
 }
 
-/// A start on its way.
+/// A recovery in progress.
 struct Recovery<'a> {
     folder: &'a JournalLayout,
     rules: &'a Rules,
-    /// How an event is folded, and which are not.
+    /// How an event is applied, and which events are skipped.
     apply: ApplyFn,
     quarantined: &'a BTreeSet<Revision>,
     fingerprint: u64,
@@ -75,17 +75,18 @@ struct Recovery<'a> {
     table: Table,
     progress: RecoveryProgress,
     highest_epoch: u64,
-    /// The rules by which consumers were told what came after the snapshot, as fingerprints.
+    /// The fingerprints of the rules that decided the events after the snapshot when they were
+    /// published.
     published_by: BTreeSet<u64>,
     events: u64,
     beginnings: Vec<(FileHeader, TableSnapshot)>,
 }
 
-/// Restores what lies in `folder`, by `rules`. An event whose folding panics is set aside, and all others
-/// are folded.
+/// Recovers the journal in `folder` by `rules`. An event whose application panics is skipped, and
+/// all others are applied.
 ///
 /// # Errors
-/// When the folder itself cannot be read or written.
+/// If the folder cannot be read or written.
 pub(super) fn restore(
     folder: &JournalLayout,
     rules: &Rules,
@@ -94,7 +95,7 @@ pub(super) fn restore(
     restore_by(apply, (folder, rules), now)
 }
 
-/// The same by another way of folding.
+/// The same with another apply function.
 pub(super) fn restore_by(
     apply: ApplyFn,
     (folder, rules): (&JournalLayout, &Rules),
@@ -107,7 +108,7 @@ pub(super) fn restore_by(
             Recovery::new((folder, rules), RecoveryMode::Start, (apply, quarantined));
         recovery.now = now;
         if folder.sync_existing(&listing).is_err() {
-            // It serves, but nobody can say that it will be there after the next start.
+            // The data is usable, but may not be there after the next start.
             recovery.progress.mark_incomplete();
         }
         let segments = recovery.segments(&listing)?;
@@ -122,7 +123,7 @@ pub(super) fn restore_by(
         let Recovery { table, progress, highest_epoch, published_by, events, beginnings, .. } =
             recovery;
         let newest = progress.recovered();
-        // By other rules, the same events may have been told otherwise.
+        // By other rules, the same events may have been published differently.
         let is_same_rules = events == 0 || published_by == BTreeSet::from([fingerprint(rules)]);
         let continues = progress.is_complete() && is_same_rules;
         let epoch = Some(highest_epoch).filter(|epoch| continues && *epoch > 0);
@@ -141,11 +142,11 @@ pub(super) fn restore_by(
     })
 }
 
-/// Reads what is committed up to `committed` once more, while it is written on. An event whose folding
-/// panics is set aside, likewise.
+/// Reads everything up to `committed` again while the journal is written. An event whose
+/// application panics is skipped.
 ///
 /// # Errors
-/// When it cannot be read whole.
+/// If anything is missing.
 pub(super) fn reload(
     folder: &JournalLayout,
     rules: &Rules,
@@ -206,7 +207,7 @@ impl<'a> Recovery<'a> {
                 Err(error) => self.set_aside(&path, &error)?,
             }
         }
-        // The last one may be the one that cannot be read, and nothing would show that it is missed.
+        // This may be the last segment, and then no other file shows that it is missing.
         let newest = listing.open.union(&listing.sealed).max();
         if newest != segments.last().map(|segment| &segment.header.first) {
             self.progress.mark_incomplete();
@@ -242,13 +243,14 @@ impl<'a> Recovery<'a> {
         Ok(())
     }
 
-    /// Folds what a segment holds after what is known, up to what the next one begins with.
+    /// Applies the events of a segment after the current position, up to the beginning of the next
+    /// segment.
     fn apply(&mut self, segment: &SegmentInfo, upto: Option<Revision>) -> Result<(), Stopped> {
         let Some(span) = self.progress.enter_segment(segment.header.after, upto) else {
             return Ok(());
         };
         if segment.header.is_nameless {
-            // Every snapshot since is lost, and the names are gone: who was there is not known.
+            // All later snapshots are lost and the names are erased, so the sessions are unknown.
             self.progress.mark_incomplete();
             self.progress.leave_segment(span, None);
             return Ok(());
@@ -273,16 +275,16 @@ impl<'a> Recovery<'a> {
             self.progress.mark_incomplete();
             let missing = Corruption::Missing(format!("{} of its events", read.lost));
             let error = read.error.unwrap_or(missing);
-            // It stays under its name: what is good in it is still history.
+            // The file keeps its name: its valid part is still used for history.
             let file = name_of(&segment.path);
             FileCorrupt { file: &file, error: &error, aside: &file }.emit();
         }
         Ok(())
     }
 
-    /// By which rules the events of `span` were decided and told.
+    /// Records which rules decided and published the events of `span`.
     fn record_rules(&mut self, segment: &SegmentInfo, span: RevisionRange) {
-        // What cannot be read is missed where the events are read.
+        // A read error is reported where the events are read.
         let versions = file::open(&segment.path).and_then(|sql| Ok(rule_versions::read(&sql)?));
         let versions = versions.unwrap_or_default();
         self.published_by.extend(rule_versions::deciding(
@@ -292,7 +294,7 @@ impl<'a> Recovery<'a> {
         ));
     }
 
-    /// A segment that is still to be sealed needs to know who was there when it began.
+    /// Records the state at the beginning of a segment that is not sealed yet, which needs it.
     fn record_beginning(&mut self, header: SegmentHeader) {
         let is_known = header.after == Revision(0) || self.folder.snapshot(header.after).exists();
         if !is_known && self.mode == RecoveryMode::Start {
@@ -301,7 +303,7 @@ impl<'a> Recovery<'a> {
         }
     }
 
-    /// The positions of the newest segment that can tell them.
+    /// The read positions of the newest segment that contains them.
     fn positions(&self, segments: &[SegmentInfo]) -> ReadPositions {
         let positions = segments.iter().rev().find_map(|segment| {
             let sql = file::open(&segment.path).ok()?;
@@ -310,16 +312,16 @@ impl<'a> Recovery<'a> {
         positions.unwrap_or_default()
     }
 
-    /// The last segment, when it can be gone on with and ends where everything does.
+    /// The last segment, if it can be continued and ends at the last position.
     fn resume_segment(&mut self, last: Option<&SegmentInfo>) -> Option<Segment> {
         let Some(SegmentInfo { header, is_open, .. }) = last else {
-            // A snapshot without a segment: nobody knows what came after it.
+            // A snapshot without a segment: later events are unknown.
             self.progress.resume_after(Revision(0));
             return None;
         };
         let open = is_open.then(|| Segment::resume(self.folder, header.first).ok()).flatten();
         let Some(segment) = open else {
-            // One is sealed only after the next was begun, so the next is missing.
+            // A segment is sealed only after the next one was begun, so the next one is missing.
             self.progress.mark_incomplete();
             return None;
         };

@@ -1,5 +1,4 @@
-//! What other rules would have made of the last hours: the journal is folded once more by them, and
-//! compared with the table as it was written down.
+//! Replays the last hours by other rules and compares the result with the newest snapshot.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -20,54 +19,54 @@ use super::quarantine::{self, ApplyFn, Stopped, apply, with_quarantine};
 use super::rule_versions::{self, RuleVersion};
 use super::{checkpoint, snapshot};
 
-/// What came of it.
+/// The result of a replay.
 #[derive(Debug)]
 pub struct ReplayReport {
-    /// From when on events were folded by the other rules.
+    /// The time from which events were applied by the other rules.
     pub from: Timestamp,
-    /// Up to when: the moment at which the two are compared.
+    /// The time of the comparison.
     pub until: Timestamp,
-    /// The position of the table that they were compared with.
+    /// The position of the snapshot that the result was compared with.
     pub revision: Revision,
-    /// How many events were folded.
+    /// The number of applied events.
     pub events: u64,
-    /// The addresses that differ, in their order.
+    /// The differing addresses, ascending.
     pub differing: Vec<ReplayDifference>,
-    /// What could not be folded, and what has to be said beside, in sentences.
+    /// What could not be applied, and other remarks, as sentences.
     pub notes: Vec<String>,
 }
 
-/// An address that would have somebody else.
+/// An address with a different session.
 #[derive(Debug)]
 pub struct ReplayDifference {
-    /// Where.
+    /// The address.
     pub address: Address,
-    /// Whom it has.
+    /// The current session.
     pub has: Option<Arc<Session>>,
-    /// Why it would have somebody else, or nobody.
+    /// Why the session would differ.
     pub would_have: Explanation,
 }
 
-/// A segment to fold.
+/// A segment to replay.
 struct SegmentInfo {
     path: PathBuf,
     header: SegmentHeader,
     begun: Timestamp,
-    /// Where other rules came into force in it.
+    /// The rule changes within the segment.
     notes: Vec<RuleVersion>,
 }
 
-/// Folds what was received since `before` the newest snapshot of the journal in `folder` by `rules`.
-/// Folding begins where a segment began, at that time or earlier: with the sessions as they were. An
-/// event whose folding panics is set aside, and all others are folded.
+/// Replays the events received within `before` the newest snapshot of the journal in `folder` by
+/// `rules`. The replay begins with the sessions at the beginning of a segment, at that time or
+/// earlier. An event whose application panics is skipped, and all others are applied.
 ///
 /// # Errors
-/// When the journal cannot be read, or holds no snapshot yet.
+/// If the journal cannot be read, or contains no snapshot.
 pub fn replay(folder: &Path, rules: &Rules, before: Duration) -> Result<ReplayReport, Corruption> {
     replay_by(apply, (&JournalLayout::open_at(folder), rules), before)
 }
 
-/// The same by another way of folding.
+/// The same with another apply function.
 pub(super) fn replay_by(
     apply: ApplyFn,
     (folder, rules): (&JournalLayout, &Rules),
@@ -95,7 +94,7 @@ pub(super) fn replay_by(
             notes: changes_of_rules(segments, current.newest)?.into_iter().collect(),
         };
         replayed.apply(segments, quarantined, |revision, event| {
-            apply(&mut table, revision, event, rules)
+            apply(&mut table, revision, event, rules);
         })?;
         replayed.differing = differing(&Table::restore(current), &table, until);
         Ok(replayed)
@@ -103,7 +102,7 @@ pub(super) fn replay_by(
 }
 
 impl ReplayReport {
-    /// Folds the events of these segments, but for `poison`, and notes what cannot be.
+    /// Applies the events of these segments, except for `quarantined`, and notes what is missing.
     fn apply(
         &mut self,
         segments: &[SegmentInfo],
@@ -128,12 +127,12 @@ impl ReplayReport {
     }
 }
 
-/// The last position of a segment that counts, of those up to `newest`.
+/// The last position of a segment that counts, up to `newest`.
 fn end_of(segments: &[SegmentInfo], index: usize, newest: Revision) -> Revision {
     segments.get(index + 1).map_or(newest, |next| next.header.after.min(newest))
 }
 
-/// What has to be said when the table was not decided by one set of rules.
+/// A note about rule changes, if several rules decided the table.
 fn changes_of_rules(
     segments: &[SegmentInfo],
     newest: Revision,
@@ -165,7 +164,7 @@ fn first_seen(segment: &SegmentInfo, after: Revision) -> Result<Timestamp, Corru
     Ok(seen.map_or(segment.begun, Timestamp::from_millis))
 }
 
-/// The segments that can be folded, ascending, as far as they begin before `newest` ends.
+/// The segments that can be replayed, ascending, up to `newest`.
 fn segments(folder: &JournalLayout, newest: Revision) -> Result<Vec<SegmentInfo>, Corruption> {
     let listing = folder.list()?;
     let mut segments: Vec<SegmentInfo> = Vec::new();
@@ -203,8 +202,8 @@ fn last_seen(segments: &[SegmentInfo], newest: Revision) -> Result<Timestamp, Co
     Ok(segments[segments.len() - 1].begun)
 }
 
-/// The last segment that began at `from` or before and knows who was there then, and that table; else
-/// the first that knows it.
+/// The last segment that began at `from` or before and whose beginning is known, with its table;
+/// otherwise the first such segment.
 fn start_table(
     folder: &JournalLayout,
     segments: &[SegmentInfo],
@@ -219,7 +218,7 @@ fn start_table(
     Err(Corruption::Missing("a segment with the sessions at its beginning".to_owned()))
 }
 
-/// Everything that was known when a segment began, when it or a snapshot says so.
+/// The state at the beginning of a segment, from the segment or from a snapshot.
 fn known_at(
     folder: &JournalLayout,
     segment: &SegmentInfo,
@@ -234,7 +233,7 @@ fn known_at(
     Ok(snapshot::read(&folder.snapshot(segment.header.after)).ok().map(|known| known.table))
 }
 
-/// Where the two tables say at `at` that somebody else is there.
+/// The addresses whose active sessions at `at` differ between the two tables.
 fn differing(current: &Table, other: &Table, revision: Timestamp) -> Vec<ReplayDifference> {
     let active_session = |table: &Table, address| {
         table.get(address).filter(|session| session.is_active_at(revision)).cloned()

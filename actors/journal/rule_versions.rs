@@ -1,5 +1,5 @@
-//! Which rules decided which events: a note beside them wherever other rules came into force, so that
-//! it is known of every event, also where they were changed and changed back.
+//! Rule versions: which rules decided which events. A row marks each change, so that the rules of
+//! every event are known, even if they were changed and changed back.
 
 use std::collections::BTreeSet;
 
@@ -10,32 +10,32 @@ use rusqlite::{Connection, Row};
 use super::corruption::Corruption;
 use super::row_codec::{Cells, insert, insert_sql, number};
 
-/// The table: what comes after the position `after` was decided by the rules of this fingerprint. A
-/// segment begins with those that it says of itself.
+/// The table: the rules with this fingerprint decided the events after the position `after`. A
+/// segment begins with the rules of its header.
 pub(super) const TABLE: &str = "
 CREATE TABLE IF NOT EXISTS governed (after INTEGER PRIMARY KEY, rules INTEGER, sum INTEGER);
 ";
 
 const CELLS: usize = 2;
 
-/// The fingerprint of rules that nobody knows: of a note that is not what was written.
+/// The fingerprint of unknown rules: of a damaged row.
 const UNKNOWN: u64 = 0;
 
-/// From `after` on, other rules are in force.
+/// Other rules are effective after the position `after`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct RuleVersion {
     pub(super) after: Revision,
     pub(super) rules: u64,
 }
 
-/// Notes it, in the transaction of the first event that they decide.
+/// Writes a rule change in the transaction of the first event that the rules decide.
 pub(super) fn write(sql: &Connection, version: RuleVersion) -> rusqlite::Result<()> {
     let RuleVersion { after, rules } = version;
     let mut into = sql.prepare_cached(&insert_sql("governed", CELLS))?;
     insert(&mut into, &[number(after.0), ValueRef::Integer(rules.cast_signed())])
 }
 
-/// All notes of a segment, ascending. One that was written by an earlier program has none.
+/// All rule changes of a segment, ascending. A segment of an earlier version has none.
 pub(super) fn read(sql: &Connection) -> rusqlite::Result<Vec<RuleVersion>> {
     let select = "SELECT count(*) FROM sqlite_master WHERE name = 'governed'";
     if sql.prepare_cached(select)?.query_row([], |row| row.get::<_, i64>(0))? == 0 {
@@ -58,14 +58,14 @@ fn version(row: &Row<'_>) -> RuleVersion {
     })
 }
 
-/// The fingerprint of the rules that decided the event at `revision`, in a segment that began with those
-/// of `begun_by`.
+/// The fingerprint of the rules that decided the event at `revision`, in a segment that began with
+/// the rules `initial`.
 pub(super) fn at(initial: u64, versions: &[RuleVersion], revision: Revision) -> u64 {
     let before = versions.partition_point(|version| version.after < revision);
     before.checked_sub(1).map_or(initial, |last| versions[last].rules)
 }
 
-/// The same of all events of `span`.
+/// The fingerprints of the rules that decided the events of `span`.
 pub(super) fn deciding(
     initial: u64,
     versions: &[RuleVersion],
@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn each_event_maps_to_the_rules_that_decided_it() {
         let versions = [(10, 8), (20, 7), (30, 9)];
-        assert_eq!(in_force(&versions, (0, 10)), [7], "the note is of what comes after it");
+        assert_eq!(in_force(&versions, (0, 10)), [7], "a version applies to later events");
         assert_eq!(in_force(&versions, (0, 11)), [7, 8]);
         assert_eq!(in_force(&versions, (10, 20)), [8]);
         assert_eq!(in_force(&versions, (12, 30)), [7, 8], "changed, and changed back");
@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn a_damaged_rule_version_is_unknown() {
         let sql = Connection::open_in_memory().unwrap();
-        assert_eq!(read(&sql).unwrap(), [], "of a program that wrote none");
+        assert_eq!(read(&sql).unwrap(), [], "a segment of an earlier version");
         sql.execute_batch(TABLE).unwrap();
         let first = RuleVersion { after: Revision(3), rules: u64::MAX };
         write(&sql, first).unwrap();

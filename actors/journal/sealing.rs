@@ -1,5 +1,5 @@
-//! Sealing: a segment that is full is written anew, checked row by row, with its indexes and with the
-//! sessions that were there when it began; from then on it never changes.
+//! Sealing: rewrites a full segment with every row verified, with indexes, and with the sessions at
+//! its beginning. A sealed segment never changes.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -16,7 +16,7 @@ use super::manifest::{Sealed, digest};
 use super::string_table::StringTable;
 use super::{checkpoint, event_rows, position_rows, rule_versions, snapshot};
 
-/// Who had an address, and which addresses somebody had, at a time: what history is asked for.
+/// The indexes for history queries: by address and by user.
 pub(super) const INDEXES: &str = "
 CREATE INDEX events_by_address ON events (address, seen);
 CREATE INDEX events_by_user ON events (user, seen) WHERE user IS NOT NULL;
@@ -26,7 +26,7 @@ CREATE INDEX sessions_by_address ON sessions (address);
 CREATE INDEX sessions_by_user ON sessions (user) WHERE user IS NOT NULL;
 ";
 
-/// Read by everybody who may see the folder, written by nobody.
+/// Readable by the owner and the group of the folder, writable by no one.
 pub(super) const READ_ONLY: u32 = 0o440;
 
 /// When the events of a segment were received.
@@ -35,8 +35,8 @@ struct Period {
     until: Timestamp,
 }
 
-/// Seals the segment that begins at `first`; events after `upto` were never acknowledged. What
-/// cannot be read is left out, and counted in the result.
+/// Seals the segment that begins at `first`; events after `upto` were never acknowledged.
+/// Unreadable events are left out and counted in the result.
 pub(super) fn seal(
     folder: &JournalLayout,
     first: Revision,
@@ -45,7 +45,7 @@ pub(super) fn seal(
     seal_into((folder, folder), first, upto)
 }
 
-/// The same into another folder.
+/// Seals into another folder.
 pub(super) fn seal_into(
     (from, to): (&JournalLayout, &JournalLayout),
     first: Revision,
@@ -71,7 +71,7 @@ pub(super) fn seal_into(
     for (source, position) in read {
         position_rows::write(&sql, &rollcall_identity::ReadPosition { source, position })?;
     }
-    // One of the events that were never acknowledged is of nothing.
+    // A rule change for events that were never acknowledged is dropped.
     for version in versions.into_iter().filter(|version| version.after < upto) {
         rule_versions::write(&sql, version)?;
     }
@@ -81,7 +81,7 @@ pub(super) fn seal_into(
     fs::set_permissions(&unfinished, Permissions::from_mode(READ_ONLY))?;
     let (sha256, bytes) = (digest(&unfinished)?, fs::metadata(&unfinished)?.len());
     to.finish(&target)?;
-    // A segment that broke off ends where it could still be read.
+    // A segment that cannot be read to its end ends at its last readable event.
     let missing = read.error.as_ref().map_or(0, |_| upto.0.saturating_sub(read.last.0));
     Ok(Sealed {
         file: name_of(&target),
@@ -100,8 +100,8 @@ pub(super) fn seal_into(
     })
 }
 
-/// Copies the sessions that were there after `after`, and what else was remembered, without which
-/// a late login would be decided otherwise; says how many sessions. `None` when nobody knows.
+/// Copies the state after `after`: the sessions and the memories that decide late logins. Returns
+/// the number of sessions; `None` if the state is unknown.
 fn copy_checkpoint(
     folder: &JournalLayout,
     after: Revision,
@@ -138,7 +138,7 @@ fn copy_events(
     Ok((read, period.unwrap_or(nothing)))
 }
 
-/// What a sealed segment says of itself: for one that the manifest does not list.
+/// Describes a sealed segment that the manifest does not list.
 pub(super) fn describe(folder: &JournalLayout, first: Revision) -> Result<Sealed, Corruption> {
     let path = folder.sealed(first);
     let sql = file::open(&path)?;

@@ -1,4 +1,4 @@
-//! Sessions as rows: those that are there, and those whose end is still remembered.
+//! Sessions as rows: active sessions and remembered ended sessions.
 
 use std::panic::resume_unwind;
 use std::sync::Arc;
@@ -17,9 +17,10 @@ use super::file;
 use super::row_codec::{Cells, insert, insert_sql, number, reference, text};
 use super::string_table::{Dictionary, References, StringTable};
 
-/// The table. `state` is `present`; `before`, for whom a consumer of one domain may still hold at
-/// the address of the row above; or `ended`. `told` is the position that consumers must have passed
-/// to know of it; `cause_…` is the event that began the session, `end_…` the one that ended it.
+/// The table. `state` is `present`; `before` for the previous session at the address of the row
+/// above, which a consumer of one domain may still hold; or `ended`. `told` is the position at
+/// which the session was published; `cause_…` is the event that began the session, `end_…` the one
+/// that ended it.
 pub(super) const TABLE: &str = "
 CREATE TABLE sessions (
     id INTEGER PRIMARY KEY, state TEXT, told INTEGER, address TEXT,
@@ -31,21 +32,21 @@ CREATE TABLE sessions (
     left_at INTEGER, sum INTEGER);
 ";
 
-/// How many cells a row has, without its sum.
+/// The number of cells of a row, without its checksum.
 pub(super) const CELLS: usize = 29;
 
 const ACTIVE: &str = "present";
 const PREVIOUS: &str = "before";
 const ENDED: &str = "ended";
 
-/// What a row says besides the session itself.
+/// The part of a row that is not the session itself.
 struct RowState<'a> {
     state: &'static str,
     published: Revision,
     end: Option<&'a EndedSession>,
 }
 
-/// Puts in everything that `handover` knows; returns how many rows that made.
+/// Writes the sessions of `snapshot` and returns the number of rows.
 pub(super) fn write(
     sql: &Connection,
     strings: &mut StringTable,
@@ -126,16 +127,16 @@ fn cause_cells(
     Ok([text(Some(kind.as_str())), time(at), time(seen), origin, text(Some(rule.as_str()))])
 }
 
-/// From how many rows on two threads read them: a start waits for nothing else.
+/// The minimum number of rows that two threads read: a start waits for this.
 const MIN_PARALLEL_ROWS: u64 = 10_000;
 
-/// Reads back what [`write`] put in, when it is whole: `rows` of them, each with its sum.
+/// Reads back what [`write`] wrote, if it is complete: `rows` rows, each with its checksum.
 pub(super) fn read(
     sql: &Connection,
     dictionary: &Dictionary,
     rows: u64,
 ) -> Result<TableSnapshot, Corruption> {
-    // One who opens the file a second time, as it lies there finished.
+    // A second connection to the same complete file.
     let second = sql
         .path()
         .filter(|_| rows >= MIN_PARALLEL_ROWS)
@@ -151,7 +152,7 @@ pub(super) fn read(
                 let first_half = read_part(sql, dictionary, (0, middle));
                 let second_half = match thread {
                     Ok(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
-                    // Without a second thread the file is as good as it was.
+                    // Without a second thread, this thread reads both halves.
                     Err(_) => read_part(sql, dictionary, (middle, i64::MAX)),
                 };
                 (first_half, second_half)
@@ -168,13 +169,13 @@ pub(super) fn read(
     Ok(snapshot)
 }
 
-/// Where the second half begins; not between a session and who had its address before.
+/// The beginning of the second half; not between a session and its previous session.
 fn middle(sql: &Connection, rows: u64) -> Result<i64, Corruption> {
     let select = "SELECT coalesce(min(id), 0) FROM sessions WHERE id >= ? AND state <> ?";
     Ok(sql.query_row(select, (rows.div_ceil(2).cast_signed(), PREVIOUS), |row| row.get(0))?)
 }
 
-/// Reads the rows from one `id` to before another, and says how many there are.
+/// Reads the rows from one `id` up to but not including another, and returns their number.
 fn read_part(
     sql: &Connection,
     dictionary: &Dictionary,
@@ -191,7 +192,7 @@ fn read_part(
     Ok((snapshot, found))
 }
 
-/// Reads back into `handover` the sessions of one address.
+/// Reads the sessions of one address into `snapshot`.
 pub(super) fn read_at(
     sql: &Connection,
     dictionary: &mut Dictionary,
@@ -280,7 +281,7 @@ fn session(cells: &mut Cells<'_>, dictionary: &Dictionary) -> Result<Session, Co
     })
 }
 
-/// Reads what [`because`] wrote.
+/// Reads the cells of [`cause_cells`].
 fn cause(cells: &mut Cells<'_>, dictionary: &Dictionary) -> Result<Option<Cause>, Corruption> {
     let kind = cells.optional()?;
     let (at, seen) = (cells.optional_number()?, cells.optional_number()?);
@@ -329,7 +330,7 @@ mod tests {
 
     #[test]
     fn many_sessions_are_read_in_order_with_their_previous_sessions() {
-        // Where the rows are cut in two, one of them is of who was there before.
+        // The cut between the halves falls on a previous session.
         let count = u32::try_from(MIN_PARALLEL_ROWS).unwrap() / 2 + 2;
         let active = (0..count).map(|host| {
             let (previous, published) = (session(host, "bob"), Revision(host.into()));

@@ -1,4 +1,5 @@
-//! The table as of one position, in a file of its own: where a start begins to fold.
+//! A snapshot: the table at one position, in a file of its own. Recovery begins with the newest
+//! one.
 
 use std::path::Path;
 
@@ -11,16 +12,16 @@ use super::file_header::FileHeader;
 use super::layout::JournalLayout;
 use super::string_table::StringTable;
 
-/// A snapshot that is whole.
+/// A complete snapshot.
 #[derive(Debug)]
 pub(super) struct Snapshot {
-    /// Whose positions, by which rules.
+    /// The epoch and the rules.
     pub(super) file_header: FileHeader,
-    /// What the table knew.
+    /// The state of the table.
     pub(super) table: TableSnapshot,
 }
 
-/// Writes what the table knew after its newest position.
+/// Writes the state of the table at its newest position.
 pub(super) fn write(
     folder: &JournalLayout,
     file_header: FileHeader,
@@ -38,7 +39,7 @@ pub(super) fn write(
     Ok(folder.finish(&target)?)
 }
 
-/// Reads a snapshot, when it is whole.
+/// Reads a complete snapshot.
 pub(super) fn read(path: &Path) -> Result<Snapshot, Corruption> {
     let sql = file::open(path)?;
     let file_header = FileHeader::read(&sql)?;

@@ -1,5 +1,5 @@
-//! What many rows of a file share, stored once and referred to by number: who said something, the
-//! groups that a source listed, the groups that a directory knows.
+//! Values that many rows of a file share, stored once and referred to by number: origins, the
+//! groups that a source listed, and the groups of a directory.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -14,7 +14,7 @@ use serde::Deserialize;
 use super::corruption::Corruption;
 use super::row_codec::{Cells, insert, insert_sql, text};
 
-/// The tables, each with the sum of its row in the last column.
+/// The tables, each with the checksum of its row in the last column.
 pub(super) const TABLES: &str = "
 CREATE TABLE origins (
     id INTEGER PRIMARY KEY, kind TEXT, producer TEXT, client TEXT, form TEXT, sum INTEGER);
@@ -26,20 +26,21 @@ CREATE TABLE directory_groups (id INTEGER PRIMARY KEY, groups TEXT, sum INTEGER)
 pub(super) const SHARED: [(&str, usize); 3] =
     [("origins", 5), ("roles", 2), ("directory_groups", 2)];
 
-/// How many values of a kind are known by heart. One that comes again after that is stored again,
-/// which costs room and is no error.
+/// The maximum number of cached values of a kind. A later repetition is stored again, which costs
+/// space and is harmless.
 const MAX_CACHED: usize = 1 << 16;
 
-/// Gives numbers to what is shared while a file is written.
+/// Assigns numbers to shared values while a file is written.
 #[derive(Debug, Default)]
 pub(super) struct StringTable {
     origins: Interned<Arc<Origin>>,
-    /// The last one that was asked for: mostly the next is the same.
+    /// The last origin: usually the next one is the same.
     last_origin: Option<(Arc<Origin>, i64)>,
     roles: Interned<Arc<[Name]>>,
-    /// By allocation: equal sets of one directory are one, and may hold a thousand groups each.
+    /// Keyed by allocation: equal sets of one directory share one, and may hold a thousand groups
+    /// each.
     groups: Interned<usize>,
-    /// Keeps those allocations from being given to others.
+    /// Keeps these allocations from being reused.
     retained: Vec<GroupSet>,
 }
 
@@ -65,7 +66,7 @@ impl<K: Hash + Eq> Interned<K> {
 }
 
 impl StringTable {
-    /// The lexicon of a file that is written on: it knows nothing by heart, and its numbers go on.
+    /// For a file that is continued: the cache is empty, and the numbers continue.
     pub(super) fn resume(sql: &Connection) -> Result<Self, Corruption> {
         let last = |table: &str| {
             sql.query_row(&format!("SELECT coalesce(max(id), 0) FROM {table}"), [], |row| {
@@ -110,7 +111,7 @@ impl StringTable {
         Ok(id)
     }
 
-    /// The number of the groups that a source listed, when it listed any.
+    /// The number of the groups that a source listed, if it listed any.
     pub(super) fn roles(
         &mut self,
         sql: &Connection,
@@ -129,7 +130,7 @@ impl StringTable {
         Ok(Some(id))
     }
 
-    /// The numbers of what directories know of user and device.
+    /// The numbers of the directory groups of user and device.
     pub(super) fn membership(
         &mut self,
         sql: &Connection,
@@ -145,7 +146,7 @@ impl StringTable {
         groups: Option<&GroupSet>,
     ) -> rusqlite::Result<Option<i64>> {
         let Some(groups) = groups else { return Ok(None) };
-        // Empty sets share an address that is no allocation, and are equal.
+        // Empty sets share a pointer that is no allocation, and are equal.
         let pointer = groups.as_slice().as_ptr().addr();
         if let Some(id) = self.groups.numbers.get(&pointer) {
             return Ok(Some(*id));
@@ -171,7 +172,7 @@ fn insert_row(
     insert(&mut into, row)
 }
 
-/// The numbers in one row that refer to what is shared.
+/// The references of one row.
 #[derive(Debug, Default)]
 pub(super) struct References {
     pub(super) origins: [Option<i64>; 2],
@@ -179,7 +180,7 @@ pub(super) struct References {
     pub(super) groups: [Option<i64>; 2],
 }
 
-/// What is shared, by number, while a file is read. A number whose row is damaged is not in it.
+/// Shared values by number, while a file is read. Damaged rows are absent.
 #[derive(Debug, Default)]
 pub(super) struct Dictionary {
     origins: HashMap<i64, Arc<Origin>>,
@@ -187,7 +188,7 @@ pub(super) struct Dictionary {
     groups: HashMap<i64, GroupSet>,
 }
 
-/// A group as it is written.
+/// A stored group.
 #[derive(Deserialize)]
 struct StoredGroup {
     name: Name,
@@ -196,11 +197,11 @@ struct StoredGroup {
     sid: Option<Sid>,
 }
 
-/// Equal groups that were read, each once.
+/// Each distinct group once.
 type GroupCache = HashMap<Group, Arc<Group>>;
 
 impl Dictionary {
-    /// Reads what the rows of a file share.
+    /// Reads all shared values of a file.
     pub(super) fn read(sql: &Connection) -> Result<Self, Corruption> {
         let mut cache = GroupCache::new();
         Ok(Self {
@@ -210,8 +211,7 @@ impl Dictionary {
         })
     }
 
-    /// Learns the rows of a file that `wanted` refers to and that are not known yet: for whoever
-    /// reads a few rows of a million.
+    /// Loads the values that `references` refers to, for a reader of a few rows among millions.
     pub(super) fn load(
         &mut self,
         sql: &Connection,
@@ -233,7 +233,6 @@ impl Dictionary {
         Ok(())
     }
 
-    /// Who said something.
     pub(super) fn origin(&self, id: i64) -> Result<Arc<Origin>, Corruption> {
         self.origins.get(&id).cloned().ok_or(Corruption::Value)
     }
@@ -243,7 +242,7 @@ impl Dictionary {
         id.map(|id| self.roles.get(&id).cloned().ok_or(Corruption::Value)).transpose()
     }
 
-    /// What directories knew of the user and the device.
+    /// The directory groups of the user and the device.
     pub(super) fn membership(&self, ids: [Option<i64>; 2]) -> Result<Membership, Corruption> {
         let existing = |id: Option<i64>| {
             id.map(|id| self.groups.get(&id).cloned().ok_or(Corruption::Value)).transpose()
@@ -277,7 +276,7 @@ fn json<T: serde::de::DeserializeOwned>(cells: &mut Cells<'_>) -> Result<T, Corr
     serde_json::from_str(text).map_err(|_| Corruption::Value)
 }
 
-/// The good rows of a table; whatever refers to another is damaged with it.
+/// The valid rows of a table. A row that refers to a damaged row is damaged, too.
 fn each<T>(
     sql: &Connection,
     (table, cells): (&str, usize),
@@ -296,7 +295,7 @@ fn each<T>(
     Ok(found)
 }
 
-/// The row of a table with this number, when it is good and not known yet.
+/// Loads the row of a table with this number, if it is valid and not loaded yet.
 fn load<T>(
     sql: &Connection,
     ((table, cells), id): ((&str, usize), i64),

@@ -101,7 +101,7 @@ mod tests {
             assert_eq!(fs::read(&unpacked).unwrap(), vec![b'x'; size]);
             assert_eq!(fs::metadata(unpacked).unwrap().permissions().mode() & 0o777, 0o440);
         }
-        assert!(TarWriter::create(&of("all.tar")).is_err(), "nothing is written over");
+        assert!(TarWriter::create(&of("all.tar")).is_err(), "an existing file is not overwritten");
     }
 
     #[test]

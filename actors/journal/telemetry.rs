@@ -1,4 +1,4 @@
-//! What happens to the journal on disk.
+//! Telemetry events of the journal on disk.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use rollcall_runtime::telemetry::TelemetryEvent;
 
 use crate::metrics;
 
-/// The journal cannot make events durable: none are taken until it can.
+/// The journal cannot make events durable and accepts none until it can.
 pub(crate) struct WriteFailed<'a> {
     pub error: &'a Corruption,
 }
@@ -23,7 +23,7 @@ impl TelemetryEvent for WriteFailed<'_> {
     }
 }
 
-/// The journal takes events again, in a new segment.
+/// The journal accepts events again, in a new segment.
 pub(crate) struct WriteRecovered {
     pub after: u64,
 }
@@ -35,9 +35,9 @@ impl TelemetryEvent for WriteRecovered {
     }
 }
 
-/// The disk does not answer: what is handed over waits, and whoever pushes is told to come again.
+/// The disk does not respond: submitted events wait, and push clients get 503.
 pub(crate) struct DiskNotResponding {
-    /// For how long.
+    /// The time limit.
     pub timeout: Duration,
 }
 
@@ -50,9 +50,9 @@ impl TelemetryEvent for DiskNotResponding {
     }
 }
 
-/// The disk answers again, and what waited for it is committed.
+/// The disk responds again, and the waiting events are committed.
 pub(crate) struct DiskResponding {
-    /// How long it did not.
+    /// The duration of the stall.
     pub took: Duration,
 }
 
@@ -63,14 +63,14 @@ impl TelemetryEvent for DiskResponding {
     }
 }
 
-/// What earlier lives of the process left was read.
+/// The journal was recovered at a start.
 pub(crate) struct Recovered {
     pub sessions: usize,
-    /// How many events were folded after the snapshot.
+    /// The number of events applied after the snapshot.
     pub events: u64,
     pub revision: u64,
-    /// Whether consumers begin from nothing: something that was acknowledged may be missing, or what
-    /// was folded anew was told by other rules.
+    /// Whether a new epoch begins: acknowledged events may be missing, or the applied events were
+    /// published by other rules.
     pub is_new_epoch: bool,
     pub took: Duration,
 }
@@ -90,11 +90,11 @@ impl TelemetryEvent for Recovered {
     }
 }
 
-/// A file of the journal is damaged. What can be read of it is used.
+/// A journal file is corrupt. Its readable part is used.
 pub(crate) struct FileCorrupt<'a> {
     pub file: &'a str,
     pub error: &'a Corruption,
-    /// Where it lies now.
+    /// Its current name.
     pub aside: &'a str,
 }
 
@@ -106,7 +106,7 @@ impl TelemetryEvent for FileCorrupt<'_> {
     }
 }
 
-/// Folding an event of the journal panics: it is left out, and everything else is folded.
+/// Applying an event panics: it is skipped, and all others are applied.
 pub(crate) struct EventQuarantined {
     pub revision: u64,
 }
@@ -121,7 +121,7 @@ impl TelemetryEvent for EventQuarantined {
     }
 }
 
-/// A segment never changes any more.
+/// A segment was sealed.
 pub(crate) struct SegmentSealed<'a> {
     pub file: &'a str,
     pub events: u64,
@@ -136,7 +136,7 @@ impl TelemetryEvent for SegmentSealed<'_> {
     }
 }
 
-/// The names of users and devices were taken out of a segment.
+/// The names of users and devices in a segment were erased.
 pub(crate) struct NamesErased<'a> {
     pub file: &'a str,
     pub events: u64,
@@ -150,7 +150,7 @@ impl TelemetryEvent for NamesErased<'_> {
     }
 }
 
-/// The table was written down.
+/// A snapshot was written.
 pub(crate) struct SnapshotWritten {
     pub revision: u64,
     pub sessions: usize,
@@ -164,17 +164,17 @@ impl TelemetryEvent for SnapshotWritten {
     }
 }
 
-/// What is done beside the journal.
+/// A maintenance task.
 #[derive(Debug, Clone, Copy, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub(crate) enum MaintenanceTask {
-    /// Writing the table down.
+    /// Writing a snapshot.
     Snapshot,
-    /// Sealing segments, and throwing away what has had its time.
+    /// Sealing segments and applying retention.
     Tidy,
 }
 
-/// A chore failed. It is done another time; nothing is lost.
+/// A task failed. It is retried; nothing is lost.
 pub(crate) struct MaintenanceFailed<'a> {
     pub task: MaintenanceTask,
     pub error: &'a Corruption,
@@ -188,7 +188,7 @@ impl TelemetryEvent for MaintenanceFailed<'_> {
     }
 }
 
-/// The journal could not take a batch. That it is ill, and why, is said once.
+/// The journal refused a batch. The cause is logged once, elsewhere.
 pub(crate) struct BatchRefused<'a> {
     pub error: &'a str,
 }

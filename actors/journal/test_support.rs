@@ -1,4 +1,4 @@
-//! Journals on scratch folders and the events that fill them, for the tests of this crate and of those
+//! Journals in temporary folders, and events for them, for the tests of this crate and the crates
 //! above it.
 #![allow(
     missing_docs,
@@ -27,7 +27,7 @@ use crate::{DurableJournal, JournalOptions, Manifest, Sealed};
 
 pub const START: i64 = 1_795_290_600_000;
 
-/// A folder in which journals live one after the other, and the clock on the wall.
+/// A folder for consecutive journals, with a wall clock.
 pub struct TestFolder {
     pub folder: TempDir,
     pub options: JournalOptions,
@@ -70,14 +70,14 @@ impl TestFolder {
         DurableJournal::open(self.path(), self.options, clock).unwrap()
     }
 
-    /// A journal, and the table it begins with.
+    /// Starts a journal and recovers its table.
     pub fn start(&self) -> RunningJournal {
         let mut journal = self.open();
         let (table, newest) = journal.restore(&rules()).unwrap();
         RunningJournal { journal, table, newest }
     }
 
-    /// What lies there, by the beginning of its name.
+    /// The files whose names begin with `prefix`.
     pub fn files(&self, prefix: &str) -> Vec<PathBuf> {
         let entries = fs::read_dir(self.path()).unwrap().map(|entry| entry.unwrap().path());
         let named =
@@ -87,7 +87,7 @@ impl TestFolder {
         files
     }
 
-    /// The same files in another folder, as a crash at this moment leaves them.
+    /// A copy of the files, as after a crash at this moment.
     pub fn copy(&self) -> Self {
         let copy = Self { time: Arc::clone(&self.time), ..Self::new(self.options) };
         for file in self.files("") {
@@ -97,7 +97,7 @@ impl TestFolder {
     }
 }
 
-/// A journal at work, with the table that it folds to.
+/// A running journal with its table.
 pub struct RunningJournal {
     pub journal: DurableJournal,
     pub table: Table,
@@ -105,7 +105,7 @@ pub struct RunningJournal {
 }
 
 impl RunningJournal {
-    /// Appends and commits, and folds as the cache does.
+    /// Appends, commits and applies events as the cache does.
     pub fn commit(&mut self, events: &[Event], read: Option<&ReadPosition>) -> Revision {
         let first = self.journal.append(events, read).unwrap();
         let newest = self.journal.commit().unwrap();
@@ -116,7 +116,7 @@ impl RunningJournal {
         newest
     }
 
-    /// What the journal's thread does between commits, and until what it asked for is written down.
+    /// Runs maintenance as the journal's thread does between commits, and waits for the snapshot.
     pub fn maintain(&mut self, now: Timestamp) {
         if let Some(checkpoint_sink) = self.journal.maintain(now) {
             checkpoint_sink(self.table.snapshot(self.newest));
@@ -131,7 +131,7 @@ impl RunningJournal {
     }
 }
 
-/// What a table amounts to for everybody who asks.
+/// The observable state of a table.
 #[derive(Debug, PartialEq)]
 pub struct State {
     pub newest: Revision,
@@ -162,7 +162,7 @@ impl State {
     }
 }
 
-/// The state after the first `count` of the events that begin at 1.
+/// The state after the first `count` events, with positions from 1.
 pub fn applied(events: &[Event], count: u64) -> State {
     let mut table = Table::default();
     for (event, position) in events.iter().zip(1..=count) {
@@ -204,7 +204,7 @@ pub fn group(text: &str) -> Arc<Group> {
     })
 }
 
-/// Events of every shape, each a moment after the one before.
+/// Events of every form, each later than the one before.
 pub fn arbitrary_events(most: usize) -> impl Strategy<Value = Vec<Event>> {
     const KINDS: [Kind; 4] = [Kind::Login, Kind::Login, Kind::Logout, Kind::DeviceSeen];
     const USERS: [&str; 4] = ["alice", "CORP\\alice", "bob@corp.example.com", "zo\u{eb}"];
@@ -250,18 +250,18 @@ pub fn read(position: &[u8]) -> ReadPosition {
     ReadPosition { source, position: position.into() }
 }
 
-/// The sealed segments that the manifest of a folder lists.
+/// The sealed segments in the manifest of a folder.
 pub fn sealed_segments(path: &Path) -> Vec<Sealed> {
     Manifest::load(&JournalLayout::make(path).unwrap()).unwrap().segments
 }
 
-/// The SHA-256 of a file, as the manifest lists it.
+/// The SHA-256 of a file, as in the manifest.
 pub fn digest_of(path: &Path) -> String {
     crate::manifest::digest(path).unwrap()
 }
 
 impl RunningJournal {
-    /// Commits each event when it is received, and does what is done between commits.
+    /// Commits each event when it is received, and runs maintenance between commits.
     pub fn run(&mut self, shelf: &TestFolder, events: &[Event]) {
         for event in events {
             shelf.time.store(event.seen.millis(), SeqCst);
@@ -270,7 +270,7 @@ impl RunningJournal {
         }
     }
 
-    /// Ends well, once the keeper has sealed what there is to seal.
+    /// Stops cleanly after pending segments are sealed.
     pub fn shut_down(mut self, shelf: &TestFolder) {
         for _ in 0..3 {
             shelf.advance(Duration::from_secs(3600));

@@ -1,5 +1,5 @@
-//! The journal on disk is written, cut, mangled and read again: what was acknowledged is there, and
-//! nothing that never was.
+//! The journal on disk is written, truncated, damaged and read again: acknowledged events survive,
+//! and others never appear.
 
 mod backup;
 mod corruption;
@@ -30,12 +30,12 @@ fn committed_events_survive_a_crash_in_the_same_epoch() {
     let epoch = journal.journal.epoch();
     journal.commit(&[login("alice", 1, 0), login("bob", 2, 1)], None);
     journal.commit(&[event(Kind::Logout, "bob", 2, 2000)], Some(&read(b"<Bookmark 7/>")));
-    // Appended and not committed: it was never acknowledged.
+    // Appended and not committed, so never acknowledged.
     journal.journal.append(&[login("mallory", 3, 3000)], Some(&read(b"too far"))).unwrap();
     let before = journal.state();
     for file in folder.files("events-") {
         let mode = fs::metadata(&file).unwrap().permissions().mode();
-        assert_eq!(mode & 0o077, 0, "{}: who was where is nobody else's", file.display());
+        assert_eq!(mode & 0o077, 0, "{}: the file is private", file.display());
     }
     drop(journal);
     let mut journal = folder.start();
@@ -53,7 +53,7 @@ fn a_start_with_other_rules_begins_a_new_epoch_unless_the_stop_was_clean() {
     journal.commit(&[login("alice", 1, 0)], None);
     let epoch = journal.journal.epoch();
     drop(journal);
-    // Alice was told, and by these rules she never came.
+    // Alice was published, and by these rules has no session.
     let mut strict = rules();
     strict.ignore.networks.push("10.7.0.0/16".parse().unwrap());
     let mut journal = folder.open();
@@ -63,7 +63,7 @@ fn a_start_with_other_rules_begins_a_new_epoch_unless_the_stop_was_clean() {
     let epoch = journal.epoch();
     journal.close(Some(table.snapshot(newest)));
     drop(journal);
-    assert_eq!(folder.start().journal.epoch(), epoch, "nothing is folded by other rules");
+    assert_eq!(folder.start().journal.epoch(), epoch, "no event was applied by other rules");
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn a_rule_change_at_run_time_is_stored_with_the_next_snapshot() {
     drop(journal);
     let mut journal = folder.open();
     let (table, _) = journal.restore(&strict).unwrap();
-    assert_eq!((table.len(), journal.epoch()), (1, epoch), "what is, stays");
+    assert_eq!((table.len(), journal.epoch()), (1, epoch), "existing sessions stay");
 }
 
 #[test]
@@ -93,12 +93,12 @@ fn events_decided_by_other_rules_before_a_crash_cause_a_new_epoch_after_the_rule
     let mut strict = rules();
     strict.ignore.networks.push("10.7.0.2/32".parse().unwrap());
     journal.journal.set_rules(&strict);
-    // By these, nobody was told of bob; the process ends before the table is written down.
+    // By these rules bob was not published. The process ends before the next snapshot.
     journal.commit(&[login("bob", 2, 1)], None);
     drop(journal);
     let journal = folder.start();
     assert_eq!(journal.table.len(), 2);
-    assert!(journal.journal.epoch() > epoch, "a firewall that goes on would never hear of bob");
+    assert!(journal.journal.epoch() > epoch, "a firewall that resumes would never get bob");
 }
 
 #[test]
@@ -147,11 +147,11 @@ fn a_read_position_above_the_limit_is_refused_and_the_journal_stays_writable() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Every event is read back as it was written, whatever it holds: the fold is the same.
+    /// Every event is read back unchanged, so that the table is the same.
     #[test]
     fn a_start_recovers_the_table(
         events in arbitrary_events(80),
-        // Some take a whole statement of rows, and more.
+        // Some batches fill a whole INSERT statement, and more.
         sizes in prop::collection::vec(prop_oneof![4 => 1usize..6, 1 => 15usize..40], 80),
         stop in 0..20_usize,
     ) {

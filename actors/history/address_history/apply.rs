@@ -1,5 +1,5 @@
-//! The fold of one address over the segments: from who was there when the first of them began, over
-//! what is missing between them.
+//! Applies the events of one address across segments: from the state at the beginning of the first
+//! one, and across gaps.
 
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,8 +10,7 @@ use super::{ALL_TIME, AddressHistory};
 use crate::error::HistoryError;
 use rollcall_journal::archive_reader::{EventQuery, ReadStats};
 
-/// How many segments back who was there when one began may have to be looked for, while those before
-/// it are on their way to be sealed.
+/// How many segments back the state of a beginning is searched, while segments wait to be sealed.
 const MAX_STEPS_BACK: usize = 4;
 
 /// The note for an interval whose end is unknown.
@@ -19,8 +18,8 @@ const UNKNOWN_END: &str =
     "the end of a session is in the missing part: the start of that part is given as its end";
 
 impl AddressHistory<'_> {
-    /// Folds what was heard of `address` up to `to` in these segments. Each stay that ended meanwhile
-    /// goes to `each`; the chronicle knows the last.
+    /// Applies the events of `address` up to `to` in these segments. Each ended interval goes to
+    /// `each`; the timeline contains the last one.
     pub(crate) fn apply(
         &mut self,
         span: Range<usize>,
@@ -31,8 +30,8 @@ impl AddressHistory<'_> {
         self.continue_with((span.clone(), span.start), (ALL_TIME.0, to), timeline, each)
     }
 
-    /// Goes on in these segments with what was received after `after` and up to `to`. A gap
-    /// between those up to the second of `span` was told already.
+    /// Continues in these segments with the events received after `after` and up to `to`. Gaps up
+    /// to the segment `entered` were handled before.
     pub(crate) fn continue_with(
         &mut self,
         (span, entered): (Range<usize>, usize),
@@ -57,8 +56,8 @@ impl AddressHistory<'_> {
         Ok(timeline)
     }
 
-    /// Goes on with the events of one segment that were received after `after`, up to `to`, until
-    /// `each` says that it is enough.
+    /// Continues with the events of one segment received after `after`, up to `to`, until `each`
+    /// returns false.
     pub(crate) fn apply_segment(
         &mut self,
         index: usize,
@@ -81,7 +80,7 @@ impl AddressHistory<'_> {
                     skipped.push(revision);
                     return true;
                 }
-                // A chronicle in which one panicked is half changed: the question begins anew.
+                // A panic leaves the timeline partly changed, so the query begins again.
                 let applied = || apply(timeline, revision, &event, rules);
                 match catch_unwind(AssertUnwindSafe(applied)) {
                     Ok(interval) => interval.is_none_or(&mut *each),
@@ -110,7 +109,7 @@ impl AddressHistory<'_> {
         }
     }
 
-    /// From `at` on nobody knows who is there.
+    /// From `at` on the session is unknown.
     fn mark_unknown(
         &mut self,
         at: Timestamp,
@@ -128,7 +127,7 @@ impl AddressHistory<'_> {
         each(SessionInterval { end, ..interval });
     }
 
-    /// Who was at `address` when a segment began.
+    /// The state of `address` at the beginning of a segment.
     fn beginning(
         &mut self,
         index: usize,
@@ -144,7 +143,7 @@ impl AddressHistory<'_> {
             Ok(None) => {}
             Err(damage) => self.note_damage(index, &damage),
         }
-        // One that is not sealed yet: the one before it knows.
+        // For a segment that is not sealed, the state follows from the segment before.
         if index > 0 && back > 0 && self.follows(index) {
             let mut before = self.beginning(index - 1, address, back - 1)?;
             self.apply_segment(index - 1, *ALL_TIME, &mut before, &mut |_| true)?;
@@ -164,7 +163,7 @@ impl AddressHistory<'_> {
         }
     }
 
-    /// Something between two segments is missing: whoever was there may have gone meanwhile.
+    /// A part between two segments is missing: the session may have ended meanwhile.
     fn cross_gap(
         &mut self,
         index: usize,

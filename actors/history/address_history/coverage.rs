@@ -1,4 +1,4 @@
-//! Which segments tell of a time, and whether what they tell of it is whole.
+//! Selects the segments of a period and checks that they are complete.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -9,11 +9,11 @@ use super::AddressHistory;
 use crate::error::HistoryError;
 use rollcall_journal::archive_reader::SegmentInfo;
 
-/// Of how long is told when nobody says how long: as long as a session lasts by default.
+/// The default period: the default maximum duration of a session.
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 impl AddressHistory<'_> {
-    /// The time that is asked about must have come.
+    /// Checks that the time is not in the future.
     pub(crate) fn check_past(&self, at: Timestamp) -> Result<(), HistoryError> {
         if at > self.now {
             let text = format!("{at} is in the future: now is {}", self.now);
@@ -22,8 +22,8 @@ impl AddressHistory<'_> {
         Ok(())
     }
 
-    /// The time from `from` to `to`, or to now. Without `from`, the day before that, as far as the
-    /// journal reaches back.
+    /// The period from `from` to `to`, or to now. Without `from`, the day before `to`, within the
+    /// journal.
     pub(crate) fn period(
         &mut self,
         from: Option<Timestamp>,
@@ -38,8 +38,7 @@ impl AddressHistory<'_> {
         Ok((from, to))
     }
 
-    /// The segments that tell of the time from `from` to `to`: the first of them tells who was there
-    /// at `from`.
+    /// The segments of the period from `from` to `to`. The first one contains the state at `from`.
     pub(crate) fn span(
         &mut self,
         from: Timestamp,
@@ -52,7 +51,8 @@ impl AddressHistory<'_> {
             return Err(self.unknown(text));
         }
         let end = self.segments.iter().rposition(|segment| segment.from <= to).unwrap_or(0);
-        // Who was there when it began is of use when nothing before it was received later than that.
+        // The state at the beginning of a segment is usable if no earlier segment has events
+        // received after `from`.
         let is_settled = |index: &usize| {
             let (before, segment) = (&self.segments[index - 1], &self.segments[*index]);
             let is_of_then = self.follows(*index) || segment.begun <= from;
@@ -64,7 +64,7 @@ impl AddressHistory<'_> {
         Ok(begin..end + 1)
     }
 
-    /// Whether events up to `at` are complete: it is not within a gap.
+    /// Checks that events up to `at` are complete: `at` is not in a gap.
     pub(crate) fn check_complete(&self, at: Timestamp) -> Result<(), HistoryError> {
         let began = |segment: &SegmentInfo| segment.begun <= at;
         let last = self.segments.iter().rposition(began).unwrap_or(0);
@@ -84,36 +84,36 @@ impl AddressHistory<'_> {
         Err(self.unknown(text))
     }
 
-    /// The same of the end of a time that is asked about: what came before it can be told.
+    /// Notes if the end of a period is in a gap: the part before it can be answered.
     pub(crate) fn note_if_incomplete(&mut self, to: Timestamp) {
         if let Err(HistoryError::Unknown { why, .. }) = self.check_complete(to) {
             self.add_note(why);
         }
     }
 
-    /// From when on the journal knows anything.
+    /// The time at which the journal begins.
     fn journal_start(&mut self) -> Timestamp {
         let (first, begun) = (self.segments[0].first, self.segments[0].begun);
-        // One that is damaged tells nothing; the others do.
+        // A damaged segment gives no time; the others do.
         self.archive.open(first).map_or(begun, |reader| reader.begun().min(begun))
     }
 
-    /// The last of these segments that holds anything received at `at` or before.
+    /// The last of these segments with events received at `at` or before.
     pub(crate) fn last_before(&self, span: &Range<usize>, at: Timestamp) -> usize {
         let began = |index: &usize| self.segments[*index].from <= at;
         span.clone().rev().find(began).unwrap_or(span.start)
     }
 
-    /// Whether a segment begins where the one before it ends, as far as that can be read.
+    /// Whether a segment begins where the segment before it ends, as far as this can be read.
     pub(crate) fn follows(&self, index: usize) -> bool {
         let (before, after) = (&self.segments[index - 1], self.segments[index].after);
-        // One that is not sealed yet ends where the next one says, unless that is before its own
-        // beginning.
+        // A segment that is not sealed ends where the next one begins, unless that is before its
+        // own beginning.
         let ends_there = before.last.map_or(after >= before.after, |last| last == after);
         ends_there && !self.damaged.contains(&(index - 1))
     }
 
-    /// The last position of a segment that was acknowledged: the next one says it.
+    /// The last acknowledged position of a segment, according to the next one.
     pub(crate) fn end_of(&self, index: usize) -> Revision {
         let next = self.segments.get(index + 1);
         next.map_or(Revision(u64::MAX), |next| next.after)

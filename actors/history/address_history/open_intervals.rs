@@ -1,5 +1,5 @@
-//! How a stay ended that a segment leaves open: the sessions with which each later segment begins tell
-//! which of them holds the end, so that only that one is folded.
+//! Finds the end of an interval that a segment leaves open: the sessions at the beginning of later
+//! segments show which segment contains the end, so that only that one is applied.
 
 use std::ops::Range;
 
@@ -11,25 +11,25 @@ use super::{ALL_TIME, AddressHistory};
 use crate::error::HistoryError;
 use rollcall_journal::archive_reader::SegmentInfo;
 
-/// How a stay ended, as far as that was heard of.
+/// The end of an interval, as far as it is known.
 pub(crate) struct FoundEnd {
-    /// `None` while it goes on, or when it is not known.
+    /// `None` while the session is active, or if the end is unknown.
     pub(crate) end: Option<IntervalEnd>,
-    /// How far was looked for it.
+    /// The time up to which the end was searched.
     pub(crate) known_until: Timestamp,
 }
 
 impl AddressHistory<'_> {
-    /// How `stay` ended, which is there in `chronicle`: in that, what these segments hold up to `at` is
-    /// folded.
+    /// Finds the end of `interval`, the current one of `timeline`, which contains the events of
+    /// these segments up to `at`.
     pub(crate) fn ending(
         &mut self,
         (span, at): (Range<usize>, Timestamp),
         interval: &SessionInterval,
         mut timeline: AddressTimeline,
     ) -> Result<FoundEnd, HistoryError> {
-        // Of one that is not sealed it is not known whether it holds anything of that time: it may come
-        // long after those that do.
+        // Whether a segment that is not sealed contains events of that time is unknown: it may be
+        // much later than the sealed ones.
         let does = |segment: &SegmentInfo| segment.last.is_some() && segment.from <= at;
         let answered = span.clone().rev().find(|index| does(&self.segments[*index]));
         let answered = answered.unwrap_or(span.start);
@@ -42,7 +42,8 @@ impl AddressHistory<'_> {
             (answered + 1..self.segments.len()).take_while(|later| self.follows(*later));
         let last = contiguous.last().unwrap_or(answered);
         let begin = self.last_containing(interval, (answered, last))?;
-        // Events that these hold up to `at` is folded already, unless it begins anew.
+        // The events of these segments up to `at` are already applied, unless the timeline is
+        // replaced.
         let mut applied = span.end;
         if let Some(snapshot) =
             (begin > answered).then(|| self.beginning_of(begin, interval)).flatten()
@@ -50,7 +51,8 @@ impl AddressHistory<'_> {
             timeline = AddressTimeline::from_snapshot(interval.session.address, snapshot);
             applied = begin;
         }
-        // Of segments that are not sealed yet, nobody knows with whom they begin: those are folded, too.
+        // The beginnings of segments that are not sealed are unknown, so their events are applied,
+        // too.
         let mut last_read = answered;
         for later in begin.max(answered + 1)..=last {
             self.budget.check_time()?;
@@ -70,7 +72,8 @@ impl AddressHistory<'_> {
         })
     }
 
-    /// How the stay that is there in `chronicle` ended by what a segment holds after `after`, if it did.
+    /// The end of the current interval of `timeline` by the events of a segment after `after`, if
+    /// it ended there.
     fn end_in(
         &mut self,
         index: usize,
@@ -85,8 +88,9 @@ impl AddressHistory<'_> {
         Ok(end)
     }
 
-    /// The last of the segments from `from` to `to` that begins with `stay`; `from` when none after it
-    /// is known to. Whoever was there when a segment began was there when each before it did.
+    /// The last of the segments from `from` to `to` whose beginning contains `interval`; `from` if
+    /// none is known to. A session at the beginning of a segment was there at the beginning of each
+    /// segment between.
     fn last_containing(
         &mut self,
         interval: &SessionInterval,
@@ -103,15 +107,16 @@ impl AddressHistory<'_> {
         Ok(from)
     }
 
-    /// The state of the address when the segment at `index` began, when `stay` was there then.
+    /// The state of the address at the beginning of the segment at `index`, if `interval` was
+    /// active then.
     fn beginning_of(&mut self, index: usize, interval: &SessionInterval) -> Option<TableSnapshot> {
         let first = self.segments[index].first;
         let address = interval.session.address;
         self.looked_up.insert(first);
-        // One that cannot be read says so when it is told.
+        // A read error is reported where the segment is applied.
         let beginning = self.archive.open(first).and_then(|reader| reader.beginning(address));
         let known = beginning.ok().flatten()?;
-        // Known better, it is the same stay; whom a directory calls otherwise is told as another.
+        // A more precise name is the same session; a renamed user counts as another.
         let is_same = |there: &Option<Principal>, then: &Option<Principal>| {
             there
                 .as_ref()

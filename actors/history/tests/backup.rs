@@ -1,4 +1,4 @@
-//! Questions to a backup that was made while the journal is written.
+//! History queries on a backup of a running journal.
 
 use std::process::Command;
 
@@ -12,7 +12,7 @@ fn small() -> JournalOptions {
     JournalOptions { segment_events: 8, ..JournalOptions::default() }
 }
 
-/// Twenty logins, a second after each other, of five users at five addresses in turn.
+/// Twenty logins, one per second, of five users at five addresses in turn.
 fn run(shelf: &TestFolder, life: &mut RunningJournal) {
     for n in 0..20u8 {
         let user = format!("user{}", n % 5 + n / 5);
@@ -22,7 +22,7 @@ fn run(shelf: &TestFolder, life: &mut RunningJournal) {
     }
 }
 
-/// The unpacked copy of the folder, as a shelf of its own.
+/// The extracted backup as a folder of its own.
 fn restored_backup(shelf: &TestFolder) -> TestFolder {
     let copy = TestFolder { time: Arc::clone(&shelf.time), ..TestFolder::new(shelf.options) };
     let folder = tempfile::tempdir().unwrap();
@@ -63,7 +63,7 @@ fn a_backup_of_a_running_journal_has_the_same_sessions_in_a_new_epoch() {
     }
     let mut restored = copy.start();
     assert_eq!(restored.state(), before);
-    assert!(restored.journal.epoch() > epoch, "what the copy lacks was told to somebody");
+    assert!(restored.journal.epoch() > epoch, "events that the copy lacks may have been published");
     restored.commit(&[login("carol", 7, 31_000)], None);
     assert_eq!(restored.newest, Revision(21));
 }

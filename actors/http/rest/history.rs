@@ -16,7 +16,7 @@ use super::told::{AddressShape, DifferencesShape, StaysShape, user as principal}
 use super::wanted::{Filters, Wanted, address as ip_address};
 use crate::problem::Problem;
 use rollcall_history::{
-    AddressIntervals, History, HistoryError, PointInTime, HistoryQuery, Requester, RunQuery,
+    AddressIntervals, History, HistoryError, HistoryQuery, PointInTime, Requester, RunQuery,
     SessionDiff, UserIntervals,
 };
 use rollcall_runtime::mailbox::Handler;
@@ -209,9 +209,9 @@ impl From<HistoryError> for Problem {
             HistoryError::Unknown { notes, .. } => Self::not_found(text).with_reasons(notes),
             HistoryError::Invalid(_) => Self::bad_request(text),
             HistoryError::TooBroad(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, text),
-            HistoryError::Unavailable(_) | HistoryError::EventPanicked(_) | HistoryError::NotAudited(_) => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, text)
-            }
+            HistoryError::Unavailable(_)
+            | HistoryError::EventPanicked(_)
+            | HistoryError::NotAudited(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, text),
         }
     }
 }

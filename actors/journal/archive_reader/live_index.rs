@@ -1,5 +1,5 @@
-//! Which rows of the segment that is written are about an address or a user: a small map in memory,
-//! in place of the indexes that only a sealed segment has.
+//! An index of the open segment by address and user, in memory, because only sealed segments have
+//! indexes on disk.
 
 use rollcall_identity::Revision;
 use rusqlite::Connection;
@@ -16,13 +16,13 @@ pub(super) struct LiveIndex {
 }
 
 impl LiveIndex {
-    /// A finder that knows nothing yet of a segment that begins at `first`.
+    /// An empty index of a segment that begins at `first`.
     pub(super) fn new(first: Revision) -> Self {
         let upto = first.0.saturating_sub(1);
         Self { first: first.0, upto, ..Self::default() }
     }
 
-    /// Learns what was written since it was last asked.
+    /// Adds the rows written since the last call.
     pub(super) fn catch_up(&mut self, sql: &Connection) -> Result<(), Corruption> {
         let select = "SELECT revision, address, user FROM events WHERE revision > ?
             ORDER BY revision";
@@ -30,7 +30,7 @@ impl LiveIndex {
         let mut rows = statement.query([self.upto.cast_signed()])?;
         while let Some(row) = rows.next()? {
             let revision = row.get::<_, i64>(0)?.cast_unsigned();
-            // A segment of 4 billion events is beyond what the configuration allows.
+            // The configuration does not allow a segment of 4 billion events.
             let Ok(offset) = u32::try_from(revision.saturating_sub(self.first)) else { break };
             if let Ok(address) = row.get_ref(1)?.as_bytes() {
                 self.addresses.insert(key(address), offset);
@@ -43,13 +43,13 @@ impl LiveIndex {
         Ok(())
     }
 
-    /// The rows that may be about `address`, ascending: a few may be about another, which the row
-    /// itself tells.
+    /// The rows that may concern `address`, ascending. Hash collisions are possible; the row itself
+    /// decides.
     pub(super) fn by_address(&self, address: &str) -> Vec<Revision> {
         self.positions(&self.addresses, address)
     }
 
-    /// The same about `user`.
+    /// The rows that may concern `user`, likewise.
     pub(super) fn by_user(&self, user: &str) -> Vec<Revision> {
         self.positions(&self.users, user)
     }
@@ -60,15 +60,15 @@ impl LiveIndex {
     }
 }
 
-/// Pairs of key and place in sorted runs, of which each is at least twice as long as the next:
-/// adding costs a logarithm, asking a binary search in each, and nothing but the pairs is kept.
+/// Pairs of key and offset in sorted runs, of which each is more than twice as long as the next: an
+/// insertion costs a logarithm, a lookup one binary search per run, and only the pairs are stored.
 #[derive(Debug, Default)]
 struct Runs {
     sorted: Vec<Vec<(u32, u32)>>,
     unsorted: Vec<(u32, u32)>,
 }
 
-/// How many pairs wait until they are sorted in: so many are looked through one by one.
+/// The number of unsorted pairs, which are searched linearly.
 const MAX_UNSORTED: usize = 1024;
 
 impl Runs {
@@ -86,7 +86,7 @@ impl Runs {
         self.sorted.push(run);
     }
 
-    /// The places of a key, ascending.
+    /// The offsets of a key, ascending.
     fn find(&self, key: u32) -> Vec<u32> {
         let by_user = |run: &Vec<(u32, u32)>| {
             let begin = run.partition_point(|(other, _)| *other < key);

@@ -1,4 +1,5 @@
-//! A segment opened for questions: what it says of one address, and which addresses it speaks of.
+//! Reads one segment for queries: the events of an address, and the addresses of a user or a
+//! period.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -16,45 +17,44 @@ use crate::rule_versions::{self, RuleVersion};
 use crate::string_table::{Dictionary, References};
 use crate::{checkpoint, event_rows};
 
-/// Which events of an address are asked for.
+/// Selects events of an address.
 #[derive(Debug, Clone, Copy)]
 pub struct EventQuery {
     /// The address.
     pub address: Address,
-    /// Received after this,
+    /// Only events received after this time.
     pub after: Timestamp,
-    /// and not after this.
+    /// Only events received at this time or before.
     pub upto: Timestamp,
-    /// What stands behind this position was never acknowledged.
+    /// Later positions were never acknowledged.
     pub end: Revision,
 }
 
-/// What a reading of rows met.
+/// Statistics of a read.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct ReadStats {
-    /// How many.
+    /// The number of rows.
     pub rows: u64,
-    /// Rows that are not what was written.
+    /// The number of damaged rows.
     pub damaged: u64,
-    /// The fingerprints of the rules that decided them at the time.
+    /// The fingerprints of the rules that decided them.
     pub rules: BTreeSet<u64>,
 }
 
-/// A segment that is open. One that is written is read beside its writer.
+/// An open reader of one segment. An open segment is read beside its writer.
 pub struct SegmentReader {
     sql: Connection,
     header: SegmentHeader,
     begun: Timestamp,
-    /// How many sessions it holds from before it began; `None` when nobody knew, or knows yet.
+    /// The number of sessions at its beginning; `None` while unknown.
     sessions: Option<u64>,
-    /// Where other rules came into force, as far as that had happened when it was opened.
+    /// The rule versions at the time of opening.
     rule_versions: Vec<RuleVersion>,
     dictionary: RefCell<Dictionary>,
     live_index: Option<RefCell<LiveIndex>>,
 }
 
-/// What a volume keeps in memory of its pages, in KiB: the upper ones of its indexes. The kernel
-/// keeps the others.
+/// The page cache per reader, in KiB: for the upper index pages. The kernel caches the others.
 const CACHE: &str = "PRAGMA cache_size = -1024;";
 
 impl SegmentReader {
@@ -63,7 +63,7 @@ impl SegmentReader {
         Self::open(path)
     }
 
-    /// Opens one that is written, or was until it is sealed.
+    /// Opens a segment that is not sealed.
     pub(super) fn written(path: &Path) -> Result<Self, Corruption> {
         let reader = Self::open(path)?;
         let live_index = Some(RefCell::new(LiveIndex::new(reader.header.first)));
@@ -84,12 +84,12 @@ impl SegmentReader {
         Ok(Self { sql, header, begun, sessions, rule_versions, dictionary, live_index: None })
     }
 
-    /// What it says of itself.
+    /// The header of the segment.
     pub(super) fn header(&self) -> SegmentHeader {
         self.header
     }
 
-    /// Where other rules came into force in it. One that is written may have been told of more since.
+    /// The rule versions. An open segment may have new ones since it was opened.
     fn rule_versions(&self) -> Result<Cow<'_, [RuleVersion]>, Corruption> {
         Ok(match &self.live_index {
             Some(_) => rule_versions::read(&self.sql)?.into(),
@@ -102,7 +102,8 @@ impl SegmentReader {
         self.begun
     }
 
-    /// Its last position, and when its earliest and its latest event were received. Reads it through.
+    /// The last position, and when the earliest and the latest event were received. Scans the
+    /// segment.
     pub(super) fn extent(&self) -> Result<(Revision, Timestamp, Timestamp), Corruption> {
         let before = self.header.first.0.saturating_sub(1).cast_signed();
         let select = "SELECT coalesce(max(revision), ?), coalesce(min(seen), 0),
@@ -114,7 +115,7 @@ impl SegmentReader {
         Ok((Revision(last.cast_unsigned()), from, until))
     }
 
-    /// What was known of `address` when it began; `None` when it does not say.
+    /// The state of `address` at the beginning; `None` if the segment does not contain it.
     pub fn beginning(&self, address: Address) -> Result<Option<TableSnapshot>, Corruption> {
         match (self.header.after, self.sessions) {
             (Revision(0), _) => Ok(Some(TableSnapshot::default())),
@@ -126,7 +127,7 @@ impl SegmentReader {
         }
     }
 
-    /// Gives each wanted event to `each`, in order, until that says that it is enough.
+    /// Calls `each` for each selected event, in order, until it returns false.
     pub fn events(
         &self,
         query: &EventQuery,
@@ -191,8 +192,8 @@ impl SegmentReader {
         event_rows::read(row, &dictionary)
     }
 
-    /// Puts into `found` the addresses where something was heard of `user`, up to `upto`, and those
-    /// where they were when the segment began.
+    /// Adds to `found` the addresses with events of `user` up to `upto`, and the addresses of the
+    /// user at the beginning of the segment.
     pub fn addresses_of(
         &self,
         user: &Name,
@@ -220,8 +221,8 @@ impl SegmentReader {
         found.add_rows(self.prepared(select)?.query([user])?)
     }
 
-    /// Puts into `found` the addresses of which anything was heard after `from` and up to `upto`, or
-    /// whose logoff time was noticed only later.
+    /// Adds to `found` the addresses with events received after `from` and up to `upto`, or with a
+    /// later expiry.
     pub fn addresses_between(
         &self,
         (from, upto): (Timestamp, Timestamp),
@@ -241,9 +242,9 @@ fn sqlite_position(revision: Revision) -> i64 {
     i64::try_from(revision.0).unwrap_or(i64::MAX)
 }
 
-/// The first addresses, in their order, of all that are put in: a page of them, whatever was asked.
+/// The first addresses, in order, of all that are inserted: one page.
 pub struct Addresses {
-    /// Those after this one.
+    /// Only addresses after this one.
     after: Option<Address>,
     limit: usize,
     matches: Box<dyn Fn(Address) -> bool>,
@@ -252,7 +253,7 @@ pub struct Addresses {
 }
 
 impl Addresses {
-    /// Room for so many addresses behind `after` that `admits` does not leave out.
+    /// A page of `limit` addresses after `after` for which `matches` holds.
     pub fn new(
         after: Option<Address>,
         limit: usize,
@@ -261,7 +262,7 @@ impl Addresses {
         Self { after, limit, matches: Box::new(matches), found: BTreeSet::new(), has_more: false }
     }
 
-    /// Puts one in.
+    /// Inserts an address.
     pub fn insert(&mut self, address: Address) {
         let is_after = self.after.is_none_or(|after| address > after);
         if !is_after || self.found.contains(&address) || !(self.matches)(address) {
@@ -274,14 +275,14 @@ impl Addresses {
         }
     }
 
-    /// Those that were found, and whether there are more.
+    /// The addresses, and whether there are more.
     pub fn into_found(self) -> (BTreeSet<Address>, bool) {
         (self.found, self.has_more)
     }
 
     pub(super) fn add_rows(&mut self, mut rows: Rows<'_>) -> Result<(), Corruption> {
         while let Some(row) = rows.next()? {
-            // A row whose address is mangled is counted where its events are read.
+            // A row with a damaged address is counted where its events are read.
             if let Some(address) = row.get_ref(0)?.as_str().ok().and_then(|text| text.parse().ok())
             {
                 self.insert(address);

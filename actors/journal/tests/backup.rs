@@ -1,5 +1,5 @@
-//! A copy that is made while the journal is written is a journal of its own, and other rules are tried
-//! on what is there.
+//! A backup of a running journal is a complete journal, and a replay by other rules uses the stored
+//! events.
 
 use super::*;
 use crate::layout::JournalLayout;
@@ -9,7 +9,7 @@ fn small() -> JournalOptions {
     JournalOptions { segment_events: 8, ..JournalOptions::default() }
 }
 
-/// Twenty logins, a second after each other, of five users at five addresses in turn.
+/// Twenty logins, one per second, of five users at five addresses in turn.
 fn run(folder: &TestFolder, journal: &mut RunningJournal) {
     for n in 0..20u8 {
         let user = format!("user{}", n % 5 + n / 5);
@@ -42,7 +42,7 @@ fn a_backup_overwrites_nothing_and_reports_damaged_segments() {
     let folder = tempfile::tempdir().unwrap();
     let done = back_up(folder.path(), &folder.path().join("copy.tar")).unwrap();
     assert_eq!(done.problems.len(), 1, "{:?}", done.problems);
-    assert!(done.events >= 12, "the others are in it");
+    assert!(done.events >= 12, "the other segments are copied");
 }
 
 #[test]
@@ -68,12 +68,12 @@ fn a_replay_by_other_rules_reports_the_differences_with_reasons() {
             (one.address.to_string(), has, one.would_have.session.as_ref().map(user))
         })
         .collect();
-    // At 10.7.0.0 came user0, 1, 2 and 3 in turn.
+    // The users at 10.7.0.0 were user0, 1, 2 and 3 in turn.
     let user = |text: &str| Some(text.to_owned());
     assert_eq!(told, [("10.7.0.0".to_owned(), user("user3"), user("user2"))]);
     let why = replayed.differing[0].would_have.to_string();
     assert!(why.contains("a rule ignores this user"), "{why}");
-    // Of less than all, only what came since a segment began is folded anew.
+    // For a shorter period, only the events since the beginning of a segment are applied.
     let some = replay(folder.path(), &other, Duration::from_secs(5)).unwrap();
     assert!(some.events < 20 && some.from > same.from, "{some:?}");
 }
@@ -86,7 +86,7 @@ fn a_replay_compares_with_the_decided_table_and_notes_rule_changes() {
     let mut other = rules();
     other.ignore.users = [rollcall_identity::Glob::new("user9").unwrap()].into_iter().collect();
     journal.journal.set_rules(&other);
-    // By the new rules, this one came to nobody.
+    // By the new rules, this event creates no session.
     let ignored = login("user9", 0, 21_000);
     let first = journal.journal.append(std::slice::from_ref(&ignored), None).unwrap();
     journal.newest = journal.journal.commit().unwrap();
@@ -94,11 +94,11 @@ fn a_replay_compares_with_the_decided_table_and_notes_rule_changes() {
     let last = journal.table.snapshot(journal.newest);
     journal.journal.close(Some(last));
     let hour = Duration::from_secs(3600);
-    // Had the new rules been in force all the time, nothing would differ from what is there.
+    // If the new rules had always been effective, nothing would differ.
     let same = replay(folder.path(), &other, hour).unwrap();
     assert_eq!((same.events, same.differing.len(), same.notes.len()), (21, 0, 1));
     assert!(same.notes[0].starts_with("the rules changed"), "{:?}", same.notes);
-    // By the old ones, whoever is ignored now would be there.
+    // By the old rules, the user that is ignored now has a session.
     let old = replay(folder.path(), &rules(), hour).unwrap();
     let would_have = old.differing[0].would_have.session.as_ref().unwrap();
     assert_eq!(would_have.principal.as_ref().unwrap().user.as_str(), "user9");
@@ -119,7 +119,7 @@ fn rules_that_change_and_change_back_within_a_segment_are_noted() {
         journal.table.apply(first, &event, rules);
     };
     decide(&mut journal, login("user1", 1, 0), &rules());
-    // To say again what is in force, or to change it twice before anything comes, is no change.
+    // Setting the same rules, or changing them twice before an event, is no change.
     journal.journal.set_rules(&other);
     decide(&mut journal, login("user2", 2, 1000), &rules());
     let last = journal.table.snapshot(journal.newest);
@@ -136,13 +136,13 @@ fn rules_that_change_and_change_back_within_a_segment_are_noted() {
     assert_eq!(files, 1, "all of it is in one segment");
     let replayed = replay(folder.path(), &rules(), hour).unwrap();
     let differing: Vec<_> = replayed.differing.iter().map(|one| one.address.to_string()).collect();
-    assert_eq!(differing, ["10.7.0.9"], "by today's rules user9 would be there");
+    assert_eq!(differing, ["10.7.0.9"], "by the current rules user9 would have a session");
     let (away, back) = (START + 2000, START + 3000);
     let [away, back] = [away, back].map(|at| Timestamp::from_millis(at).to_string());
     assert_eq!(replayed.notes.len(), 1);
     let note = &replayed.notes[0];
     assert!(note.starts_with("the rules changed"), "{note}");
-    assert!(note.contains(&away) && note.contains(&back), "it says when: {note}");
+    assert!(note.contains(&away) && note.contains(&back), "the note has the times: {note}");
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn an_event_that_panics_in_a_replay_is_skipped_and_noted() {
     let replayed = replay::replay_by(apply, (&folder, &rules()), hour).unwrap();
     assert_eq!(replayed.events, 2);
     let differing: Vec<_> = replayed.differing.iter().map(|one| one.address.to_string()).collect();
-    assert_eq!(differing, ["10.7.0.2"], "everybody else is folded");
+    assert_eq!(differing, ["10.7.0.2"], "all others are applied");
     assert!(replayed.notes[0].starts_with("the event at 2 cannot be applied"), "{replayed:?}");
 }
 
@@ -176,17 +176,17 @@ fn a_replay_from_a_segment_boundary_repeats_the_decisions() {
     for host in 1..=8 {
         commit(&mut journal, login("alice", host, 6_000 + i64::from(host)));
     }
-    // In the next segment, bob's login comes, from before his logout.
+    // In the next segment, a login of bob arrives that is older than his logout.
     let late = Event { at: Timestamp::from_millis(START + 4_000), ..login("bob", 9, 20_000) };
     commit(&mut journal, late);
     for host in 11..=20 {
         commit(&mut journal, login("carol", host, 21_000 + i64::from(host)));
     }
-    // That one is sealed, too, and the snapshot that it began with is gone.
+    // That segment is sealed, too, and the snapshot at its beginning is removed.
     let is_sealed = |folder: &TestFolder| {
         folder.files("events-").iter().filter(|path| !is_open(path)).count() >= 2
     };
-    // A keeper that is busy leaves what it is told for another time.
+    // A busy maintenance thread skips a request.
     for _ in 0..200 {
         folder.advance(Duration::from_secs(3600));
         journal.maintain(folder.now());

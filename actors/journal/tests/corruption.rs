@@ -1,11 +1,11 @@
-//! Files are cut and mangled at any place.
+//! Files are truncated and damaged at any position.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
 
 use super::*;
 
-/// Writes each event as a commit of its own, and tells how long the write-ahead log was after it.
+/// Commits each event separately and returns the length of the write-ahead log after each.
 fn written(folder: &TestFolder, events: &[Event]) -> Vec<u64> {
     let mut journal = folder.start();
     let log = |folder: &TestFolder| {
@@ -29,8 +29,7 @@ fn the_file(folder: &TestFolder, suffix: &str) -> PathBuf {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
-    /// A write-ahead log that ends anywhere: the commits that are whole are there, in their order,
-    /// and nothing else.
+    /// With a write-ahead log of any length, exactly the complete commits are there, in order.
     #[test]
     fn a_wal_truncated_anywhere_gives_the_commits_before_the_cut(
         events in arbitrary_events(12),
@@ -46,8 +45,8 @@ proptest! {
         prop_assert_eq!(copy.start().state(), applied(&events, whole));
     }
 
-    /// A byte of the log or of the file that is not what it was: what is read is what was written,
-    /// or is known to be damaged, and firewalls begin anew. The start never fails.
+    /// After a flipped byte in the log or the file, events are read back unchanged, or the damage
+    /// is detected and a new epoch begins. The start never fails.
     #[test]
     fn a_flipped_byte_never_creates_a_session(
         events in arbitrary_events(12),
@@ -66,14 +65,14 @@ proptest! {
         file.write_all_at(&[byte[0] ^ flip], at).unwrap();
         drop(file);
         let mut journal = copy.start();
-        // A session that is there is one that was there once, to the last detail.
+        // Every session existed once with the same content.
         let states: Vec<State> = (0..=events.len() as u64).map(|n| applied(&events, n)).collect();
         for session in journal.state().present {
             let known = states.iter().any(|state| state.present.contains(&session));
-            prop_assert!(known, "from nowhere: {session:?}");
+            prop_assert!(known, "a session that never existed: {session:?}");
         }
-        // And it goes on, at the latest when the first write has shown that this file takes none (byte
-        // 18 of it says so, and is in no sum): then in a new one.
+        // The journal continues, at the latest after the first write shows that this file accepts
+        // none (byte 18 of the file says so and is in no checksum): then in a new segment.
         let newest = journal.newest;
         let again = login("alice", 9, 1_000_000);
         if journal.journal.append(std::slice::from_ref(&again), None).is_err()
@@ -124,8 +123,8 @@ fn an_unreadable_segment_is_set_aside_and_a_new_epoch_begins() {
     drop(journal);
     fs::write(the_file(&folder, ".open.db"), b"no database").unwrap();
     let mut journal = folder.start();
-    assert_eq!(journal.state(), before, "what the snapshot holds still serves");
-    assert!(journal.journal.epoch() > epoch, "bob was acknowledged, and nobody knows him any more");
+    assert_eq!(journal.state(), before, "the sessions of the snapshot are recovered");
+    assert!(journal.journal.epoch() > epoch, "bob was acknowledged and is lost");
     journal.commit(&[login("bob", 2, 2000)], None);
     let (before, epoch) = (journal.state(), journal.journal.epoch());
     drop(journal);
@@ -133,7 +132,7 @@ fn an_unreadable_segment_is_set_aside_and_a_new_epoch_begins() {
     assert_eq!((journal.state(), journal.journal.epoch()), (before, epoch));
 }
 
-/// Folds like everybody, but for whom it takes for an error of ours.
+/// Applies events, but panics for one user, as a bug would.
 pub(super) fn apply_with_bug(table: &mut Table, revision: Revision, event: &Event, rules: &Rules) {
     let user = event.principal.as_ref().map(|principal_cells| principal_cells.user.as_str());
     table.apply(revision, event, rules);

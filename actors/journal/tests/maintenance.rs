@@ -1,4 +1,4 @@
-//! Segments are sealed, listed, read with SQLite, and thrown away in their time.
+//! Segments are sealed, listed, readable with SQLite, and removed after their retention.
 
 use rusqlite::Connection;
 
@@ -6,12 +6,11 @@ use super::*;
 use crate::layout::JournalLayout;
 use crate::manifest::{Manifest, digest};
 
-/// Small segments.
 fn small() -> JournalOptions {
     JournalOptions { segment_events: 10, ..JournalOptions::default() }
 }
 
-/// Writes `rounds` segments of ten logins, each a second after the one before.
+/// Writes `rounds` segments of ten logins, one per second.
 fn fill(folder: &TestFolder, journal: &mut RunningJournal, rounds: u8) {
     for _ in 0..rounds {
         for host in 0..10 {
@@ -35,7 +34,7 @@ fn a_full_segment_is_sealed_with_sessions_and_indexes_and_listed() {
     let before = journal.state();
     journal.journal.close(None);
     drop(journal);
-    // Whatever the first process did not come to, the next one does.
+    // The next process finishes the work of the first one.
     let mut journal = folder.start();
     assert_eq!(journal.state(), before);
     journal.maintain(folder.now());

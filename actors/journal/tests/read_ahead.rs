@@ -1,4 +1,4 @@
-//! What is read ahead by several threads is what one would have read.
+//! Reading ahead with several threads gives the same result as one thread.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
@@ -11,10 +11,10 @@ use crate::corruption::Corruption;
 use crate::event_reader::ReadSummary;
 use crate::{event_reader, read_ahead};
 
-/// More than are read by one thread.
+/// More events than one thread reads.
 const MANY: u32 = 30_000;
 
-/// A folder with so many events in one segment, closed.
+/// A closed folder with this number of events in one segment.
 fn folder() -> (TestFolder, PathBuf) {
     let folder = TestFolder::new(JournalOptions::default());
     let mut journal = folder.start();
@@ -28,7 +28,7 @@ fn folder() -> (TestFolder, PathBuf) {
     (folder, segments.remove(0))
 }
 
-/// What a reading came to, and what it gave, up to where the folding fails.
+/// The result of a read and the events it gave, up to the failure.
 fn told(
     read: impl FnOnce(
         &mut dyn FnMut(Revision, Event) -> Result<(), Corruption>,
@@ -43,7 +43,7 @@ fn told(
     (format!("{came_to:?}"), given)
 }
 
-/// Both ways to read `span`; they must agree.
+/// Reads `span` in both ways and compares them.
 fn agree(path: &Path, (after, upto): (u64, u64), fails_at: Option<u64>) -> Vec<(Revision, Event)> {
     let span = RevisionRange { after: Revision(after), upto: Revision(upto) };
     let (one, given) = told(|each| event_reader::read(path, span, each), fails_at);
@@ -67,7 +67,7 @@ fn reading_ahead_gives_the_same_events() {
 fn reading_ahead_reports_the_same_damage() {
     let (_shelf, segment) = folder();
     let sql = Connection::open(&segment).unwrap();
-    // In the middle of a piece, a whole piece and more, the seam of two, and the end.
+    // In the middle of a chunk, more than a chunk, the boundary of two, and the end.
     sql.execute_batch(
         "UPDATE events SET user = 'mallory' WHERE revision IN (100, 4096, 4097, 29999, 30000);
          UPDATE events SET seen = 0 WHERE revision BETWEEN 8000 AND 13000;

@@ -1,4 +1,4 @@
-//! The queue of the journal's thread: a reload waits its turn behind what was handed over before.
+//! The queue of the journal's thread: a reload keeps its place behind earlier requests.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use super::*;
 use crate::{JournalWriter, Payload, Request, WriterQuery};
 
-/// Events alone, without a receipt.
+/// Events without a receipt.
 struct Events(Vec<Event>);
 
 impl JournalBatch for Events {
@@ -34,7 +34,7 @@ fn writer(requests: crossbeam_channel::Sender<Request<Events>>) -> JournalWriter
     JournalWriter { epoch: 7, requests, write_error }
 }
 
-/// Whether a future has something to say when it is asked once.
+/// Polls a future once.
 async fn is_ready(future: &mut (impl Future + Unpin)) -> bool {
     poll_fn(|context| Poll::Ready(std::pin::Pin::new(&mut *future).poll(context).is_ready())).await
 }
@@ -44,15 +44,15 @@ fn a_reload_waits_in_the_queue_behind_earlier_requests() {
     System::new().block_on(async {
         let (requests, inbox) = bounded(1);
         let journal = writer(requests);
-        // What stands before it in the queue would not be in the answer of one that did not wait.
+        // A reload that did not wait would miss the requests before it.
         journal.invalidate_checkpoint();
         let mut reloaded = pin!(journal.reload());
         for _ in 0..3 {
-            assert!(!is_ready(&mut reloaded).await, "there is no place");
+            assert!(!is_ready(&mut reloaded).await, "the queue is full");
         }
         assert!(matches!(inbox.try_recv(), Ok(Request::Query(WriterQuery::InvalidateCheckpoint))));
         let reply = loop {
-            assert!(!is_ready(&mut reloaded).await, "nobody has answered");
+            assert!(!is_ready(&mut reloaded).await, "no answer was sent");
             match inbox.try_recv() {
                 Ok(Request::Query(WriterQuery::Reload(reply))) => break reply,
                 Ok(_) => panic!("nothing else was asked"),

@@ -1,5 +1,5 @@
-//! Questions about the past: whatever is asked, at whatever moment, the answer is what the table was
-//! then, from segments that are written, sealed, damaged or gone.
+//! History queries: every answer equals the table of that time, from segments that are open,
+//! sealed, damaged or missing.
 
 use rollcall_identity::Principal;
 use rollcall_identity::{AddressTimeline, SessionInterval};
@@ -23,7 +23,7 @@ fn after(millis: i64) -> Timestamp {
     Timestamp::from_millis(START + millis)
 }
 
-/// Asks a library of the folder that `shelf` holds.
+/// Queries the folder of `shelf`.
 fn ask<Q: HistoryQuery>(
     (shelf, archive): (&TestFolder, &mut Archive),
     question: &Q,
@@ -53,7 +53,7 @@ fn user_of(answer: &PointInTimeAnswer) -> Option<String> {
     session.principal.as_ref().map(ToString::to_string)
 }
 
-/// Everybody who was at `host` by all of `events`, one after the other, as it stood at `now`.
+/// All sessions at `host` after all of `events`, in order, as of `now`.
 fn expected_intervals(events: &[Event], host: u8, now: Timestamp) -> Vec<SessionInterval> {
     let mut timeline = AddressTimeline::from_snapshot(address(host), TableSnapshot::default());
     let mut intervals_of = Vec::new();
@@ -75,7 +75,7 @@ fn expected_session(events: &[Event], host: u8, millis: i64) -> Option<Session> 
     session.map(|session| (**session).clone())
 }
 
-/// How many segments of the folder are sealed, and how many are not yet.
+/// The numbers of sealed segments and of others.
 fn segments(shelf: &TestFolder) -> (usize, usize) {
     let files = shelf.files("events-");
     let ending =
@@ -83,8 +83,8 @@ fn segments(shelf: &TestFolder) -> (usize, usize) {
     (ending(".db") - ending(".open.db"), ending(".open.db"))
 }
 
-/// Who was there, and why, two sealed segments tell at most; how it ended, one more. Those that are
-/// not sealed yet come to that. Which one holds the end is found by halving.
+/// The session and its cause need at most two sealed segments, its end one more, and the unsealed
+/// ones. A binary search finds the segment with the end.
 fn reads_few(
     answer: &PointInTimeAnswer,
     (sealed, unsealed): (usize, usize),
@@ -105,7 +105,7 @@ fn agrees(shelf: &TestFolder, events: &[Event]) -> Result<(), TestCaseError> {
         for (host, late) in [(1, 0), (2, 700), (3, 1499)] {
             let millis = i64::try_from(index).unwrap() * 1500 + late;
             let moment = PointInTime { address: address(host), at: after(millis) };
-            // The keeper goes on sealing meanwhile, and none is unsealed again.
+            // Maintenance may seal further segments meanwhile, and none becomes unsealed.
             let there_are = segments(shelf);
             let answer = ask((shelf, &mut archive), &moment).unwrap();
             reads_few(&answer, there_are)?;
@@ -116,7 +116,7 @@ fn agrees(shelf: &TestFolder, events: &[Event]) -> Result<(), TestCaseError> {
             let interval = answer.interval.as_ref().map(|interval| interval.session.since);
             prop_assert_eq!(interval, session.map(|session| session.since));
             let Some(interval) = answer.interval else { continue };
-            // Until when, in however late a segment that stands.
+            // The end, in whichever later segment it is.
             let expected_intervals = expected_intervals(events, host, shelf.now());
             let is_meant = |expected_intervals: &&SessionInterval| {
                 expected_intervals.start <= answer.at
@@ -135,7 +135,7 @@ fn agrees(shelf: &TestFolder, events: &[Event]) -> Result<(), TestCaseError> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
-    /// While it is written and sealed, when nobody writes, and when everything is sealed.
+    /// While segments are written and sealed, after a crash, and when everything is sealed.
     #[test]
     fn a_point_in_time_query_gives_the_table_of_that_time(events in arbitrary_events(40)) {
         let shelf = TestFolder::new(small());
@@ -143,7 +143,7 @@ proptest! {
         life.run(&shelf, &events);
         shelf.advance(Duration::from_secs(10));
         agrees(&shelf, &events)?;
-        // It ends without a word, and the next life goes on.
+        // It ends without a final snapshot, and the next process continues.
         life.journal.close(None);
         drop(life);
         agrees(&shelf, &events)?;
@@ -151,8 +151,7 @@ proptest! {
         agrees(&shelf, &events)?;
     }
 
-    /// The stays of an address, of a user and the differences between two moments are all of one
-    /// story.
+    /// The intervals of an address, of a user, and the differences between two times agree.
     #[test]
     fn intervals_users_and_differences_agree(
         events in arbitrary_events(40),
@@ -207,7 +206,7 @@ fn a_later_end_a_restart_and_a_turn_of_the_segment_are_told() {
     let shelf = TestFolder::new(small());
     let mut life = shelf.start();
     life.run(&shelf, &[login("alice", 1, 0)]);
-    // Enough of others to turn to the next segment.
+    // Enough other events to begin the next segment.
     let others: Vec<Event> = (0..9).map(|n| login("bob", 2, 1000 + n * 1000)).collect();
     life.run(&shelf, &others);
     drop(life);
@@ -234,7 +233,7 @@ fn a_later_end_a_restart_and_a_turn_of_the_segment_are_told() {
 #[test]
 fn a_time_outside_the_journal_is_unknown() {
     let shelf = TestFolder::new(small());
-    assert!(matches!(at(&shelf, 1, 0), Err(HistoryError::Unknown { .. })), "nothing is there");
+    assert!(matches!(at(&shelf, 1, 0), Err(HistoryError::Unknown { .. })), "the journal is empty");
     let mut life = shelf.start();
     life.run(&shelf, &[login("alice", 1, 5000)]);
     let before = at(&shelf, 1, -60_000).unwrap_err();
@@ -264,8 +263,12 @@ fn a_missing_segment_leaves_a_gap() {
     let listed = intervals_of(&shelf, 1, (0, 23_000)).unwrap();
     let notes = listed.sources.notes.join("; ");
     assert!(notes.contains("is missing"), "{notes}");
-    assert_eq!(listed.intervals.len(), 1, "alice, until the journal knows more");
-    assert_eq!(user_of(&at(&shelf, 1, 20_000).unwrap()), None, "the third segment knows");
+    assert_eq!(listed.intervals.len(), 1, "alice, until the gap");
+    assert_eq!(
+        user_of(&at(&shelf, 1, 20_000).unwrap()),
+        None,
+        "the third segment contains the state"
+    );
 }
 
 #[test]
@@ -283,7 +286,7 @@ fn a_segment_damaged_during_queries_gives_unknown() {
     let sealed = shelf.files("events-");
     assert_eq!(user_of(&at(&shelf, 1, 10_000).unwrap()).as_deref(), Some("alice"));
     for whole in [false, true] {
-        // First the pages behind the first few, then the file.
+        // First the pages after the first few, then the whole file.
         let mut bytes = fs::read(&sealed[1]).unwrap();
         let kept = if whole { 0 } else { 8 * 4096 };
         bytes.iter_mut().skip(kept).for_each(|byte| *byte = 0x5a);
@@ -316,7 +319,7 @@ fn a_damaged_row_and_other_rules_are_noted() {
     sql.execute("UPDATE events SET user = 'mallory' WHERE revision = 2", []).unwrap();
     drop(sql);
     let answer = at(&shelf, 1, 1000).unwrap();
-    assert_eq!(user_of(&answer).as_deref(), Some("alice"), "a row that was changed is no event");
+    assert_eq!(user_of(&answer).as_deref(), Some("alice"), "a damaged row is skipped");
     assert!(answer.sources.notes[0].contains("1 events of"), "{:?}", answer.sources.notes);
     let mut strict = rules();
     strict.ignore.networks.push("10.7.0.0/16".parse().unwrap());
@@ -328,7 +331,7 @@ fn a_damaged_row_and_other_rules_are_noted() {
     assert!(answer.sources.notes.iter().any(|note| note.contains("other rules were effective")));
 }
 
-/// Folds like everybody, but for whom it takes for an error of ours.
+/// Applies events, but panics for one user, as a bug would.
 fn apply_with_bug(
     timeline: &mut AddressTimeline,
     revision: Revision,
@@ -353,9 +356,9 @@ fn an_event_that_panics_is_skipped_in_every_answer_and_noted() {
     let rules = Arc::new(rules());
     let mut reader = Reader::applying(apply_with_bug, (&mut archive, Arc::clone(&rules)), &clock);
     let answer = reader.answer(&PointInTime { address: address(1), at: after(1500) }).unwrap();
-    assert_eq!(user_of(&answer).as_deref(), Some("alice"), "as when the server had set it aside");
+    assert_eq!(user_of(&answer).as_deref(), Some("alice"), "the event is skipped as in a recovery");
     let end = answer.interval.unwrap().end.unwrap();
-    assert_eq!(end.at, after(2000), "until bob came");
+    assert_eq!(end.at, after(2000), "until the login of bob");
     let named =
         |notes: &[String], at: u64| notes.iter().any(|n| n.contains(&format!("event at {at} ")));
     assert!(
@@ -376,8 +379,8 @@ fn an_event_that_panics_is_skipped_in_every_answer_and_noted() {
         "{:?}",
         answer.sources
     );
-    assert_eq!(archive.quarantined().len(), 2, "it is not tried again with every question");
-    // Rules by which nothing panics fold them all.
+    assert_eq!(archive.quarantined().len(), 2, "it is not retried with every query");
+    // Rules by which nothing panics apply all events.
     let mut other = (*rules).clone();
     other.logoff_time = Duration::from_secs(60);
     let answer = Reader::new(&mut archive, Arc::new(other), &clock).answer(&all).unwrap();
@@ -391,7 +394,7 @@ fn answers_note_other_rules_only_for_the_events_they_decided() {
     let mut strict = rules();
     strict.ignore.networks.push("10.7.0.2/32".parse().unwrap());
     life.run(&shelf, &[login("alice", 1, 0)]);
-    // Other rules, and back again: none of it at a turn of the segment.
+    // Other rules, and back again, within one segment.
     life.journal.set_rules(&strict);
     life.run(&shelf, &[login("bob", 1, 1000)]);
     life.journal.set_rules(&rules());
@@ -400,7 +403,7 @@ fn answers_note_other_rules_only_for_the_events_they_decided() {
         let notes = |host, millis| at(&shelf, host, millis).unwrap().sources.notes;
         assert!(notes(1, 1500)[0].contains("other rules were effective"));
         assert_eq!(notes(1, 500).len(), 1, "how it ended, they decided: {:?}", notes(1, 500));
-        assert_eq!(notes(3, 3000), Vec::<String>::new(), "of this one they decided nothing");
+        assert_eq!(notes(3, 3000), Vec::<String>::new(), "they did not decide this address");
         assert_eq!(intervals_of(&shelf, 1, (0, 900)).unwrap().sources.notes, Vec::<String>::new());
     };
     check();
@@ -420,7 +423,11 @@ fn without_from_the_period_is_a_day_within_the_journal() {
     assert_eq!(all.intervals.len(), 2, "it reaches back to the first of them: {}", all.from);
     life.run(&shelf, &[login("carol", 1, 26 * 3_600_000)]);
     let day = ask((&shelf, &mut Archive::new(shelf.path())), &query(address(1), 9)).unwrap();
-    assert_eq!((day.from, day.intervals.len()), (after(2 * 3_600_000), 2), "alice had gone before");
+    assert_eq!(
+        (day.from, day.intervals.len()),
+        (after(2 * 3_600_000), 2),
+        "the session of alice had ended before"
+    );
 }
 
 #[test]

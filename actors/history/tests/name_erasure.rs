@@ -1,4 +1,4 @@
-//! Names that have had their time are gone from the files, and what happened stays.
+//! Erased names are gone from the files, and the events stay.
 
 use rollcall_identity::ReadSource;
 use rollcall_identity::directory::{Guid, KnownMembersPart};
@@ -9,7 +9,7 @@ use rollcall_journal::archive_reader::Archive;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// A shelf with a sealed segment of alice and one that came a day later.
+/// A folder with a sealed segment of alice and one that begins a day later.
 fn two_days(names_retention: Option<Duration>) -> TestFolder {
     let shelf = TestFolder::new(JournalOptions {
         segment_events: 2,
@@ -18,7 +18,7 @@ fn two_days(names_retention: Option<Duration>) -> TestFolder {
     });
     let mut life = shelf.start();
     let of_alice = [login("alice", 1, 0), event(Kind::Logout, "alice", 1, 1000)];
-    // A directory knew her, too.
+    // A directory knew alice, too.
     let part = KnownMembersPart::of(Guid([7; 16])).source();
     let roster = ReadPosition {
         source: ReadSource { producer: name("corp"), name: part },
@@ -59,7 +59,7 @@ fn erased_names_are_gone_and_event_counts_stay() {
     assert_eq!(digest_of(&path), first.sha256);
     let bytes = fs::read(&path).unwrap();
     let is_there = |word: &[u8]| bytes.windows(word.len()).any(|window| window == word);
-    assert!(is_there(b"10.7.0.1") && is_there(b"relay"), "what happened where stays");
+    assert!(is_there(b"10.7.0.1") && is_there(b"relay"), "addresses and origins stay");
     assert!(!is_there(b"alice"), "the name is nowhere in the file");
     let sql = rusqlite::Connection::open(&path).unwrap();
     let count = "SELECT count(*) FROM history WHERE kind = 'login' AND user IS NULL";
@@ -89,7 +89,7 @@ fn a_start_without_snapshots_does_not_apply_events_without_names() {
         fs::remove_file(snapshot).unwrap();
     }
     let life = shelf.start();
-    assert!(life.journal.epoch() > epoch, "something is missing, and consumers begin anew");
+    assert!(life.journal.epoch() > epoch, "events are missing, so consumers need a full resync");
     let there: Vec<_> = life.table.sessions().map(|session| session.address.to_string()).collect();
     assert_eq!(there, ["10.7.0.2"]);
 }
