@@ -49,6 +49,7 @@ pub(crate) struct AuditEntry<'a> {
     pub asked: Timestamp,
     #[serde(flatten)]
     pub requester: &'a Requester,
+    #[serde(rename = "question")]
     pub query: Value,
     pub outcome: &'static str,
 }
