@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 use rollcall_identity::Revision;
 use serde::Serialize;
 
+use super::archive_writer::ArchiveWriter;
 use super::corruption::Corruption;
 use super::event_reader::SegmentHeader;
 use super::layout::JournalLayout;
 use super::manifest::{Manifest, Sealed};
-use super::tar::TarWriter;
 use super::{file, sealing, snapshot};
 
 /// The contents of a backup.
@@ -50,7 +50,7 @@ pub fn back_up(from: &Path, to: &Path) -> Result<BackupReport, Corruption> {
     let scratch = ScratchFolder::beside(to)?;
     let (from, parts) = (JournalLayout::open_at(from), JournalLayout::open_at(&scratch.0));
     let archive_path = scratch.0.join("whole.tar");
-    let mut archive = TarWriter::create(&archive_path)?;
+    let mut archive = ArchiveWriter::create(&archive_path)?;
     let backed_up = copy_all((&from, &parts), &mut archive)?;
     archive.finish()?;
     fs::File::open(&archive_path)?.sync_all()?;
@@ -90,7 +90,7 @@ fn folder_of(file: &Path) -> &Path {
 /// Copies each file to the temporary folder and from there to the archive.
 fn copy_all(
     (from, parts): (&JournalLayout, &JournalLayout),
-    archive: &mut TarWriter,
+    archive: &mut ArchiveWriter,
 ) -> Result<BackupReport, Corruption> {
     // The snapshot is copied before the segments, so that they reach at least as far.
     if let Some(snapshot) = copy_snapshot(from, parts)? {
@@ -137,7 +137,7 @@ impl BackupReport {
 
 /// Adds a part to the archive and removes its file.
 fn append_part(
-    archive: &mut TarWriter,
+    archive: &mut ArchiveWriter,
     (parts, part): (&JournalLayout, &Path),
 ) -> Result<(), Corruption> {
     archive.add(part)?;

@@ -2,6 +2,7 @@
 //! committed batches to the cache, in order.
 
 pub mod archive_reader;
+mod archive_writer;
 mod backup;
 mod checkpoint;
 mod corruption;
@@ -33,7 +34,6 @@ mod segment;
 mod session_rows;
 mod snapshot;
 mod string_table;
-mod tar;
 pub mod telemetry;
 #[cfg(any(test, feature = "test-support"))]
 pub mod test_support;
