@@ -19,7 +19,9 @@ pub use self::segment_reader::{Addresses, EventQuery, ReadStats, SegmentReader};
 use super::corruption::Corruption;
 use super::fingerprint::fingerprint;
 use super::layout::{JournalLayout, name_of};
+use super::log::LogSegment;
 use super::manifest::{Manifest, Sealed};
+use super::segment_log::SegmentLog;
 use super::string_table::Dictionary;
 use super::{checkpoint, file};
 use crate::telemetry::EventQuarantined;
@@ -64,7 +66,7 @@ pub struct SegmentInfo {
 
 /// The open segments and the list of all segments.
 pub struct Archive {
-    folder: JournalLayout,
+    log: SegmentLog,
     manifest: Option<(FileIdentity, Rc<Manifest>)>,
     /// The rules of the last query with their fingerprint: computing one takes milliseconds.
     rules: Option<(Arc<Rules>, u64)>,
@@ -97,14 +99,20 @@ impl Archive {
     /// The archive of the folder `path`. Reads nothing yet.
     pub fn new(path: &Path) -> Self {
         let (manifest, rules, quarantined, open) = (None, None, BTreeSet::new(), Vec::new());
-        Self { folder: JournalLayout::open_at(path), manifest, rules, quarantined, open }
+        Self {
+            log: SegmentLog::of(&JournalLayout::open_at(path)),
+            manifest,
+            rules,
+            quarantined,
+            open,
+        }
     }
 
     /// All segments that can be opened, ascending, and the file names of those that cannot.
     pub fn segments(
         &mut self,
     ) -> Result<(Vec<SegmentInfo>, BTreeMap<Revision, String>), Corruption> {
-        let listing = self.folder.list()?;
+        let listing = self.log.folder().list()?;
         let manifest = self.manifest();
         let (mut segments, mut unopened) = (Vec::new(), BTreeMap::new());
         for first in listing.open.union(&listing.sealed) {
@@ -117,7 +125,7 @@ impl Archive {
                 // No event was committed to it.
                 Ok(segment) if segment.last.is_some_and(|last| last < segment.first) => {}
                 Ok(segment) => segments.push(segment),
-                Err(_) => drop(unopened.insert(*first, name_of(&self.path(*first)))),
+                Err(_) => drop(unopened.insert(*first, name_of(&self.log.locate(*first).0))),
             }
         }
         self.open.retain(|(path, ..)| path.exists());
@@ -127,13 +135,13 @@ impl Archive {
     /// The manifest as last written. The maintenance thread rebuilds a damaged one; meanwhile each
     /// file is read.
     fn manifest(&mut self) -> Rc<Manifest> {
-        let identity = FileIdentity::of(&self.folder.manifest()).ok();
+        let identity = FileIdentity::of(&self.log.folder().manifest()).ok();
         if let (Some(identity), Some((known, manifest))) = (identity, &self.manifest)
             && identity == *known
         {
             return Rc::clone(manifest);
         }
-        let manifest = Rc::new(Manifest::load(&self.folder).unwrap_or_default());
+        let manifest = Rc::new(Manifest::load(self.log.folder()).unwrap_or_default());
         self.manifest = identity.map(|identity| (identity, Rc::clone(&manifest)));
         manifest
     }
@@ -141,11 +149,9 @@ impl Archive {
     /// A segment that the manifest does not list: it is open, was just sealed, or the manifest was
     /// lost.
     fn unlisted(&mut self, first: Revision) -> Result<SegmentInfo, Corruption> {
-        let is_sealed = self.folder.sealed(first).exists();
-        let file = name_of(&self.path(first));
         let reader = self.open(first)?;
-        let segment = SegmentInfo::written(file, reader);
-        if !is_sealed {
+        let segment = SegmentInfo::written(reader.segment());
+        if !reader.segment().is_sealed {
             return Ok(segment);
         }
         let (last, from, until) = reader.extent()?;
@@ -187,11 +193,7 @@ impl Archive {
         let reader = match index {
             Some(index) => self.open.remove(index),
             None => {
-                let reader = if is_sealed {
-                    SegmentReader::sealed(&path)?
-                } else {
-                    SegmentReader::written(&path)?
-                };
+                let reader = SegmentReader::open(&path, is_sealed)?;
                 self.open.retain(|(known, ..)| *known != path);
                 (path, identity, reader)
             }
@@ -206,16 +208,10 @@ impl Archive {
 
     /// The path of the segment, whether it is sealed, and its identity.
     fn locate(&self, first: Revision) -> io::Result<(PathBuf, bool, FileIdentity)> {
-        let path = self.path(first);
-        let is_sealed = path == self.folder.sealed(first);
+        let (path, is_sealed) = self.log.locate(first);
         let identity =
             if is_sealed { FileIdentity::of(&path)? } else { FileIdentity::of_written(&path)? };
         Ok((path, is_sealed, identity))
-    }
-
-    fn path(&self, first: Revision) -> PathBuf {
-        let sealed = self.folder.sealed(first);
-        if sealed.exists() { sealed } else { self.folder.open(first) }
     }
 
     /// The state of `address` in the snapshot after `last`; `None` without such a snapshot. This
@@ -225,7 +221,7 @@ impl Archive {
         last: Revision,
         address: Address,
     ) -> Result<Option<TableSnapshot>, Corruption> {
-        let path = self.folder.snapshot(last);
+        let path = self.log.folder().snapshot(last);
         if !path.exists() {
             return Ok(None);
         }
@@ -240,7 +236,7 @@ impl Archive {
         user: &rollcall_identity::Name,
         found: &mut Addresses,
     ) -> Result<(), Corruption> {
-        let path = self.folder.snapshot(last);
+        let path = self.log.folder().snapshot(last);
         if !path.exists() {
             return Ok(());
         }
@@ -266,15 +262,15 @@ impl SegmentInfo {
         }
     }
 
-    fn written(file: String, reader: &SegmentReader) -> Self {
-        let header = reader.header();
+    fn written(segment: &LogSegment) -> Self {
+        let LogSegment { file, after, first, begun, .. } = segment;
         Self {
-            file,
-            after: header.after,
-            first: header.first,
+            file: file.clone(),
+            after: *after,
+            first: *first,
             last: None,
-            begun: reader.begun(),
-            from: reader.begun() - MAX_COMMIT_DELAY,
+            begun: *begun,
+            from: *begun - MAX_COMMIT_DELAY,
             until: None,
             lost: 0,
             has_beginning: false,

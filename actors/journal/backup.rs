@@ -12,10 +12,11 @@ use serde::Serialize;
 
 use super::archive_writer::ArchiveWriter;
 use super::corruption::Corruption;
-use super::event_reader::SegmentHeader;
 use super::layout::JournalLayout;
+use super::log::{ListedSegment, LogReader};
 use super::manifest::{Manifest, Sealed};
-use super::{file, sealing, snapshot};
+use super::segment_log::SegmentLog;
+use super::{sealing, snapshot};
 
 /// The contents of a backup.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -96,12 +97,11 @@ fn copy_all(
     if let Some(snapshot) = copy_snapshot(from, parts)? {
         append_part(archive, (parts, &snapshot))?;
     }
-    let listing = from.list()?;
     let known = Manifest::load(from).unwrap_or_default();
-    let firsts: Vec<Revision> = listing.open.union(&listing.sealed).copied().collect();
+    let segments = SegmentLog::of(from).segments()?;
     let (mut backed_up, mut manifest) = (BackupReport::default(), Manifest::default());
-    for (index, first) in firsts.iter().enumerate() {
-        let next = firsts.get(index + 1).copied();
+    for (index, ListedSegment { first, .. }) in segments.iter().enumerate() {
+        let next = segments.get(index + 1);
         let copied = copy_segment((from, parts), *first, next, (&known, &mut backed_up.problems));
         let sealed = match copied {
             Ok(Some(sealed)) => sealed,
@@ -164,11 +164,11 @@ fn copy_snapshot(from: &JournalLayout, to: &JournalLayout) -> Result<Option<Path
 fn copy_segment(
     (from, to): (&JournalLayout, &JournalLayout),
     first: Revision,
-    next: Option<Revision>,
+    next: Option<&ListedSegment>,
     (known, problems): (&Manifest, &mut Vec<String>),
 ) -> Result<Option<Sealed>, Corruption> {
     if from.open(first).exists() && !from.sealed(first).exists() {
-        let upto = next.map(|next| after(from, next)).transpose()?;
+        let upto = next.map(beginning).transpose()?;
         match sealing::seal_into((from, to), first, upto.unwrap_or(Revision(u64::MAX))) {
             Ok(sealed) => return Ok(Some(sealed)),
             // It was sealed meanwhile.
@@ -191,11 +191,12 @@ fn copy_segment(
     Ok(Some(copied))
 }
 
-/// The last acknowledged position before the segment that begins at `first`.
-fn after(folder: &JournalLayout, first: Revision) -> Result<Revision, Corruption> {
-    let sealed = folder.sealed(first);
-    let path = if sealed.exists() { sealed } else { folder.open(first) };
-    Ok(SegmentHeader::read(&file::open(&path)?)?.after)
+/// The last acknowledged position before `next`.
+fn beginning(next: &ListedSegment) -> Result<Revision, Corruption> {
+    match &next.segment {
+        Ok(segment) => Ok(segment.after),
+        Err(error) => Err(Corruption::Missing(format!("its end, in {}: {error}", next.file))),
+    }
 }
 
 fn copy(source: &Path, target: &Path, to: &JournalLayout) -> Result<(), Corruption> {

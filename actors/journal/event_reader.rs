@@ -42,20 +42,20 @@ impl SegmentHeader {
 
 /// The result of reading events.
 #[derive(Debug, Default)]
-pub(super) struct ReadSummary {
+pub struct ReadSummary {
     /// The position of the last valid event; if there is none, the one before the first.
-    pub(super) last: Revision,
+    pub last: Revision,
     /// The number of events read.
-    pub(super) events: u64,
+    pub events: u64,
     /// The number of missing or damaged events.
-    pub(super) lost: u64,
+    pub lost: u64,
     /// The error that ended the read early.
-    pub(super) error: Option<Corruption>,
+    pub error: Option<Corruption>,
 }
 
 impl ReadSummary {
     /// Whether all events were read.
-    pub(super) fn is_complete(&self) -> bool {
+    pub fn is_complete(&self) -> bool {
         self.lost == 0 && self.error.is_none()
     }
 }

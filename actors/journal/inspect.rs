@@ -1,16 +1,16 @@
 //! Verifies the files of a journal folder and exports events, whether or not a server writes there.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use rollcall_identity::{Event, Revision, RevisionRange, Timestamp};
+use rollcall_identity::{Revision, Timestamp};
 use serde::Serialize;
 
 use super::corruption::Corruption;
-use super::event_reader::{self, SegmentHeader};
-use super::file;
 use super::layout::{JournalLayout, name_of};
+use super::log::{ListedSegment, LogEntry, LogReader, LogSegment};
 use super::manifest::{Manifest, digest};
+use super::segment_log::SegmentLog;
 use super::snapshot;
 
 /// The result of verifying one file.
@@ -26,13 +26,6 @@ pub struct InspectReport {
     pub rows: u64,
     /// What is wrong.
     pub problems: Vec<String>,
-}
-
-/// A segment, sealed or open.
-struct SegmentInfo {
-    path: PathBuf,
-    header: Result<SegmentHeader, Corruption>,
-    first: Revision,
 }
 
 /// Verifies every file of the folder `path` and passes each result to `found`, segments first.
@@ -52,29 +45,27 @@ pub fn inspect<E: From<Corruption>>(
         found(InspectReport { file, first, last, rows: 0, problems })?;
     }
     let manifest = manifest.unwrap_or_default();
-    let segments = segments(&folder)?;
+    let log = SegmentLog::of(&folder);
     let mut known: Option<Revision> = None;
-    for (index, segment) in segments.iter().enumerate() {
-        let next = segments.get(index + 1).and_then(|next| next.header.as_ref().ok());
-        let mut inspected = inspect_segment(segment, next.map(|next| next.after));
-        if let (Some(known), Ok(header)) = (known, &segment.header)
-            && header.after != known
+    for listed in &log.segments()? {
+        let mut inspected = inspect_segment(&log, listed);
+        if let (Some(known), Ok(segment)) = (known, &listed.segment)
+            && segment.after != known
         {
-            let gap =
-                format!("it follows {}, but the segment before it ends at {known}", header.after);
+            let after = segment.after;
+            let gap = format!("it follows {after}, but the segment before it ends at {known}");
             inspected.problems.push(gap);
         }
-        if let Some(sealed) = manifest.find(segment.first)
+        if let Some(sealed) = manifest.find(listed.first)
             && sealed.file == inspected.file
-            && digest(&segment.path).map_err(Corruption::from)? != sealed.sha256
+            && digest(&log.locate(listed.first).0).map_err(Corruption::from)? != sealed.sha256
         {
             inspected.problems.push("it differs from its digest in the manifest".to_owned());
         }
         // A segment that was abandoned before its first commit ends where it began.
-        let is_empty = inspected.rows == 0;
-        let last = inspected.last;
-        known =
-            segment.header.as_ref().ok().map(|header| if is_empty { header.after } else { last });
+        let (last, is_empty) = (inspected.last, inspected.rows == 0);
+        let end = |segment: &LogSegment| if is_empty { segment.after } else { last };
+        known = listed.segment.as_ref().ok().map(end);
         found(inspected)?;
     }
     for last in &listing.snapshots {
@@ -90,67 +81,54 @@ pub fn inspect<E: From<Corruption>>(
 /// If the folder or a segment cannot be read, or `each` fails.
 pub fn export<E: From<Corruption>>(
     path: &Path,
-    (from, until): (Timestamp, Timestamp),
-    mut each: impl FnMut(u64, Revision, &Event) -> Result<(), E>,
+    period: (Timestamp, Timestamp),
+    each: impl FnMut(&LogEntry) -> Result<(), E>,
 ) -> Result<(), E> {
-    let segments = segments(&JournalLayout::open_at(path))?;
-    for (index, SegmentInfo { path, header, .. }) in segments.iter().enumerate() {
-        let epoch = match header {
-            Ok(header) => header.file_header.epoch,
-            Err(_) => return Err(Corruption::Missing(name_of(path)).into()),
-        };
-        let next = segments.get(index + 1).and_then(|next| next.header.as_ref().ok());
-        let upto = next.map_or(Revision(u64::MAX), |next| next.after);
-        let mut failed = None;
-        let read = event_reader::read(
-            path,
-            RevisionRange { after: Revision(0), upto },
-            |revision, event| {
-                if event.seen >= from && event.seen < until {
-                    each(epoch, revision, &event).map_err(|error| {
-                        failed = Some(error);
-                        Corruption::Value
-                    })?;
-                }
-                Ok(())
-            },
-        );
+    export_log(&SegmentLog::of(&JournalLayout::open_at(path)), period, each)
+}
+
+/// The same of any log.
+pub(super) fn export_log<E: From<Corruption>>(
+    log: &dyn LogReader,
+    (from, until): (Timestamp, Timestamp),
+    mut each: impl FnMut(&LogEntry) -> Result<(), E>,
+) -> Result<(), E> {
+    for listed in log.segments()? {
+        let (segment, mut failed) = (listed.readable()?, None);
+        let read = log.read(&segment, segment.span(), &mut |entry| {
+            if entry.event.seen >= from && entry.event.seen < until {
+                each(&entry).map_err(|error| {
+                    failed = Some(error);
+                    Corruption::Value
+                })?;
+            }
+            Ok(())
+        });
         if let Some(error) = failed {
             return Err(error);
         }
         let read = read?;
         if !read.is_complete() {
-            let name = name_of(path);
-            return Err(Corruption::Missing(format!("{} events of {name}", read.lost)).into());
+            let text = format!("{} events of {}", read.lost, segment.file);
+            return Err(Corruption::Missing(text).into());
         }
     }
     Ok(())
 }
 
-/// All segments, ascending. A segment that is sealed meanwhile is found under its new name.
-fn segments(folder: &JournalLayout) -> Result<Vec<SegmentInfo>, Corruption> {
-    let listing = folder.list()?;
-    let of = |first: &Revision| {
-        let (open, sealed) = (folder.open(*first), folder.sealed(*first));
-        let path = if sealed.exists() { sealed } else { open };
-        let header = file::open(&path).and_then(|sql| SegmentHeader::read(&sql));
-        SegmentInfo { path, header, first: *first }
-    };
-    Ok(listing.open.union(&listing.sealed).map(of).collect())
-}
-
-fn inspect_segment(segment: &SegmentInfo, upto: Option<Revision>) -> InspectReport {
-    let SegmentInfo { path, header, first } = segment;
-    let before = Revision(first.0.saturating_sub(1));
-    let file = name_of(path);
+fn inspect_segment(log: &SegmentLog, listed: &ListedSegment) -> InspectReport {
+    let ListedSegment { first, file, segment } = listed;
+    let (file, before) = (file.clone(), Revision(first.0.saturating_sub(1)));
     let mut inspected =
         InspectReport { file, first: *first, last: before, rows: 0, problems: vec![] };
-    if let Err(error) = header {
-        inspected.problems.push(error.to_string());
-        return inspected;
-    }
-    let span = RevisionRange { after: Revision(0), upto: upto.unwrap_or(Revision(u64::MAX)) };
-    match event_reader::read(path, span, |_, _| Ok(())) {
+    let read = match segment {
+        Ok(segment) => log.read(segment, segment.span(), &mut |_| Ok(())),
+        Err(error) => {
+            inspected.problems.push(error.to_string());
+            return inspected;
+        }
+    };
+    match read {
         Err(error) => inspected.problems.push(error.to_string()),
         Ok(read) => {
             (inspected.last, inspected.rows) = (read.last, read.events);

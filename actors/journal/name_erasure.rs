@@ -5,14 +5,15 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
 use rollcall_identity::directory::KnownMembersPart;
-use rollcall_identity::{Event, Membership, ReadPosition, Revision, RevisionRange};
+use rollcall_identity::{Event, Membership, ReadPosition};
 
 use super::corruption::Corruption;
-use super::event_reader::{self, SegmentHeader};
 use super::file::{self, HeaderField};
 use super::layout::JournalLayout;
+use super::log::{LogEntry, LogReader};
 use super::manifest::{Sealed, digest};
-use super::sealing::{INDEXES, READ_ONLY};
+use super::sealing::{INDEXES, READ_ONLY, copy_header};
+use super::segment_log::SegmentLog;
 use super::string_table::StringTable;
 use super::{event_rows, position_rows, rule_versions};
 
@@ -22,38 +23,27 @@ pub(super) fn erase(folder: &JournalLayout, sealed: &Sealed) -> Result<Sealed, C
     let target = folder.sealed(sealed.first);
     let unfinished = JournalLayout::unfinished(&target);
     folder.discard(&unfinished)?;
-    let (header, begun, positions, versions) = {
-        let sql = file::open(&target)?;
-        let (header, begun) =
-            (SegmentHeader::read(&sql)?, file::required_field(&sql, HeaderField::Begun)?);
-        (header, begun, position_rows::read(&sql)?.0, rule_versions::read(&sql)?)
-    };
+    let log = SegmentLog::of(folder);
+    let (segment, positions) = (log.segment(sealed.first)?, log.read_positions(sealed.first)?);
     let sql = crate::schema::create(&unfinished)?;
     sql.execute_batch("BEGIN")?;
-    header.file_header.write(&sql)?;
-    for (name, value) in [
-        (HeaderField::After, header.after.0),
-        (HeaderField::First, header.first.0),
-        (HeaderField::Begun, begun),
-        (HeaderField::Nameless, 1),
-    ] {
-        file::write_field(&sql, name, value)?;
-    }
+    copy_header(&sql, &segment)?;
+    file::write_field(&sql, HeaderField::Nameless, 1)?;
     // The known members of a directory contain only names. A later segment has the current list.
     for (source, position) in
         positions.into_iter().filter(|(it, _)| !KnownMembersPart::is_source(&it.name))
     {
         position_rows::write(&sql, &ReadPosition { source, position })?;
     }
-    for version in versions {
-        rule_versions::write(&sql, version)?;
+    for version in segment.rule_versions()? {
+        rule_versions::write(&sql, *version)?;
     }
     let (mut strings, mut into) = (StringTable::default(), event_rows::statement(&sql)?);
-    let span = RevisionRange { after: Revision(0), upto: Revision(u64::MAX) };
-    let read = event_reader::read(&target, span, |revision, event| {
-        let event = without_names(event);
-        Ok(event_rows::write(&sql, &mut into, &mut strings, (revision, &event))?)
-    })?;
+    let read =
+        log.read(&segment, segment.span(), &mut |LogEntry { position, event, .. }| {
+            let event = without_names(event);
+            Ok(event_rows::write(&sql, &mut into, &mut strings, (position, &event))?)
+        })?;
     drop(into);
     if let Some(error) = read.error {
         // The readable part of the old file is kept rather than replaced by less.

@@ -5,13 +5,12 @@ use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 
 use rollcall_identity::{Event, Revision, RevisionRange, Rules, Table};
 
 use super::corruption::Corruption;
 use super::event_reader::ReadSummary;
-use super::read_ahead;
+use super::log::{LogEntry, LogReader, LogSegment};
 use crate::telemetry::EventQuarantined;
 use rollcall_runtime::telemetry::TelemetryEvent;
 
@@ -45,25 +44,25 @@ impl From<io::Error> for Stopped {
     }
 }
 
-/// Applies each valid event of the segment at `path` within `span`, except for `quarantined`.
-/// Returns the result of the read, and the position of the last event, even if it was skipped.
+/// Applies each valid event of `segment` within `span`, except for `quarantined`. Returns the result of
+/// the read, and the position of the last event, even if it was skipped.
 ///
 /// # Errors
-/// If the file cannot be read at all, or an event cannot be applied.
+/// If the segment cannot be read at all, or an event cannot be applied.
 pub(super) fn read(
-    (path, span): (&Path, RevisionRange),
+    (log, segment, span): (&dyn LogReader, &LogSegment, RevisionRange),
     quarantined: &BTreeSet<Revision>,
     mut apply: impl FnMut(Revision, &Event),
 ) -> Result<(ReadSummary, Option<Revision>), Stopped> {
     let current = Cell::new(None);
-    let each = |revision, event: Event| {
-        current.set(Some(revision));
-        if !quarantined.contains(&revision) {
-            apply(revision, &event);
+    let mut each = |LogEntry { position, event, .. }| {
+        current.set(Some(position));
+        if !quarantined.contains(&position) {
+            apply(position, &event);
         }
         Ok(())
     };
-    let read = catch_unwind(AssertUnwindSafe(|| read_ahead::read(path, span, each)));
+    let read = catch_unwind(AssertUnwindSafe(|| log.read_ahead(segment, span, &mut each)));
     let last = current.get();
     let read = read.map_err(|_| Stopped::Panicked(last.unwrap_or(span.after)))?;
     Ok((read?, last))

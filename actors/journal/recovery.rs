@@ -2,7 +2,7 @@
 //! renamed, and all others are used.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rollcall_identity::{
     ReadPositions, RecoveryProgress, Revision, RevisionRange, Rules, Table, TableSnapshot,
@@ -10,15 +10,15 @@ use rollcall_identity::{
 };
 
 use super::corruption::Corruption;
-use super::event_reader::{ReadSummary, SegmentHeader};
-use super::file;
+use super::event_reader::ReadSummary;
 use super::file_header::FileHeader;
 use super::fingerprint::fingerprint;
 use super::layout::{JournalLayout, LayoutListing, name_of};
-use super::position_rows;
+use super::log::{LogReader, LogSegment};
 use super::quarantine::{self, ApplyFn, Stopped, apply, with_quarantine};
 use super::rule_versions;
 use super::segment::Segment;
+use super::segment_log::SegmentLog;
 use super::snapshot;
 use crate::telemetry::FileCorrupt;
 use rollcall_runtime::telemetry::TelemetryEvent;
@@ -55,16 +55,10 @@ pub(super) struct Restored {
     pub(super) beginnings: Vec<(FileHeader, TableSnapshot)>,
 }
 
-/// A segment, sealed or open.
-struct SegmentInfo {
-    header: SegmentHeader,
-    path: PathBuf,
-    is_open: bool,
-}
-
 /// A recovery in progress.
 struct Recovery<'a> {
     folder: &'a JournalLayout,
+    log: SegmentLog,
     rules: &'a Rules,
     /// How an event is applied, and which events are skipped.
     apply: ApplyFn,
@@ -111,11 +105,11 @@ pub(super) fn restore_by(
             // The data is usable, but may not be there after the next start.
             recovery.progress.mark_incomplete();
         }
-        let segments = recovery.segments(&listing)?;
+        let segments = recovery.segments()?;
         recovery.load_snapshot(&listing)?;
         let snapshot_at = recovery.progress.recovered();
         for (index, segment) in segments.iter().enumerate() {
-            let upto = segments.get(index + 1).map(|next| next.header.after);
+            let upto = segments.get(index + 1).map(|next| next.after);
             recovery.apply(segment, upto)?;
         }
         let read = recovery.positions(&segments);
@@ -156,10 +150,10 @@ pub(super) fn reload(
         let listing = folder.list()?;
         let mut reload =
             Recovery::new((folder, rules), RecoveryMode::Concurrent, (apply, quarantined));
-        let segments = reload.segments(&listing)?;
+        let segments = reload.segments()?;
         reload.load_snapshot(&listing)?;
         for (index, segment) in segments.iter().enumerate() {
-            let upto = segments.get(index + 1).map_or(committed, |next| next.header.after);
+            let upto = segments.get(index + 1).map_or(committed, |next| next.after);
             reload.apply(segment, Some(upto))?;
         }
         if reload.progress.is_complete() {
@@ -177,6 +171,7 @@ impl<'a> Recovery<'a> {
     ) -> Self {
         Self {
             folder,
+            log: SegmentLog::of(folder),
             rules,
             apply,
             quarantined,
@@ -193,23 +188,21 @@ impl<'a> Recovery<'a> {
     }
 
     /// All segments that can be opened, ascending.
-    fn segments(&mut self, listing: &LayoutListing) -> Result<Vec<SegmentInfo>, Corruption> {
-        let mut segments = Vec::new();
-        for first in listing.open.union(&listing.sealed) {
-            let is_open = !listing.sealed.contains(first);
-            let path = if is_open { self.folder.open(*first) } else { self.folder.sealed(*first) };
-            match file::open(&path).and_then(|sql| SegmentHeader::read(&sql)) {
-                Ok(header) => {
-                    self.highest_epoch = self.highest_epoch.max(header.file_header.epoch);
-                    segments.push(SegmentInfo { header, path, is_open });
+    fn segments(&mut self) -> Result<Vec<LogSegment>, Corruption> {
+        let (mut segments, mut newest) = (Vec::new(), None);
+        for listed in self.log.segments()? {
+            newest = Some(listed.first);
+            match listed.segment {
+                Ok(segment) => {
+                    self.highest_epoch = self.highest_epoch.max(segment.epoch);
+                    segments.push(segment);
                 }
                 Err(error) if self.mode == RecoveryMode::Concurrent => return Err(error),
-                Err(error) => self.set_aside(&path, &error)?,
+                Err(error) => self.set_aside(&self.log.locate(listed.first).0, &error)?,
             }
         }
         // This may be the last segment, and then no other file shows that it is missing.
-        let newest = listing.open.union(&listing.sealed).max();
-        if newest != segments.last().map(|segment| &segment.header.first) {
+        if newest != segments.last().map(|segment| segment.first) {
             self.progress.mark_incomplete();
         }
         Ok(segments)
@@ -245,21 +238,22 @@ impl<'a> Recovery<'a> {
 
     /// Applies the events of a segment after the current position, up to the beginning of the next
     /// segment.
-    fn apply(&mut self, segment: &SegmentInfo, upto: Option<Revision>) -> Result<(), Stopped> {
-        let Some(span) = self.progress.enter_segment(segment.header.after, upto) else {
+    fn apply(&mut self, segment: &LogSegment, upto: Option<Revision>) -> Result<(), Stopped> {
+        let Some(span) = self.progress.enter_segment(segment.after, upto) else {
             return Ok(());
         };
-        if segment.header.is_nameless {
+        if segment.is_nameless {
             // All later snapshots are lost and the names are erased, so the sessions are unknown.
             self.progress.mark_incomplete();
             self.progress.leave_segment(span, None);
             return Ok(());
         }
-        if segment.is_open && segment.header.after == span.after {
-            self.record_beginning(segment.header);
+        if !segment.is_sealed && segment.after == span.after {
+            self.record_beginning(segment);
         }
         let (table, rules, apply) = (&mut self.table, self.rules, self.apply);
-        let read = quarantine::read((&segment.path, span), self.quarantined, |revision, event| {
+        let source = (&self.log as &dyn LogReader, segment, span);
+        let read = quarantine::read(source, self.quarantined, |revision, event| {
             apply(table, revision, event, rules);
         });
         let (read, last) = match read {
@@ -276,56 +270,49 @@ impl<'a> Recovery<'a> {
             let missing = Corruption::Missing(format!("{} of its events", read.lost));
             let error = read.error.unwrap_or(missing);
             // The file keeps its name: its valid part is still used for history.
-            let file = name_of(&segment.path);
-            FileCorrupt { file: &file, error: &error, aside: &file }.emit();
+            let file = &segment.file;
+            FileCorrupt { file, error: &error, aside: file }.emit();
         }
         Ok(())
     }
 
     /// Records which rules decided and published the events of `span`.
-    fn record_rules(&mut self, segment: &SegmentInfo, span: RevisionRange) {
+    fn record_rules(&mut self, segment: &LogSegment, span: RevisionRange) {
         // A read error is reported where the events are read.
-        let versions = file::open(&segment.path).and_then(|sql| Ok(rule_versions::read(&sql)?));
-        let versions = versions.unwrap_or_default();
-        self.published_by.extend(rule_versions::deciding(
-            segment.header.file_header.rules,
-            &versions,
-            span,
-        ));
+        let versions = segment.rule_versions.as_deref().unwrap_or_default();
+        self.published_by.extend(rule_versions::deciding(segment.rules, versions, span));
     }
 
     /// Records the state at the beginning of a segment that is not sealed yet, which needs it.
-    fn record_beginning(&mut self, header: SegmentHeader) {
-        let is_known = header.after == Revision(0) || self.folder.snapshot(header.after).exists();
+    fn record_beginning(&mut self, segment: &LogSegment) {
+        let after = segment.after;
+        let is_known = after == Revision(0) || self.folder.snapshot(after).exists();
         if !is_known && self.mode == RecoveryMode::Start {
-            let file_header = FileHeader { rules: self.fingerprint, ..header.file_header };
-            self.beginnings.push((file_header, self.table.snapshot(header.after)));
+            let file_header = FileHeader { rules: self.fingerprint, epoch: segment.epoch };
+            self.beginnings.push((file_header, self.table.snapshot(after)));
         }
     }
 
     /// The read positions of the newest segment that contains them.
-    fn positions(&self, segments: &[SegmentInfo]) -> ReadPositions {
-        let positions = segments.iter().rev().find_map(|segment| {
-            let sql = file::open(&segment.path).ok()?;
-            position_rows::read(&sql).ok().map(|(read, _)| read)
-        });
-        positions.unwrap_or_default()
+    fn positions(&self, segments: &[LogSegment]) -> ReadPositions {
+        let read = |segment: &LogSegment| self.log.read_positions(segment.first).ok();
+        segments.iter().rev().find_map(read).unwrap_or_default()
     }
 
     /// The last segment, if it can be continued and ends at the last position.
-    fn resume_segment(&mut self, last: Option<&SegmentInfo>) -> Option<Segment> {
-        let Some(SegmentInfo { header, is_open, .. }) = last else {
+    fn resume_segment(&mut self, last: Option<&LogSegment>) -> Option<Segment> {
+        let Some(LogSegment { first, after, is_sealed, .. }) = last else {
             // A snapshot without a segment: later events are unknown.
             self.progress.resume_after(Revision(0));
             return None;
         };
-        let open = is_open.then(|| Segment::resume(self.folder, header.first).ok()).flatten();
+        let open = (!is_sealed).then(|| Segment::resume(self.folder, *first).ok()).flatten();
         let Some(segment) = open else {
             // A segment is sealed only after the next one was begun, so the next one is missing.
             self.progress.mark_incomplete();
             return None;
         };
-        self.progress.resume_after(segment.last().unwrap_or(header.after));
+        self.progress.resume_after(segment.last().unwrap_or(*after));
         Some(segment)
     }
 }

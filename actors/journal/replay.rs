@@ -1,23 +1,20 @@
 //! Replays the last hours by other rules and compares the result with the newest snapshot.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rollcall_identity::{
-    Address, Event, Explanation, Revision, RevisionRange, Rules, Session, Table, TableSnapshot,
-    Timestamp,
+    Address, Event, Explanation, Revision, RevisionRange, Rules, Session, Table, Timestamp,
 };
-use rusqlite::OptionalExtension;
 
 use super::corruption::Corruption;
-use super::event_reader::SegmentHeader;
-use super::file::{self, HeaderField};
-use super::layout::{JournalLayout, name_of};
+use super::layout::JournalLayout;
+use super::log::{LogReader, LogSegment};
 use super::quarantine::{self, ApplyFn, Stopped, apply, with_quarantine};
-use super::rule_versions::{self, RuleVersion};
-use super::{checkpoint, snapshot};
+use super::rule_versions::RuleVersion;
+use super::segment_log::SegmentLog;
 
 /// The result of a replay.
 #[derive(Debug)]
@@ -47,15 +44,6 @@ pub struct ReplayDifference {
     pub would_have: Explanation,
 }
 
-/// A segment to replay.
-struct SegmentInfo {
-    path: PathBuf,
-    header: SegmentHeader,
-    begun: Timestamp,
-    /// The rule changes within the segment.
-    notes: Vec<RuleVersion>,
-}
-
 /// Replays the events received within `before` the newest snapshot of the journal in `folder` by
 /// `rules`. The replay begins with the sessions at the beginning of a segment, at that time or
 /// earlier. An event whose application panics is skipped, and all others are applied.
@@ -63,27 +51,22 @@ struct SegmentInfo {
 /// # Errors
 /// If the journal cannot be read, or contains no snapshot.
 pub fn replay(folder: &Path, rules: &Rules, before: Duration) -> Result<ReplayReport, Corruption> {
-    replay_by(apply, (&JournalLayout::open_at(folder), rules), before)
+    let log = SegmentLog::of(&JournalLayout::open_at(folder));
+    replay_by(apply, (&log, rules), before)
 }
 
-/// The same with another apply function.
+/// The same of any log, with another apply function.
 pub(super) fn replay_by(
     apply: ApplyFn,
-    (folder, rules): (&JournalLayout, &Rules),
+    (log, rules): (&dyn LogReader, &Rules),
     before: Duration,
 ) -> Result<ReplayReport, Corruption> {
     with_quarantine(|quarantined| {
-        let newest = folder
-            .list()?
-            .snapshots
-            .iter()
-            .rev()
-            .find_map(|last| snapshot::read(&folder.snapshot(*last)).ok());
         let missing = || Corruption::Missing("a snapshot".to_owned());
-        let current = newest.ok_or_else(missing)?.table;
-        let segments = segments(folder, current.newest)?;
-        let until = last_seen(&segments, current.newest)?;
-        let (begin, mut table) = start_table(folder, &segments, until - before)?;
+        let current = log.newest_state()?.ok_or_else(missing)?;
+        let segments = segments(log, current.newest)?;
+        let until = last_received(log, &segments, current.newest)?;
+        let (begin, mut table) = start_table(log, &segments, until - before)?;
         let segments = &segments[begin..];
         let mut replayed = ReplayReport {
             from: segments[0].begun,
@@ -91,9 +74,9 @@ pub(super) fn replay_by(
             revision: current.newest,
             events: 0,
             differing: Vec::new(),
-            notes: changes_of_rules(segments, current.newest)?.into_iter().collect(),
+            notes: changes_of_rules(log, segments, current.newest)?.into_iter().collect(),
         };
-        replayed.apply(segments, quarantined, |revision, event| {
+        replayed.apply((log, segments), quarantined, |revision, event| {
             apply(&mut table, revision, event, rules);
         })?;
         replayed.differing = differing(&Table::restore(current), &table, until);
@@ -105,17 +88,17 @@ impl ReplayReport {
     /// Applies the events of these segments, except for `quarantined`, and notes what is missing.
     fn apply(
         &mut self,
-        segments: &[SegmentInfo],
+        (log, segments): (&dyn LogReader, &[LogSegment]),
         quarantined: &BTreeSet<Revision>,
         mut apply: impl FnMut(Revision, &Event),
     ) -> Result<(), Stopped> {
         for (index, segment) in segments.iter().enumerate() {
-            let span =
-                RevisionRange { after: Revision(0), upto: end_of(segments, index, self.revision) };
-            let (read, _) = quarantine::read((&segment.path, span), quarantined, &mut apply)?;
+            let upto = end_of(segments, index, self.revision);
+            let span = RevisionRange { after: Revision(0), upto };
+            let (read, _) = quarantine::read((log, segment, span), quarantined, &mut apply)?;
             self.events += read.events;
             if !read.is_complete() {
-                let file = name_of(&segment.path);
+                let file = &segment.file;
                 self.notes.push(format!("{} events of {file} are lost", read.lost.max(1)));
             }
         }
@@ -128,23 +111,24 @@ impl ReplayReport {
 }
 
 /// The last position of a segment that counts, up to `newest`.
-fn end_of(segments: &[SegmentInfo], index: usize, newest: Revision) -> Revision {
-    segments.get(index + 1).map_or(newest, |next| next.header.after.min(newest))
+fn end_of(segments: &[LogSegment], index: usize, newest: Revision) -> Revision {
+    segments.get(index + 1).map_or(newest, |next| next.after.min(newest))
 }
 
 /// A note about rule changes, if several rules decided the table.
 fn changes_of_rules(
-    segments: &[SegmentInfo],
+    log: &dyn LogReader,
+    segments: &[LogSegment],
     newest: Revision,
 ) -> Result<Option<String>, Corruption> {
     let (mut effective, mut changes) = (None, Vec::new());
     for (index, segment) in segments.iter().enumerate() {
-        let header = segment.header;
         let end = end_of(segments, index, newest);
-        let begun = RuleVersion { after: header.after, rules: header.file_header.rules };
-        for note in [&begun].into_iter().chain(&segment.notes).filter(|note| note.after < end) {
-            if effective.replace(note.rules).is_some_and(|before| before != note.rules) {
-                changes.push(first_seen(segment, note.after)?.to_string());
+        let initial = RuleVersion { after: segment.after, rules: segment.rules };
+        let versions = [&initial].into_iter().chain(segment.rule_versions()?);
+        for version in versions.filter(|version| version.after < end) {
+            if effective.replace(version.rules).is_some_and(|before| before != version.rules) {
+                changes.push(first_received(log, segment, version.after)?.to_string());
             }
         }
     }
@@ -157,29 +141,33 @@ fn changes_of_rules(
 }
 
 /// When the first event of a segment after this position was received.
-fn first_seen(segment: &SegmentInfo, after: Revision) -> Result<Timestamp, Corruption> {
-    let sql = file::open(&segment.path)?;
-    let select = "SELECT seen FROM events WHERE revision > ? ORDER BY revision LIMIT 1";
-    let seen = sql.query_row(select, [after.0.cast_signed()], |row| row.get(0)).optional()?;
-    Ok(seen.map_or(segment.begun, Timestamp::from_millis))
+fn first_received(
+    log: &dyn LogReader,
+    segment: &LogSegment,
+    after: Revision,
+) -> Result<Timestamp, Corruption> {
+    let end = segment.span().upto;
+    let (mut first, mut after, mut length) = (None, after, 1_u64);
+    // Usually the next position has an event; after damage, later ones are read.
+    while first.is_none() && after < end {
+        let upto = Revision(after.0.saturating_add(length)).min(end);
+        log.read(segment, RevisionRange { after, upto }, &mut |entry| {
+            first.get_or_insert(entry.event.seen);
+            Ok(())
+        })?;
+        (after, length) = (upto, length.saturating_mul(2));
+    }
+    Ok(first.unwrap_or(segment.begun))
 }
 
 /// The segments that can be replayed, ascending, up to `newest`.
-fn segments(folder: &JournalLayout, newest: Revision) -> Result<Vec<SegmentInfo>, Corruption> {
-    let listing = folder.list()?;
-    let mut segments: Vec<SegmentInfo> = Vec::new();
-    for first in listing.open.union(&listing.sealed).filter(|first| **first <= newest) {
-        let sealed = folder.sealed(*first);
-        let path = if sealed.exists() { sealed } else { folder.open(*first) };
-        let sql = file::open(&path)?;
-        let header = SegmentHeader::read(&sql)?;
-        let begun =
-            Timestamp::from_millis(file::required_field(&sql, HeaderField::Begun)?.cast_signed());
-        if header.is_nameless {
-            segments.clear();
-        } else {
-            let notes = rule_versions::read(&sql)?;
-            segments.push(SegmentInfo { path, header, begun, notes });
+fn segments(log: &dyn LogReader, newest: Revision) -> Result<Vec<LogSegment>, Corruption> {
+    let mut segments: Vec<LogSegment> = Vec::new();
+    for listed in log.segments()?.into_iter().filter(|listed| listed.first <= newest) {
+        let segment = listed.readable()?;
+        match segment.is_nameless {
+            true => segments.clear(),
+            false => segments.push(segment),
         }
     }
     match segments.is_empty() {
@@ -189,14 +177,24 @@ fn segments(folder: &JournalLayout, newest: Revision) -> Result<Vec<SegmentInfo>
 }
 
 /// When the event at `newest`, or the last one before it, was received.
-fn last_seen(segments: &[SegmentInfo], newest: Revision) -> Result<Timestamp, Corruption> {
+fn last_received(
+    log: &dyn LogReader,
+    segments: &[LogSegment],
+    newest: Revision,
+) -> Result<Timestamp, Corruption> {
     for segment in segments.iter().rev() {
-        let sql = file::open(&segment.path)?;
-        let select = "SELECT seen FROM events WHERE revision <= ? ORDER BY revision DESC LIMIT 1";
-        let mut statement = sql.prepare(select)?;
-        let mut rows = statement.query([newest.0.cast_signed()])?;
-        if let Some(row) = rows.next()? {
-            return Ok(Timestamp::from_millis(row.get(0)?));
+        let (mut last, mut upto, mut length) = (None, segment.span().upto.min(newest), 1_u64);
+        // Usually this position has an event; after damage, earlier ones are read.
+        while last.is_none() && upto >= segment.first {
+            let after = Revision(upto.0.saturating_sub(length));
+            log.read(segment, RevisionRange { after, upto }, &mut |entry| {
+                last = Some(entry.event.seen);
+                Ok(())
+            })?;
+            (upto, length) = (after, length.saturating_mul(2));
+        }
+        if let Some(last) = last {
+            return Ok(last);
         }
     }
     Ok(segments[segments.len() - 1].begun)
@@ -205,32 +203,17 @@ fn last_seen(segments: &[SegmentInfo], newest: Revision) -> Result<Timestamp, Co
 /// The last segment that began at `from` or before and whose beginning is known, with its table;
 /// otherwise the first such segment.
 fn start_table(
-    folder: &JournalLayout,
-    segments: &[SegmentInfo],
+    log: &dyn LogReader,
+    segments: &[LogSegment],
     from: Timestamp,
 ) -> Result<(usize, Table), Corruption> {
     let last = segments.iter().rposition(|segment| segment.begun <= from).unwrap_or(0);
     for index in (0..=last).rev().chain(last + 1..segments.len()) {
-        if let Some(table) = known_at(folder, &segments[index])? {
-            return Ok((index, Table::restore(table)));
+        if let Some(state) = log.beginning(&segments[index])? {
+            return Ok((index, Table::restore(state)));
         }
     }
     Err(Corruption::Missing("a segment with the sessions at its beginning".to_owned()))
-}
-
-/// The state at the beginning of a segment, from the segment or from a snapshot.
-fn known_at(
-    folder: &JournalLayout,
-    segment: &SegmentInfo,
-) -> Result<Option<TableSnapshot>, Corruption> {
-    if segment.header.after == Revision(0) {
-        return Ok(Some(TableSnapshot::default()));
-    }
-    let sql = file::open(&segment.path)?;
-    if let Some(known) = checkpoint::read(&sql)? {
-        return Ok(Some(known));
-    }
-    Ok(snapshot::read(&folder.snapshot(segment.header.after)).ok().map(|known| known.table))
 }
 
 /// The addresses whose active sessions at `at` differ between the two tables.

@@ -3,16 +3,18 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 
 use rollcall_identity::{Revision, RevisionRange, TableSnapshot, Timestamp};
 use rusqlite::Connection;
 
 use super::corruption::Corruption;
-use super::event_reader::{self, ReadSummary, SegmentHeader};
+use super::event_reader::{ReadSummary, SegmentHeader};
 use super::file::{self, HeaderField};
+use super::file_header::FileHeader;
 use super::layout::{JournalLayout, name_of};
+use super::log::{LogEntry, LogReader, LogSegment};
 use super::manifest::{Sealed, digest};
+use super::segment_log::SegmentLog;
 use super::string_table::StringTable;
 use super::{checkpoint, event_rows, position_rows, rule_versions, snapshot};
 
@@ -51,31 +53,24 @@ pub(super) fn seal_into(
     first: Revision,
     upto: Revision,
 ) -> Result<Sealed, Corruption> {
-    let (source, target) = (from.open(first), to.sealed(first));
+    let (log, target) = (SegmentLog::of(from), to.sealed(first));
     let unfinished = JournalLayout::unfinished(&target);
     to.discard(&unfinished)?;
-    let (header, begun, read, versions) = {
-        let sql = file::open(&source)?;
-        let (header, begun) =
-            (SegmentHeader::read(&sql)?, file::required_field(&sql, HeaderField::Begun)?);
-        (header, begun, position_rows::read(&sql)?.0, rule_versions::read(&sql)?)
-    };
+    let (segment, read) = (log.segment(first)?, log.read_positions(first)?);
+    let versions = segment.rule_versions()?;
     let sql = crate::schema::create(&unfinished)?;
     sql.execute_batch("BEGIN")?;
     let mut strings = StringTable::default();
-    let sessions = copy_checkpoint(from, header.after, (&sql, &mut strings))?;
-    header.file_header.write(&sql)?;
-    file::write_field(&sql, HeaderField::After, header.after.0)?;
-    file::write_field(&sql, HeaderField::First, header.first.0)?;
-    file::write_field(&sql, HeaderField::Begun, begun)?;
+    let sessions = copy_checkpoint(from, segment.after, (&sql, &mut strings))?;
+    copy_header(&sql, &segment)?;
     for (source, position) in read {
         position_rows::write(&sql, &rollcall_identity::ReadPosition { source, position })?;
     }
     // A rule change for events that were never acknowledged is dropped.
-    for version in versions.into_iter().filter(|version| version.after < upto) {
-        rule_versions::write(&sql, version)?;
+    for version in versions.iter().filter(|version| version.after < upto) {
+        rule_versions::write(&sql, *version)?;
     }
-    let (read, period) = copy_events(&source, upto, (&sql, &mut strings))?;
+    let (read, period) = copy_events(&log, (&segment, upto), (&sql, &mut strings))?;
     sql.execute_batch(&format!("COMMIT; {INDEXES}"))?;
     sql.close().map_err(|(_, error)| error)?;
     fs::set_permissions(&unfinished, Permissions::from_mode(READ_ONLY))?;
@@ -85,8 +80,8 @@ pub(super) fn seal_into(
     let missing = read.error.as_ref().map_or(0, |_| upto.0.saturating_sub(read.last.0));
     Ok(Sealed {
         file: name_of(&target),
-        epoch: header.file_header.epoch,
-        after: header.after,
+        epoch: segment.epoch,
+        after: segment.after,
         first,
         last: read.last,
         from: period.from,
@@ -118,21 +113,30 @@ fn copy_checkpoint(
     checkpoint::write(sql, strings, &snapshot.table).map(Some)
 }
 
+/// Copies the header fields that stay when a segment is rewritten.
+pub(super) fn copy_header(sql: &Connection, segment: &LogSegment) -> Result<(), Corruption> {
+    let LogSegment { after, first, epoch, rules, begun, .. } = *segment;
+    FileHeader { epoch, rules }.write(sql)?;
+    file::write_field(sql, HeaderField::After, after.0)?;
+    file::write_field(sql, HeaderField::First, first.0)?;
+    Ok(file::write_field(sql, HeaderField::Begun, begun.millis().cast_unsigned())?)
+}
+
 fn copy_events(
-    source: &Path,
-    upto: Revision,
+    log: &dyn LogReader,
+    (segment, upto): (&LogSegment, Revision),
     (sql, strings): (&Connection, &mut StringTable),
 ) -> Result<(ReadSummary, Period), Corruption> {
     let mut into = event_rows::statement(sql)?;
     let mut period: Option<Period> = None;
     let span = RevisionRange { after: Revision(0), upto };
-    let read = event_reader::read(source, span, |revision, event| {
+    let read = log.read(segment, span, &mut |LogEntry { position, event, .. }| {
         let seen = event.seen;
         period = Some(match period.take() {
             None => Period { from: seen, until: seen },
             Some(Period { from, until }) => Period { from: from.min(seen), until: until.max(seen) },
         });
-        Ok(event_rows::write(sql, &mut into, strings, (revision, &event))?)
+        Ok(event_rows::write(sql, &mut into, strings, (position, &event))?)
     })?;
     let nothing = Period { from: Timestamp::EPOCH, until: Timestamp::EPOCH };
     Ok((read, period.unwrap_or(nothing)))

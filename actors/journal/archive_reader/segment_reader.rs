@@ -11,11 +11,11 @@ use rusqlite::{CachedStatement, Connection, Row, Rows};
 
 use super::live_index::LiveIndex;
 use crate::corruption::Corruption;
-use crate::event_reader::SegmentHeader;
 use crate::file::{self, HeaderField};
+use crate::log::LogSegment;
 use crate::rule_versions::{self, RuleVersion};
 use crate::string_table::{Dictionary, References};
-use crate::{checkpoint, event_rows};
+use crate::{checkpoint, event_rows, segment_log};
 
 /// Selects events of an address.
 #[derive(Debug, Clone, Copy)]
@@ -44,12 +44,10 @@ pub struct ReadStats {
 /// An open reader of one segment. An open segment is read beside its writer.
 pub struct SegmentReader {
     sql: Connection,
-    header: SegmentHeader,
-    begun: Timestamp,
+    /// The segment, with its rule versions at the time of opening.
+    segment: LogSegment,
     /// The number of sessions at its beginning; `None` while unknown.
     sessions: Option<u64>,
-    /// The rule versions at the time of opening.
-    rule_versions: Vec<RuleVersion>,
     dictionary: RefCell<Dictionary>,
     live_index: Option<RefCell<LiveIndex>>,
 }
@@ -58,54 +56,43 @@ pub struct SegmentReader {
 const CACHE: &str = "PRAGMA cache_size = -1024;";
 
 impl SegmentReader {
-    /// Opens a sealed segment.
-    pub(super) fn sealed(path: &Path) -> Result<Self, Corruption> {
-        Self::open(path)
-    }
-
-    /// Opens a segment that is not sealed.
-    pub(super) fn written(path: &Path) -> Result<Self, Corruption> {
-        let reader = Self::open(path)?;
-        let live_index = Some(RefCell::new(LiveIndex::new(reader.header.first)));
-        Ok(Self { live_index, ..reader })
-    }
-
-    fn open(path: &Path) -> Result<Self, Corruption> {
+    /// Opens a segment.
+    pub(super) fn open(path: &Path, is_sealed: bool) -> Result<Self, Corruption> {
         let sql = file::open(path)?;
         sql.execute_batch(CACHE)?;
-        let header = SegmentHeader::read(&sql)?;
-        if header.is_nameless {
+        let segment = segment_log::describe(&sql, path, is_sealed)?;
+        if segment.is_nameless {
             return Err(Corruption::Missing("the names that were in it".to_owned()));
         }
-        let begun =
-            Timestamp::from_millis(file::required_field(&sql, HeaderField::Begun)?.cast_signed());
+        segment.rule_versions()?;
         let sessions = file::field(&sql, HeaderField::Sessions)?;
-        let (rule_versions, dictionary) = (rule_versions::read(&sql)?, RefCell::default());
-        Ok(Self { sql, header, begun, sessions, rule_versions, dictionary, live_index: None })
+        let index = || RefCell::new(LiveIndex::new(segment.first));
+        let live_index = (!is_sealed).then(index);
+        Ok(Self { sql, segment, sessions, dictionary: RefCell::default(), live_index })
     }
 
-    /// The header of the segment.
-    pub(super) fn header(&self) -> SegmentHeader {
-        self.header
+    /// What the segment says about itself. Its end is not known here.
+    pub(super) fn segment(&self) -> &LogSegment {
+        &self.segment
     }
 
     /// The rule versions. An open segment may have new ones since it was opened.
     fn rule_versions(&self) -> Result<Cow<'_, [RuleVersion]>, Corruption> {
         Ok(match &self.live_index {
             Some(_) => rule_versions::read(&self.sql)?.into(),
-            None => Cow::from(&self.rule_versions),
+            None => self.segment.rule_versions()?.into(),
         })
     }
 
     /// When it was begun.
     pub fn begun(&self) -> Timestamp {
-        self.begun
+        self.segment.begun
     }
 
     /// The last position, and when the earliest and the latest event were received. Scans the
     /// segment.
     pub(super) fn extent(&self) -> Result<(Revision, Timestamp, Timestamp), Corruption> {
-        let before = self.header.first.0.saturating_sub(1).cast_signed();
+        let before = self.segment.first.0.saturating_sub(1).cast_signed();
         let select = "SELECT coalesce(max(revision), ?), coalesce(min(seen), 0),
             coalesce(max(seen), 0) FROM events";
         let [last, from, until] = self.sql.query_row(select, [before], |row| {
@@ -117,7 +104,7 @@ impl SegmentReader {
 
     /// The state of `address` at the beginning; `None` if the segment does not contain it.
     pub fn beginning(&self, address: Address) -> Result<Option<TableSnapshot>, Corruption> {
-        match (self.header.after, self.sessions) {
+        match (self.segment.after, self.sessions) {
             (Revision(0), _) => Ok(Some(TableSnapshot::default())),
             (_, None) => Ok(None),
             _ => {
@@ -138,8 +125,7 @@ impl SegmentReader {
             stats.rows += 1;
             match self.event(row) {
                 Ok((revision, event)) if event.address == query.address => {
-                    let rules =
-                        rule_versions::at(self.header.file_header.rules, &rule_versions, revision);
+                    let rules = rule_versions::at(self.segment.rules, &rule_versions, revision);
                     stats.rules.insert(rules);
                     Ok(each(revision, event))
                 }

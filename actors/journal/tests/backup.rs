@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::layout::JournalLayout;
+use crate::segment_log::SegmentLog;
 use crate::{back_up, replay};
 
 fn small() -> JournalOptions {
@@ -153,10 +154,10 @@ fn an_event_that_panics_in_a_replay_is_skipped_and_noted() {
     journal.commit(&events, None);
     let last = journal.table.snapshot(journal.newest);
     journal.journal.close(Some(last));
-    let folder = JournalLayout::open_at(folder.path());
+    let log = SegmentLog::of(&JournalLayout::open_at(folder.path()));
     let apply = super::corruption::apply_with_bug;
     let hour = Duration::from_secs(3600);
-    let replayed = replay::replay_by(apply, (&folder, &rules()), hour).unwrap();
+    let replayed = replay::replay_by(apply, (&log, &rules()), hour).unwrap();
     assert_eq!(replayed.events, 2);
     let differing: Vec<_> = replayed.differing.iter().map(|one| one.address.to_string()).collect();
     assert_eq!(differing, ["10.7.0.2"], "all others are applied");
