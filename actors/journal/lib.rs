@@ -41,6 +41,7 @@ pub mod telemetry;
 pub mod test_support;
 #[cfg(test)]
 mod tests;
+mod writer_thread;
 
 use std::io;
 use std::sync::Arc;
@@ -48,10 +49,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
+use crossbeam_channel::{Sender, TrySendError, bounded};
 use rollcall_identity::{
-    CheckpointSink, GroupOutcome, Journal, JournalBatch, JournalError, ReadSource, Revision, Rules,
-    Table, TableSnapshot, commit_group,
+    CheckpointSink, Journal, JournalBatch, JournalError, ReadSource, Revision, Rules, Table,
+    TableSnapshot,
 };
 use tokio::sync::{oneshot, watch};
 
@@ -60,13 +61,12 @@ pub use self::corruption::Corruption;
 pub use self::durable::DurableJournal;
 pub use self::event_reader::ReadSummary;
 pub use self::inspect::{InspectReport, export, inspect};
-use self::io_watchdog::{ErrorSender, IoWatchdog};
+use self::log::{LocalLog, Log, LogEntry};
 pub use self::manifest::{Manifest, Sealed};
 pub use self::options::JournalOptions;
 pub use self::replay::{ReplayDifference, ReplayReport, replay};
-use crate::telemetry::{BatchRefused, Committed, DiskResponding};
+use self::writer_thread::{OwnEntries, QUEUE_CAPACITY, WriterThread};
 use rollcall_runtime::clock::Clock;
-use rollcall_runtime::telemetry::TelemetryEvent;
 
 /// A batch in the journal, with its completion.
 pub trait Payload: JournalBatch + Send + 'static {
@@ -82,6 +82,12 @@ pub trait CommitSink<B>: Send + 'static {
     /// Requests the table after everything committed so far, for a snapshot. Returns whether the
     /// request was sent.
     fn checkpoint(&self, checkpoint_sink: CheckpointSink) -> bool;
+}
+
+/// Receives the entries of all writers of a log in order. Calls do not block.
+pub trait FollowSink<B>: CommitSink<B> {
+    /// These entries of another writer are committed, and `rules` decide them.
+    fn followed(&self, entries: Vec<LogEntry>, rules: Arc<Rules>);
 }
 
 /// A committed batch with its position.
@@ -147,19 +153,8 @@ impl JournalThread {
     }
 }
 
-/// The maximum number of batches in one commit. The cache's mailbox bounds how many can wait.
-const MAX_GROUP_BATCHES: usize = 64;
-
-/// The maximum number of events in one commit, except for its last batch. It is a fraction of what
-/// one stream may have in flight: while these events are written, earlier ones are decided and
-/// later ones are read.
-const MAX_GROUP_EVENTS: usize = 8192;
-
 /// How long a reload waits before it retries a full queue: the time of one or two commits.
 const QUEUE_RETRY_INTERVAL: Duration = Duration::from_millis(10);
-
-/// How long the thread waits for a batch before it runs maintenance.
-const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(1);
 
 impl<B> Clone for JournalWriter<B> {
     fn clone(&self) -> Self {
@@ -182,13 +177,24 @@ impl<B: Payload> JournalWriter<B> {
         rules: Arc<ArcSwap<Rules>>,
         clock: Clock,
     ) -> io::Result<(Self, JournalThread)> {
-        let (requests, inbox) = bounded(2 * MAX_GROUP_BATCHES);
+        Self::follow(LocalLog(journal), OwnEntries(sink), rules, clock)
+    }
+
+    /// The same for a log that other writers may share. The entries of all writers go to `sink`.
+    ///
+    /// # Errors
+    /// If a thread cannot be started.
+    pub fn follow(
+        mut log: impl Log<B> + 'static,
+        sink: impl FollowSink<B>,
+        rules: Arc<ArcSwap<Rules>>,
+        clock: Clock,
+    ) -> io::Result<(Self, JournalThread)> {
+        let (requests, inbox) = bounded(QUEUE_CAPACITY);
         let (last, final_table) = bounded(1);
-        let epoch = journal.epoch();
-        let (reply, write_error) = watch::channel(journal.write_error().cloned());
-        let (reply, effective) = (Arc::new(reply), rules.load_full());
-        let watchdog = IoWatchdog::start(Arc::clone(&reply), MAINTENANCE_INTERVAL)?;
-        let writer = WriterThread { journal, sink, rules, effective, clock, watchdog, reply };
+        let epoch = log.epoch();
+        let (errors, write_error) = watch::channel(log.storage().write_error().cloned());
+        let writer = WriterThread::new((log, sink), rules, clock, Arc::new(errors))?;
         let thread = std::thread::Builder::new()
             .name("journal".to_owned())
             .spawn(move || writer.run(&inbox, &final_table))?;
@@ -261,133 +267,4 @@ impl<B: Payload> JournalWriter<B> {
         // If the request is lost, the next periodic snapshot follows.
         let _ = self.requests.try_send(Request::Query(WriterQuery::InvalidateCheckpoint));
     }
-}
-
-/// The state of the thread.
-struct WriterThread<J, S> {
-    journal: J,
-    sink: S,
-    rules: Arc<ArcSwap<Rules>>,
-    /// The rules last passed to the journal. They decide commits until the journal gets other
-    /// rules.
-    effective: Arc<Rules>,
-    clock: Clock,
-    watchdog: IoWatchdog,
-    reply: ErrorSender,
-}
-
-impl<J: Journal, S> WriterThread<J, S> {
-    fn run<B: Payload>(
-        mut self,
-        inbox: &Receiver<Request<B>>,
-        final_table: &Receiver<TableSnapshot>,
-    ) where
-        S: CommitSink<B>,
-    {
-        loop {
-            match inbox.recv_timeout(MAINTENANCE_INTERVAL) {
-                Ok(first) => self.write(group(first, inbox)),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break,
-            }
-            self.maintain::<B>();
-        }
-        // The owner of [`JournalThread`] sends the final table or drops its sender.
-        self.journal.close(final_table.recv().ok());
-    }
-
-    /// Appends a group of batches, commits them together, and passes them on.
-    fn write<B: Payload>(&mut self, group: impl Iterator<Item = Request<B>>)
-    where
-        S: CommitSink<B>,
-    {
-        self.update_rules();
-        let started = Clock::instant();
-        let journal = &mut self.journal;
-        let (outcome, stalled) = self.watchdog.watch(|| commit_group(journal, group));
-        self.report_recovered_disk(stalled);
-        let GroupOutcome { committed, failed: refused, queries } = outcome;
-        for (batch, error) in refused {
-            BatchRefused { error: &error.0 }.emit();
-            batch.refuse(&error);
-        }
-        if !committed.is_empty() {
-            Committed { took: started.elapsed() }.emit();
-            let entries = committed.into_iter().map(|(first, batch)| Entry { first, batch });
-            self.sink.committed(entries.collect(), Arc::clone(&self.effective));
-        }
-        queries.into_iter().for_each(|query| self.answer(query));
-    }
-
-    fn answer(&mut self, query: WriterQuery) {
-        // The requester may have stopped waiting.
-        match query {
-            WriterQuery::ReadPosition(source, reply) => {
-                drop(reply.send(self.journal.read_position(&source)));
-            }
-            WriterQuery::Reload(reply) => drop(reply.send(self.journal.reload(&self.effective))),
-            WriterQuery::InvalidateCheckpoint => self.journal.invalidate_checkpoint(),
-        }
-    }
-
-    /// Passes changed rules to the journal: they decide later commits, and the rules before decide
-    /// earlier ones.
-    fn update_rules(&mut self) {
-        let rules = self.rules.load();
-        if !Arc::ptr_eq(&rules, &self.effective) {
-            self.journal.set_rules(&rules);
-            self.effective = Arc::clone(&rules);
-        }
-    }
-
-    /// Reports that the disk responds again after a reported stall.
-    fn report_recovered_disk(&self, stalled: Option<Duration>) {
-        // If the operation failed, the error was reported.
-        if let Some(took) = stalled.filter(|_| self.journal.write_error().is_none()) {
-            DiskResponding { took }.emit();
-        }
-    }
-
-    fn maintain<B>(&mut self)
-    where
-        S: CommitSink<B>,
-    {
-        self.update_rules();
-        let (journal, now) = (&mut self.journal, self.clock.now());
-        let (checkpoint_sink, stalled) = self.watchdog.watch(|| journal.maintain(now));
-        self.report_recovered_disk(stalled);
-        if let Some(checkpoint_sink) = checkpoint_sink {
-            // The request is ordered after everything committed so far and before all later
-            // commits.
-            if !self.sink.checkpoint(checkpoint_sink) {
-                self.journal.invalidate_checkpoint();
-            }
-        }
-        let write_error = self.journal.write_error();
-        self.reply.send_if_modified(|answer| {
-            let differs = answer.as_ref().map(|answer| &answer.0)
-                != write_error.map(|write_error| &write_error.0);
-            if differs {
-                *answer = write_error.cloned();
-            }
-            differs
-        });
-    }
-}
-
-/// `first` and the requests that wait behind it, up to the limits of one commit.
-fn group<B: Payload>(
-    first: Request<B>,
-    inbox: &Receiver<Request<B>>,
-) -> impl Iterator<Item = Request<B>> {
-    let (mut first, mut requests, mut events) = (Some(first), 0, 0);
-    std::iter::from_fn(move || {
-        let has_room = requests < MAX_GROUP_BATCHES && events < MAX_GROUP_EVENTS;
-        let request = first.take().or_else(|| has_room.then(|| inbox.try_recv().ok()).flatten())?;
-        requests += 1;
-        if let Request::Append(batch) = &request {
-            events += batch.events().len();
-        }
-        Some(request)
-    })
 }

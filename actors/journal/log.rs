@@ -23,6 +23,7 @@
 
 use std::convert::Infallible;
 
+use crossbeam_channel::Receiver;
 use rollcall_identity::{
     Event, GroupOutcome, Journal, JournalBatch, JournalError, JournalRequest, Revision,
     RevisionRange, TableSnapshot, Timestamp, commit_group,
@@ -65,9 +66,6 @@ pub struct CommitOutcome<B> {
     pub failed: Vec<(B, JournalError)>,
 }
 
-/// Wakes the thread that follows a log.
-pub type LogWaker = Box<dyn Fn() + Send + Sync>;
-
 /// An ordered log that this node appends to and follows. Called by one thread.
 pub trait Log<B>: Send {
     /// The epoch of the log.
@@ -77,9 +75,11 @@ pub trait Log<B>: Send {
     /// last call. Without batches it only follows.
     fn commit(&mut self, batches: &mut dyn Iterator<Item = B>) -> CommitOutcome<B>;
 
-    /// Sets the waker that is called when entries of other writers are committed. A log with one
-    /// writer needs none.
-    fn set_waker(&mut self, _waker: LogWaker) {}
+    /// Signals that entries of other writers are committed, so that the thread follows them; `None`
+    /// for a log with one writer.
+    fn wakeups(&self) -> Option<Receiver<()>> {
+        None
+    }
 
     /// The journal in which this node stores the log: its state, its read positions and its
     /// maintenance.

@@ -6,6 +6,8 @@
     reason = "test support: read beside its tests, and a failure ends the test"
 )]
 
+pub mod shared_log;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

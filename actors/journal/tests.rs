@@ -5,6 +5,7 @@ mod backup;
 mod corruption;
 mod maintenance;
 mod read_ahead;
+mod shared_log;
 mod writer;
 
 use std::fs;

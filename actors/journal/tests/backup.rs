@@ -40,8 +40,8 @@ fn a_backup_overwrites_nothing_and_reports_damaged_segments() {
     let bytes = fs::read(&first).unwrap();
     fs::remove_file(&first).unwrap();
     fs::write(&first, &bytes[..bytes.len() / 3]).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let done = back_up(folder.path(), &folder.path().join("copy.tar")).unwrap();
+    let target = tempfile::tempdir().unwrap();
+    let done = back_up(folder.path(), &target.path().join("copy.tar")).unwrap();
     assert_eq!(done.problems.len(), 1, "{:?}", done.problems);
     assert!(done.events >= 12, "the other segments are copied");
 }
