@@ -111,10 +111,8 @@ impl Node {
         Self { folder, follower, writer, thread }
     }
 
-    fn wait_for(&self, newest: Revision) {
-        while self.follower.0.lock().unwrap().newest() < newest {
-            std::thread::yield_now();
-        }
+    fn wait_for(&self, entries: usize) {
+        until(|| self.follower.0.lock().unwrap().entries.len() >= entries);
     }
 
     /// Stops the thread and gives the folder, the follower, and the final table.
@@ -129,6 +127,15 @@ impl Node {
         let last = last();
         let applied = std::mem::take(&mut *follower.0.lock().unwrap());
         (folder, applied, last)
+    }
+}
+
+/// Waits at most a minute.
+fn until(mut is_done: impl FnMut() -> bool) {
+    let deadline = Clock::instant() + Duration::from_secs(60);
+    while !is_done() {
+        assert!(Clock::instant() < deadline, "the other threads make no progress");
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 
@@ -148,13 +155,10 @@ fn run(log: &SharedLog, events: &[Event], order: &[usize]) -> [Node; 2] {
         if left[writer] > 0 {
             left[writer] -= 1;
             // The thread of the node may not have appended it yet.
-            while !log.order_next(writer) {
-                std::thread::yield_now();
-            }
+            until(|| log.order_next(writer));
         }
     }
-    let newest = Revision(events.len() as u64);
-    nodes.iter().for_each(|node| node.wait_for(newest));
+    nodes.iter().for_each(|node| node.wait_for(events.len()));
     nodes
 }
 
