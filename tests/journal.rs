@@ -89,7 +89,7 @@ fn a_clean_stop_writes_everybody_down_and_a_damaged_file_does_not_keep_the_serve
     let server = server.kill_and_restart();
     assert_eq!(server.user_at("10.60.2.1").as_deref(), Some("alice"), "the snapshot has her");
     find(|name| name.contains(".damaged-"));
-    server.wait_for_log("a file of the journal is damaged");
+    server.wait_for_log("a journal file is corrupt");
     assert!(server.metrics().sum("rollcall_journal_corrupt_files_total", &[]) > 0);
     assert_eq!(server.client("script").post_events(&login("10.60.2.2", "bob")).status, 200);
     server.stop();
@@ -149,7 +149,7 @@ fn the_command_line_checks_the_journal_and_takes_it_out_while_the_server_runs() 
     fs::write(&segment, bytes).unwrap();
     let (code, text, error) = command(&["verify"]);
     assert_eq!(code, Some(1), "{text}");
-    assert!(text.contains("it is not the file that was sealed"), "{text}");
+    assert!(text.contains("it differs from its digest in the manifest"), "{text}");
     assert!(error.contains("1 file is damaged"), "{error}");
     server.stop();
 }

@@ -93,7 +93,7 @@ impl Engine {
         let (effective, time) = (Arc::clone(&rules), clock.clone());
         let (writer, thread) =
             JournalWriter::start(journal, CacheSink(cache.clone()), effective, time)?;
-        let (failover, illness) = (Failover::new(writer.epoch(), recovered), writer.illness());
+        let (failover, illness) = (Failover::new(writer.epoch(), recovered), writer.write_error());
         let (generations, time) = (failover.clone(), clock.clone());
         let peer = cache.clone();
         let source: StateSource = Arc::new(move || {

@@ -51,7 +51,11 @@ fn what_the_journal_refuses_is_read_again_and_nothing_goes_before_it() {
     // What was refused is counted as dropped, each time; what is applied is each event once.
     let account = server.metrics().account("dc1");
     assert_eq!((account.applied, account.deduplicated), (happened, 0), "{account:?}");
-    assert_eq!(account.dropped, server.metrics().dropped("dc1", "journal_ill"), "{account:?}");
+    assert_eq!(
+        account.dropped,
+        server.metrics().dropped("dc1", "journal_unavailable"),
+        "{account:?}"
+    );
     let server = server.kill_and_restart();
     for round in 1..=2 {
         server.wait_for_user(&format!("round{round}-59"), &format!("10.1.6{round}.59"));

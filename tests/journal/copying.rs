@@ -63,7 +63,7 @@ fn a_server_on_a_copy_that_was_made_while_the_first_one_wrote_answers_the_same()
     let before = fs::read(&file).unwrap();
     let again = command(&server, &["backup", file.to_str().unwrap()]);
     assert_eq!(again.0, Some(1));
-    assert!(again.2.contains("no copy is written over another"), "{}", again.2);
+    assert!(again.2.contains("a backup does not overwrite a file"), "{}", again.2);
     assert!(fs::read(&file).unwrap() == before, "it is the same as before");
     restored.stop();
     server.stop();

@@ -41,7 +41,7 @@ fn a_disk_that_does_not_answer_is_said_and_stops_nobody_who_asks() {
     let ready = server.get("/readyz");
     assert!(ready.text.contains("the disk has not answered for 5 s"), "{ready:?}");
     assert_eq!(server.metrics().sum("rollcall_journal_unavailable", &[]), 1);
-    server.wait_for_log("the journal's disk does not answer");
+    server.wait_for_log("the journal's disk does not respond");
     // What comes by syslog waits where it is.
     let late = Vpn { user: "late", address: "10.65.0.3" }.up();
     server.datagram(frame_3164(&late, SignedDuration::ZERO));

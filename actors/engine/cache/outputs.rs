@@ -30,7 +30,7 @@ impl Cache {
             match output {
                 CacheOutput::Publish(decided) => return Some(decided),
                 CacheOutput::Append(batch) => {
-                    if let Err((batch, reason)) = self.journal.hand_over(batch) {
+                    if let Err((batch, reason)) = self.journal.submit(batch) {
                         self.state.rejected(batch, rejection(reason));
                     }
                 }
@@ -56,7 +56,7 @@ impl Cache {
                 CacheOutput::Recovered(recovery) => report(&recovery),
                 // A query actor that has ended takes over from this cache.
                 CacheOutput::PublishMissed(missed) => drop(self.query.post(PublishChanges(missed))),
-                CacheOutput::InvalidateCheckpoint => self.journal.unsettle(),
+                CacheOutput::InvalidateCheckpoint => self.journal.invalidate_checkpoint(),
                 CacheOutput::Failed(failure) => fail(failure, context),
             }
         }
@@ -84,7 +84,7 @@ impl Cache {
     /// Requests the table from the journal. No other message is handled meanwhile.
     fn reload(&self, context: &mut Context<Self>) {
         let journal = self.journal.clone();
-        let table = async move { journal.recall().await };
+        let table = async move { journal.reload().await };
         context.wait(wrap_future::<_, ActorCell<Self>>(table).map(|table, cell, context| {
             cell.actor().state.reloaded(table);
             cell.actor().carry_out(context);

@@ -58,7 +58,7 @@ impl Reads for Reader {
 }
 
 /// A engine over the journal of `shelf`, and a mailbox with nobody behind it yet.
-async fn engine(shelf: &Shelf) -> (Engine, Mailbox<ProducerActor>) {
+async fn engine(shelf: &TestFolder) -> (Engine, Mailbox<ProducerActor>) {
     let time = Arc::clone(&shelf.time);
     let clock = Clock::from_fn(move || Timestamp::from_millis(time.load(SeqCst)));
     let engine =
@@ -75,14 +75,14 @@ async fn employ(engine: &Engine, desk: &Mailbox<ProducerActor>) {
 #[test]
 fn how_far_was_read_is_committed_with_what_it_covers() {
     System::new().block_on(async {
-        let shelf = Shelf::new(JournalOptions::default());
+        let shelf = TestFolder::new(JournalOptions::default());
         let (engine, desk) = engine(&shelf).await;
         employ(&engine, &desk).await;
         let (mut newest, mut crashes) = (engine.newest.clone(), 0);
         while newest.borrow_and_update().0 < ENTRIES {
             newest.changed().await.unwrap();
             let copy = shelf.copy();
-            let life = copy.begin();
+            let life = copy.start();
             let source = ReadSource { producer: name("dc1"), name: name("Security") };
             let place = life.journal.read_position(&source);
             let place = place.map_or(0, |bytes| u64::from_le_bytes(bytes[..].try_into().unwrap()));
@@ -97,7 +97,7 @@ fn how_far_was_read_is_committed_with_what_it_covers() {
 #[test]
 fn a_producer_goes_on_where_it_was_after_a_restart() {
     System::new().block_on(async {
-        let shelf = Shelf::new(JournalOptions::default());
+        let shelf = TestFolder::new(JournalOptions::default());
         let (first, desk) = engine(&shelf).await;
         employ(&first, &desk).await;
         let mut newest = first.newest.clone();

@@ -35,7 +35,7 @@ async fn wait_until_restarted(engine: &Engine) {
 #[test]
 fn when_both_are_lost_the_journal_returns_the_sessions() {
     System::new().block_on(async {
-        let shelf = Shelf::new(JournalOptions::default());
+        let shelf = TestFolder::new(JournalOptions::default());
         let time = Arc::clone(&shelf.time);
         let clock = Clock::from_fn(move || Timestamp::from_millis(time.load(SeqCst)));
         let engine =
@@ -44,7 +44,7 @@ fn when_both_are_lost_the_journal_returns_the_sessions() {
         let apply = Apply { events, read: None, account: EventAccount::open("test", 2) };
         engine.cache.send(apply).await.unwrap().unwrap();
         let before: Cursor = engine.query.send(GetNewestCursor).await.unwrap();
-        shelf.pass(Duration::from_secs(1));
+        shelf.advance(Duration::from_secs(1));
         let (cache, query) = (engine.cache.post(Fault), engine.query.post(Fault));
         assert!(cache.unwrap().await.is_err() && query.unwrap().await.is_err());
         wait_until_restarted(&engine).await;
@@ -61,7 +61,7 @@ fn when_both_are_lost_the_journal_returns_the_sessions() {
         let apply = Apply { events: leaves, read: None, account: EventAccount::open("test", 1) };
         assert_eq!(engine.cache.send(apply).await.unwrap().unwrap().applied, 1);
         engine.stop().await;
-        let life = shelf.begin();
+        let life = shelf.start();
         assert_eq!(life.table.len(), 1, "the next start has the same sessions");
     });
 }
