@@ -252,7 +252,7 @@ impl<'a> ReportBatch<'a> {
     }
 
     /// The number of reports.
-    pub fn tally(&self) -> ReportCounts {
+    pub fn counts(&self) -> ReportCounts {
         ReportCounts {
             groups: self.groups.len(),
             users: self.users.len(),
