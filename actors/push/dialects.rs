@@ -20,10 +20,17 @@ pub(crate) const REGISTRATIONS: &[Registration] =
 /// If no dialect is registered for the section of the target. The test
 /// `every_section_of_the_configuration_has_a_dialect` prevents that.
 pub(crate) fn factory(target: &PushTarget) -> Arc<dyn DialectFactory> {
+    find(REGISTRATIONS, target).expect("each section of push targets has a dialect")
+}
+
+/// The dialect of a target among these.
+pub(crate) fn find<'a>(
+    registrations: impl IntoIterator<Item = &'a Registration>,
+    target: &PushTarget,
+) -> Option<Arc<dyn DialectFactory>> {
     let of_section = |dialect: &&Registration| dialect.section == target.dialect.name();
-    let registration = REGISTRATIONS.iter().find(of_section);
-    let factory = registration.and_then(|dialect| (dialect.factory)(target));
-    factory.expect("each section of push targets has a dialect")
+    let registration = registrations.into_iter().find(of_section)?;
+    (registration.factory)(target)
 }
 
 /// The files of a target whose replacement restarts it at a reload.
