@@ -191,22 +191,22 @@ impl BatchAck {
     /// # Errors
     /// The counts do not match, or the position is another one.
     pub fn read(body: &[u8], sent: ReportCounts, next: &str) -> Result<Self, SecureEdgeError> {
-        let mut taken: Self = read(body)?;
-        for refused in &mut taken.refused {
+        let mut ack: Self = read(body)?;
+        for refused in &mut ack.refused {
             refused.reason = sanitized(&refused.reason);
         }
-        if taken.position != next {
+        if ack.position != next {
             return Err(SecureEdgeError::Position);
         }
-        let refused = u64::try_from(taken.refused.len()).unwrap_or(u64::MAX);
-        let counted = taken.accepted.saturating_add(taken.duplicates).saturating_add(refused);
+        let refused = u64::try_from(ack.refused.len()).unwrap_or(u64::MAX);
+        let counted = ack.accepted.saturating_add(ack.duplicates).saturating_add(refused);
         if usize::try_from(counted) != Ok(sent.all()) {
             return Err(SecureEdgeError::Count { counted, sent: sent.all() });
         }
-        if taken.refused.iter().any(|refused| refused.index >= refused.list.length(sent)) {
+        if ack.refused.iter().any(|refused| refused.index >= refused.list.length(sent)) {
             return Err(SecureEdgeError::UnknownReport);
         }
-        Ok(taken)
+        Ok(ack)
     }
 }
 
