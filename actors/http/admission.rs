@@ -3,10 +3,10 @@
 
 mod lockout;
 mod login;
-mod refused;
+mod rejection;
 pub mod secret;
-mod strange;
 mod tokens;
+mod unknown_requests;
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,8 +17,8 @@ use rollcall_identity::Timestamp;
 use rollcall_wire::http::RequestParts;
 use rollcall_wire::srx::token::{self, TokenLocation};
 
-pub(crate) use self::refused::Refused;
-pub(crate) use self::strange::Strange;
+pub(crate) use self::rejection::Rejection;
+pub(crate) use self::unknown_requests::UnknownRequestLog;
 
 use self::lockout::Failures;
 use self::secret::Checker;
@@ -30,21 +30,21 @@ use rollcall_runtime::clock::Clock;
 pub(crate) const TOKEN_BODY: usize = 4096;
 
 /// Somebody who logs in.
-pub(crate) trait Applicant {
+pub(crate) trait CredentialSubject {
     /// What the secret must hash to.
     fn secret(&self) -> &SecretHash;
 
     /// Whether it may connect from there.
-    fn may_come_from(&self, source: IpAddr) -> bool;
+    fn allows_source(&self, source: IpAddr) -> bool;
 
     /// Whether its token may stand in the query.
-    fn may_show_in_query(&self) -> bool;
+    fn allows_query_token(&self) -> bool;
 }
 
 /// The clients of a listener, and on what terms they are let in: those of one moment.
-pub(crate) trait Register {
+pub(crate) trait ClientRegistry {
     /// What a client is.
-    type Client: Applicant;
+    type Client: CredentialSubject;
 
     /// The client with this id.
     fn client(&self, id: &str) -> Option<&Arc<Self::Client>>;
@@ -76,36 +76,36 @@ impl Admission {
     }
 
     /// Ends the tokens of those who are not in the register any more, or whose secret is another.
-    pub(crate) fn govern(&self, register: &impl Register) {
-        self.checker.forget();
-        let keeps = |id: &str, secret: &SecretHash| {
-            register.client(id).is_some_and(|client| client.secret() == secret)
+    pub(crate) fn revoke_stale(&self, registry: &impl ClientRegistry) {
+        self.checker.clear_verified();
+        let is_current = |id: &str, secret: &SecretHash| {
+            registry.client(id).is_some_and(|client| client.secret() == secret)
         };
-        locked(&self.tokens).revoke(keeps);
+        locked(&self.tokens).retain(is_current);
     }
 
     /// Whose token is shown, when it is good and shown from an address of its client.
     ///
     /// # Errors
     /// What is wrong with it.
-    pub(crate) fn holder<R: Register>(
+    pub(crate) fn authenticate<R: ClientRegistry>(
         &self,
-        said: &RequestParts<'_>,
-        (register, source, now): (&R, IpAddr, Timestamp),
-    ) -> Result<Arc<R::Client>, Refused> {
-        let Some((token, shown)) = token::access_token(said) else {
-            return Err(Refused::no_token());
+        request: &RequestParts<'_>,
+        (registry, source, now): (&R, IpAddr, Timestamp),
+    ) -> Result<Arc<R::Client>, Rejection> {
+        let Some((token, location)) = token::access_token(request) else {
+            return Err(Rejection::missing_token());
         };
-        let held = locked(&self.tokens).holder(&token, now);
-        let Some((id, secret)) = held else { return Err(Refused::bad_token()) };
-        match register.client(&id) {
-            Some(client) if *client.secret() != secret => Err(Refused::bad_token()),
-            Some(client) if !client.may_come_from(source) => Err(Refused::elsewhere()),
-            Some(client) if shown == TokenLocation::InQuery && !client.may_show_in_query() => {
-                Err(Refused::token_in_query())
+        let record = locked(&self.tokens).lookup(&token, now);
+        let Some((id, secret)) = record else { return Err(Rejection::bad_token()) };
+        match registry.client(&id) {
+            Some(client) if *client.secret() != secret => Err(Rejection::bad_token()),
+            Some(client) if !client.allows_source(source) => Err(Rejection::wrong_address()),
+            Some(client) if location == TokenLocation::InQuery && !client.allows_query_token() => {
+                Err(Rejection::token_in_query())
             }
             Some(client) => Ok(Arc::clone(client)),
-            None => Err(Refused::bad_token()),
+            None => Err(Rejection::bad_token()),
         }
     }
 }

@@ -6,8 +6,8 @@
 //! deadline for it.
 
 pub mod body;
-mod gate;
-mod patience;
+mod connection_limiter;
+mod idle_timeout;
 mod server;
 
 use std::io;
@@ -25,30 +25,30 @@ use tokio::sync::watch;
 use rollcall_runtime::actor_metrics::Stage;
 use rollcall_runtime::mailbox::{Actor, ActorCell, Context, Handler, Reply};
 
-use gate::Gate;
-use server::Running;
+use connection_limiter::ConnectionLimiter;
+use server::RunningServer;
 
 /// Sockets that listen. Clones share them, so that whoever replaces a listener goes on with those
 /// who wait at the same sockets.
 #[derive(Debug, Clone)]
-pub struct Bound(Arc<[(SocketAddr, TcpListener)]>);
+pub struct BoundSockets(Arc<[(SocketAddr, TcpListener)]>);
 
-impl Bound {
+impl BoundSockets {
     /// Binds all of them, or takes them over from `before` where the address is the same.
     ///
     /// # Errors
     /// When one cannot be bound; the message names its address.
-    pub fn bind(addresses: &[SocketAddr], before: Option<&Self>) -> io::Result<Self> {
-        let named = |address: &SocketAddr, error: io::Error| {
+    pub fn bind(addresses: &[SocketAddr], previous: Option<&Self>) -> io::Result<Self> {
+        let with_address = |address: &SocketAddr, error: io::Error| {
             io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
         };
-        let held = |address: &SocketAddr| {
-            let mut all = before.iter().flat_map(|before| before.0.iter());
+        let inherited = |address: &SocketAddr| {
+            let mut all = previous.iter().flat_map(|previous| previous.0.iter());
             all.find(|(asked, _)| asked == address).map(|(_, socket)| socket.try_clone())
         };
         let bind = |address: &SocketAddr| {
-            let socket = held(address).unwrap_or_else(|| TcpListener::bind(address));
-            Ok((*address, socket.map_err(|error| named(address, error))?))
+            let socket = inherited(address).unwrap_or_else(|| TcpListener::bind(address));
+            Ok((*address, socket.map_err(|error| with_address(address, error))?))
         };
         Ok(Self(addresses.iter().map(bind).collect::<io::Result<_>>()?))
     }
@@ -71,7 +71,7 @@ pub type Routes = Arc<dyn Fn(&mut ServiceConfig) + Send + Sync>;
 
 /// What a listener is made of.
 #[derive(Clone)]
-pub struct Plan {
+pub struct ListenerSpec {
     /// Its name in the log and the metrics.
     pub name: &'static str,
     /// What it grants its clients.
@@ -85,7 +85,7 @@ pub struct Plan {
 }
 
 /// Stop accepting, answer those who have asked. The answer comes when the last one is gone, or when
-/// [`Plan::drain`] is over.
+/// [`ListenerSpec::drain`] is over.
 #[derive(Debug)]
 pub struct Close;
 
@@ -95,18 +95,18 @@ impl Message for Close {
 
 /// The role. Its mailbox carries no requests; they come by the sockets.
 pub struct Listener {
-    bound: Bound,
-    plan: Plan,
-    gate: Arc<Gate>,
-    running: Option<Running>,
+    bound: BoundSockets,
+    spec: ListenerSpec,
+    gate: Arc<ConnectionLimiter>,
+    running: Option<RunningServer>,
     closing: watch::Sender<bool>,
 }
 
 impl Listener {
     /// A listener on `bound`.
-    pub fn new(bound: Bound, plan: Plan) -> Self {
-        let gate = Arc::new(Gate::new(&plan.limits));
-        Self { bound, plan, gate, running: None, closing: watch::Sender::new(false) }
+    pub fn new(bound: BoundSockets, spec: ListenerSpec) -> Self {
+        let gate = Arc::new(ConnectionLimiter::new(&spec.limits));
+        Self { bound, spec, gate, running: None, closing: watch::Sender::new(false) }
     }
 }
 
@@ -118,7 +118,7 @@ impl Actor for Listener {
         let running = self
             .bound
             .duplicates()
-            .and_then(|sockets| server::start(sockets, &self.plan, &self.gate));
+            .and_then(|sockets| server::start(sockets, &self.spec, &self.gate));
         let ended = match running {
             Ok((running, ended)) => {
                 self.running = Some(running);

@@ -4,19 +4,19 @@
 mod account;
 mod directories;
 mod directory;
+mod dto;
 mod event_logs;
 mod health;
 mod history;
-mod place;
+mod history_dto;
+mod page_token;
 mod push_targets;
+mod session_filter;
 mod sessions;
-mod shapes;
 mod stream;
 #[cfg(test)]
 mod tests;
 pub mod token;
-mod told;
-mod wanted;
 
 use std::sync::Arc;
 
@@ -37,7 +37,7 @@ use utoipa::{Modify, OpenApi, ToSchema};
 
 pub use self::token::Token;
 use crate::problem::Problem;
-use crate::telemetry::Responded;
+use crate::telemetry::ResponseSent;
 use rollcall_engine::cache::Cache;
 use rollcall_engine::directory::SharedDirectory;
 use rollcall_engine::query::Query;
@@ -52,7 +52,7 @@ use rollcall_runtime::telemetry::TelemetryEvent;
 
 /// How long somebody waits who wants a push target compared: a comparison of a million sessions and
 /// the second look take seconds.
-const CHECK: std::time::Duration = std::time::Duration::from_secs(10);
+const VERIFY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// Tells how the enforcement points are: a JSON array with an object for each.
 pub type PointsStatus = Arc<dyn Fn() -> serde_json::Value + Send + Sync>;
@@ -86,7 +86,7 @@ pub struct Rest {
     /// How far the query actor knows: what wakes the live streams.
     pub newest: watch::Receiver<Revision>,
     /// Why the journal takes no events, when it does not: the server is not ready then.
-    pub illness: WriteErrorWatch,
+    pub journal_error: WriteErrorWatch,
     /// Whether the server is stopping: it is not ready then, and the live streams end.
     pub draining: watch::Receiver<bool>,
     /// How the enforcement points are.
@@ -116,7 +116,7 @@ impl Rest {
 
 fn route(config: &mut ServiceConfig, rest: Data<Rest>) {
     let api = web::scope("/api/v1")
-        .wrap(from_fn(authorise))
+        .wrap(from_fn(authorize))
         .service(get("/sessions", web::get().to(sessions::list)))
         .service(get("/sessions/{ip}", web::get().to(sessions::one)))
         .service(get("/sessions/{ip}/explain", web::get().to(sessions::explain)))
@@ -177,7 +177,7 @@ async fn unknown(request: HttpRequest) -> Result<&'static str, Problem> {
 }
 
 /// Lets through only those who hold the token (RFC 6750 section 2.1).
-async fn authorise(
+async fn authorize(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
@@ -188,7 +188,7 @@ async fn authorise(
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
     });
     let detail = match token {
-        Some(token) if rest.token.is(token) => return next.call(request).await,
+        Some(token) if rest.token.matches(token) => return next.call(request).await,
         Some(_) => "this is not the token of this server",
         None => "the header Authorization: Bearer with the token of the server is missing",
     };
@@ -205,7 +205,7 @@ async fn count(
         Ok(response) => response.status(),
         Err(error) => error.as_response_error().status_code(),
     };
-    Responded { listener: "rest", status: status.as_u16() }.emit();
+    ResponseSent { listener: "rest", status: status.as_u16() }.emit();
     answer
 }
 
@@ -243,7 +243,7 @@ async fn count(
         health::readyz,
         health::metrics
     ),
-    components(schemas(shapes::Resync)),
+    components(schemas(dto::Resync)),
     modifiers(&Bearer)
 )]
 struct Interface;

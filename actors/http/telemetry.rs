@@ -10,12 +10,12 @@ use rollcall_runtime::telemetry::TelemetryEvent;
 use crate::metrics;
 
 /// An HTTP request was responded to.
-pub(crate) struct Responded {
+pub(crate) struct ResponseSent {
     pub listener: &'static str,
     pub status: u16,
 }
 
-impl TelemetryEvent for Responded {
+impl TelemetryEvent for ResponseSent {
     fn emit(self) {
         let Self { listener, status } = self;
         metrics::HTTP_REQUESTS.with([listener.into(), status.to_string().into()]).increment(1);
@@ -24,12 +24,12 @@ impl TelemetryEvent for Responded {
 }
 
 /// The listeners that speak plain HTTP to the network, of the settings that came into force.
-pub struct Insecure<'a> {
+pub struct InsecureListeners<'a> {
     /// Their names.
     pub listeners: &'a [&'static str],
 }
 
-impl TelemetryEvent for Insecure<'_> {
+impl TelemetryEvent for InsecureListeners<'_> {
     fn emit(self) {
         metrics::HTTP_INSECURE_LISTENERS.with([]).set(self.listeners.len() as f64);
         for listener in self.listeners {
@@ -39,9 +39,9 @@ impl TelemetryEvent for Insecure<'_> {
 }
 
 /// Somebody began to read the live stream.
-pub(crate) struct ReaderCame;
+pub(crate) struct StreamOpened;
 
-impl TelemetryEvent for ReaderCame {
+impl TelemetryEvent for StreamOpened {
     fn emit(self) {
         metrics::SSE_CONNECTIONS.with([]).increment(1.0);
         trace!("a reader of the live stream came");
@@ -49,9 +49,9 @@ impl TelemetryEvent for ReaderCame {
 }
 
 /// A reader of the live stream went away.
-pub(crate) struct ReaderWent;
+pub(crate) struct StreamClosed;
 
-impl TelemetryEvent for ReaderWent {
+impl TelemetryEvent for StreamClosed {
     fn emit(self) {
         metrics::SSE_CONNECTIONS.with([]).decrement(1.0);
         trace!("a reader of the live stream went");
@@ -73,12 +73,12 @@ impl TelemetryEvent for ConnectionRefused {
 }
 
 /// Somebody asked for an access token.
-pub(crate) struct TokenAsked {
+pub(crate) struct TokenRequested {
     pub outcome: &'static str,
     pub source: IpAddr,
 }
 
-impl TelemetryEvent for TokenAsked {
+impl TelemetryEvent for TokenRequested {
     fn emit(self) {
         let Self { outcome, source } = self;
         metrics::TOKEN_REQUESTS.with([outcome.into()]).increment(1);
@@ -92,18 +92,18 @@ impl TelemetryEvent for TokenAsked {
 }
 
 /// The questions that an enforcement point can ask: batch, address, user.
-pub(crate) const QUESTIONS: [&str; 3] = ["batch", "ip", "user"];
+pub(crate) const QUERY_KINDS: [&str; 3] = ["batch", "ip", "user"];
 
 /// An enforcement point may ask from now on. Its counters begin at zero, so that one that never
 /// asked is seen, and the first question seen to grow from something.
-pub(crate) struct PointKnown<'a> {
+pub(crate) struct PointRegistered<'a> {
     pub point: &'a str,
 }
 
-impl TelemetryEvent for PointKnown<'_> {
+impl TelemetryEvent for PointRegistered<'_> {
     fn emit(self) {
         let point = || self.point.to_owned();
-        for kind in QUESTIONS {
+        for kind in QUERY_KINDS {
             metrics::ENFORCEMENT_QUERIES.with([point().into(), kind.into()]).increment(0);
         }
         metrics::ENFORCEMENT_REPORTS.with([point().into()]).increment(0);
@@ -115,7 +115,7 @@ impl TelemetryEvent for PointKnown<'_> {
 }
 
 /// A question of an enforcement point was answered.
-pub(crate) struct Answered<'a> {
+pub(crate) struct QueryAnswered<'a> {
     pub point: &'a str,
     pub kind: &'static str,
     pub reports: usize,
@@ -124,7 +124,7 @@ pub(crate) struct Answered<'a> {
     pub took: Duration,
 }
 
-impl TelemetryEvent for Answered<'_> {
+impl TelemetryEvent for QueryAnswered<'_> {
     fn emit(self) {
         let Self { point, kind, reports, roles_left_out, bytes, took } = self;
         let label = point.to_owned();
@@ -138,13 +138,13 @@ impl TelemetryEvent for Answered<'_> {
 }
 
 /// A request on the validator listener was answered or refused.
-pub(crate) struct Validated<'a> {
+pub(crate) struct ValidatorAnswered<'a> {
     pub client: &'a str,
     pub kind: &'static str,
     pub outcome: &'static str,
 }
 
-impl TelemetryEvent for Validated<'_> {
+impl TelemetryEvent for ValidatorAnswered<'_> {
     fn emit(self) {
         let Self { client, kind, outcome } = self;
         metrics::VALIDATOR_REQUESTS
@@ -173,11 +173,11 @@ impl TelemetryEvent for QueryRefused<'_> {
 
 /// An enforcement point asked once more with a cookie in whose place it had been given another: the
 /// answer did not come to it.
-pub(crate) struct AskedAgain<'a> {
+pub(crate) struct BatchRetried<'a> {
     pub point: &'a str,
 }
 
-impl TelemetryEvent for AskedAgain<'_> {
+impl TelemetryEvent for BatchRetried<'_> {
     fn emit(self) {
         metrics::ENFORCEMENT_RETRIES.with([self.point.to_owned().into()]).increment(1);
         debug!(point = self.point, "enforcement point asks for a batch once more");
@@ -186,11 +186,11 @@ impl TelemetryEvent for AskedAgain<'_> {
 
 /// An enforcement point wants the PC at an address to be asked who is there. Nothing here can do
 /// that: it is answered with what is known.
-pub(crate) struct ProbeNotMade<'a> {
+pub(crate) struct ProbeUnsupported<'a> {
     pub point: &'a str,
 }
 
-impl TelemetryEvent for ProbeNotMade<'_> {
+impl TelemetryEvent for ProbeUnsupported<'_> {
     fn emit(self) {
         metrics::ENFORCEMENT_PROBES_UNSUPPORTED.with([self.point.to_owned().into()]).increment(1);
         debug!(point = self.point, "a probe was asked for, and there is none: told what is known");
@@ -199,11 +199,11 @@ impl TelemetryEvent for ProbeNotMade<'_> {
 
 /// An enforcement point began from nothing: for the first time, or because its cookie is too old,
 /// of another life of the journal, of another server, or of another filter.
-pub(crate) struct Resynced<'a> {
+pub(crate) struct FullResyncStarted<'a> {
     pub point: &'a str,
 }
 
-impl TelemetryEvent for Resynced<'_> {
+impl TelemetryEvent for FullResyncStarted<'_> {
     fn emit(self) {
         metrics::ENFORCEMENT_FULL_RESYNCS.with([self.point.to_owned().into()]).increment(1);
         info!(point = self.point, "enforcement point begins from nothing");
@@ -211,12 +211,12 @@ impl TelemetryEvent for Resynced<'_> {
 }
 
 /// How far an enforcement point is behind.
-pub(crate) struct Lagging<'a> {
+pub(crate) struct LagMeasured<'a> {
     pub point: &'a str,
     pub changes: u64,
 }
 
-impl TelemetryEvent for Lagging<'_> {
+impl TelemetryEvent for LagMeasured<'_> {
     fn emit(self) {
         metrics::ENFORCEMENT_LAG_REVISIONS
             .with([self.point.to_owned().into()])
@@ -226,13 +226,13 @@ impl TelemetryEvent for Lagging<'_> {
 
 /// A request for something that is not there, with its secrets left out; without its text when
 /// there were too many to log.
-pub(crate) struct UnknownRoute<'a> {
+pub(crate) struct UnknownRequest<'a> {
     pub request: Option<&'a str>,
     pub source: IpAddr,
     pub unlogged: u64,
 }
 
-impl TelemetryEvent for UnknownRoute<'_> {
+impl TelemetryEvent for UnknownRequest<'_> {
     fn emit(self) {
         metrics::HTTP_UNKNOWN_REQUESTS.with([]).increment(1);
         if let Some(request) = self.request {

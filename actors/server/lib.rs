@@ -20,7 +20,7 @@ use rollcall_engine::{Engine, StartError};
 use rollcall_http::enforcement::{Enforcement, Points};
 use rollcall_http::listener::{Listener, Routes};
 use rollcall_http::rest::{Reload, Rest, Token};
-use rollcall_http::telemetry::Insecure;
+use rollcall_http::telemetry::InsecureListeners;
 use rollcall_http::validator::Validator;
 use rollcall_identity::{Address, ChangeLogLimits, MemoryJournal, Rules};
 use rollcall_journal::DurableJournal;
@@ -145,7 +145,7 @@ impl ServerBuilder {
         let (points, targets) = (Arc::new(points), PushTargets::default());
         actix::spawn(measure_lag(Arc::clone(&points), targets.clone()));
         metrics::record_build();
-        Insecure { listeners: &settings.insecure_listeners() }.emit();
+        InsecureListeners { listeners: &settings.insecure_listeners() }.emit();
         let status = Arc::clone(&points);
         let history = spawn_history(&engine, &settings, &clock).await?;
         let rest_routes = Rest {
@@ -154,7 +154,7 @@ impl ServerBuilder {
             cache: engine.cache.clone(),
             supervisor: engine.supervisor.clone(),
             newest: engine.newest.clone(),
-            illness: engine.illness.clone(),
+            journal_error: engine.illness.clone(),
             draining: draining.subscribe(),
             points: Arc::new(move || serde_json::json!(status.status())),
             directory: engine.directory.clone(),

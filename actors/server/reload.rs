@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rollcall_config::Settings;
 use rollcall_http::rest::ReloadReport;
-use rollcall_http::telemetry::Insecure;
+use rollcall_http::telemetry::InsecureListeners;
 use rollcall_producers::REGISTRATIONS;
 use rollcall_producers::registration::BindError;
 use rollcall_runtime::mailbox::MailboxClosed;
@@ -47,9 +47,9 @@ impl Server {
         // Before the rules change: what a removed producer received is decided by its own rules.
         self.stop_removed(&settings, &mut report).await;
         self.engine.rules.store(Arc::new(effective_rules(&settings)));
-        self.points.govern(&settings.enforcement, &settings.ptim);
-        self.validation.govern(&settings.validator);
-        Insecure { listeners: &settings.insecure_listeners() }.emit();
+        self.points.apply_settings(&settings.enforcement, &settings.ptim);
+        self.validation.apply_settings(&settings.validator);
+        InsecureListeners { listeners: &settings.insecure_listeners() }.emit();
         self.settings = self.short_of_a_restart(settings);
         let done = self.replace(prepared, listeners, &mut report).await;
         done.map(|()| report).map_err(|error| vec![error.to_string()])

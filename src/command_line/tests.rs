@@ -12,7 +12,7 @@ use std::time::Duration;
 use actix::System;
 use rollcall_config::HttpLimits;
 use rollcall_engine::Engine;
-use rollcall_http::listener::{Bound, Listener, Plan};
+use rollcall_http::listener::{BoundSockets, Listener, ListenerSpec};
 use rollcall_http::rest::{ReloadReport, Rest, Token};
 use rollcall_identity::{
     Authority, ChangeLogLimits, Event, Kind, MemoryJournal, Name, Origin, Principal, Producer,
@@ -78,7 +78,7 @@ async fn serve(data: &std::path::Path) -> (SocketAddr, SocketAddr, Mailbox<Cache
         history: None,
         supervisor: supervisor.clone(),
         newest,
-        illness,
+        journal_error: illness,
         draining: draining.subscribe(),
         targets: rollcall_push::PushTargets::default(),
         directory: rollcall_engine::directory::SharedDirectory::default(),
@@ -103,15 +103,15 @@ async fn serve(data: &std::path::Path) -> (SocketAddr, SocketAddr, Mailbox<Cache
         connections: 64,
         connections_per_address: 64,
     };
-    let local = || Bound::bind(&["127.0.0.1:0".parse().unwrap()], None).unwrap();
+    let local = || BoundSockets::bind(&["127.0.0.1:0".parse().unwrap()], None).unwrap();
     let (plain, secured) = (local(), local());
-    let at = |bound: &Bound| bound.addresses().unwrap()[0];
+    let at = |bound: &BoundSockets| bound.addresses().unwrap()[0];
     let addresses = (at(&plain), at(&secured));
     let certificate = SelfSigned::new(data, "rest", &[addresses.1], &[]);
     let tls = certificate.serve(clock.now()).unwrap();
     for (bound, name, tls) in [(plain, "rest", None), (secured, "rest-tls", Some(tls))] {
         let (limits, routes) = (limits.clone(), rest.clone().routes());
-        let plan = Plan { name, limits, drain: patience, tls, routes };
+        let plan = ListenerSpec { name, limits, drain: patience, tls, routes };
         let listener = Mailbox::<Listener>::new(name, clock.clone());
         let hire = Spawn::new(listener, move || Listener::new(bound.clone(), plan.clone()));
         supervisor.send(hire).await.unwrap();

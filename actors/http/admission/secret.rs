@@ -41,21 +41,21 @@ pub fn hash(secret: &str) -> SecretHash {
 
 /// Checks at once: a core is left for those who have a token. One takes 27 ms of the other and, which
 /// bounds them on large machines, 19 MiB.
-fn at_once() -> usize {
+fn parallel_checks() -> usize {
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     (cores - 1).clamp(1, 4)
 }
 
 /// Checks that may wait: two seconds of work of one core.
-const WAITING: usize = 64;
+const MAX_QUEUED: usize = 64;
 
 /// Checks of one source that may wait or be in work: whoever sends wrong secrets all day must leave
 /// room for the others.
-const OF_ONE_SOURCE: usize = 8;
+const MAX_PER_SOURCE: usize = 8;
 
 /// By how much the threads that check give way: so that a firewall which logs in beside a flood of lines
 /// waits for a second, and not for many, as it would with the most.
-const YIELDING: i32 = 10;
+const NICENESS: i32 = 10;
 
 /// How long a secret that was right once is known without argon2.
 ///
@@ -66,15 +66,15 @@ const YIELDING: i32 = 10;
 /// bound to the very hash that said it, and forgotten with every reload. Nothing can be learnt from it
 /// without the secret: who is not known by it is checked as if it were not there, and from where a
 /// client may come is looked at with each request.
-const REMEMBERED: Duration = Duration::from_secs(600);
+const VERIFIED_FOR: Duration = Duration::from_secs(600);
 
 /// What came of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Checked {
+pub(super) enum SecretCheck {
     /// It is the secret.
-    Right,
+    Match,
     /// It is not, or there is no such client.
-    Wrong,
+    Mismatch,
     /// Too many checks wait.
     Busy,
 }
@@ -82,33 +82,33 @@ pub(super) enum Checked {
 /// Checks secrets.
 pub(super) struct Checker {
     running: Arc<Semaphore>,
-    line: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    queue: Arc<Mutex<HashMap<IpAddr, usize>>>,
     /// With which the memory of right secrets is keyed; it never leaves this process.
     key: Zeroizing<[u8; 32]>,
-    proven: Mutex<HashMap<String, Proof>>,
+    verified: Mutex<HashMap<String, VerifiedSecret>>,
     /// Checked for clients that do not exist, so that they take as long as those that do.
-    nobody: SecretHash,
+    dummy_hash: SecretHash,
 }
 
 /// A right secret, as its keyed hash.
-struct Proof {
+struct VerifiedSecret {
     hash: [u8; 32],
     until: Timestamp,
 }
 
 /// A place in the line of those who are checked or wait.
-struct Place {
-    line: Arc<Mutex<HashMap<IpAddr, usize>>>,
+struct QueueSlot {
+    queue: Arc<Mutex<HashMap<IpAddr, usize>>>,
     source: IpAddr,
 }
 
-impl Drop for Place {
+impl Drop for QueueSlot {
     fn drop(&mut self) {
-        let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(of_source) = line.get_mut(&self.source) {
-            *of_source -= 1;
-            if *of_source == 0 {
-                line.remove(&self.source);
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = queue.get_mut(&self.source) {
+            *count -= 1;
+            if *count == 0 {
+                queue.remove(&self.source);
             }
         }
     }
@@ -119,11 +119,11 @@ impl Checker {
         let mut key = Zeroizing::new([0; 32]);
         OsRng.fill_bytes(key.as_mut());
         Self {
-            running: Arc::new(Semaphore::new(at_once())),
-            line: Arc::default(),
+            running: Arc::new(Semaphore::new(parallel_checks())),
+            queue: Arc::default(),
             key,
-            proven: Mutex::default(),
-            nobody: hash(&generate()),
+            verified: Mutex::default(),
+            dummy_hash: hash(&generate()),
         }
     }
 
@@ -135,56 +135,57 @@ impl Checker {
         credentials: ClientCredentials,
         source: IpAddr,
         now: Timestamp,
-    ) -> Checked {
-        if self.remembers(secret, &credentials, now) {
-            return Checked::Right;
+    ) -> SecretCheck {
+        if self.is_verified(secret, &credentials, now) {
+            return SecretCheck::Match;
         }
-        let Some(place) = self.queue(source) else { return Checked::Busy };
+        let Some(slot) = self.enqueue(source) else { return SecretCheck::Busy };
         let Ok(running) = Arc::clone(&self.running).acquire_owned().await else {
-            return Checked::Busy;
+            return SecretCheck::Busy;
         };
-        let proof = secret.map(|secret| self.proof(secret, &credentials));
-        let hash = secret.unwrap_or(&self.nobody).clone();
+        let keyed_hash = secret.map(|secret| self.keyed_hash(secret, &credentials));
+        let hash = secret.unwrap_or(&self.dummy_hash).clone();
         let client_id = credentials.client_id.clone();
         // Held by the work and not by whoever asks: who goes away does not end it.
-        let held = (place, running);
-        let is_right = beneath(move || (is_right(&hash, &credentials.client_secret), held).0);
-        match (is_right.await, proof) {
+        let held = (slot, running);
+        let matches =
+            run_at_low_priority(move || (verify(&hash, &credentials.client_secret), held).0);
+        match (matches.await, keyed_hash) {
             (Some(true), Some(hash)) => {
-                let proof = Proof { hash, until: now + REMEMBERED };
-                self.proven().insert(client_id, proof);
-                Checked::Right
+                let secret = VerifiedSecret { hash, until: now + VERIFIED_FOR };
+                self.verified().insert(client_id, secret);
+                SecretCheck::Match
             }
-            (Some(_), _) => Checked::Wrong,
-            (None, _) => Checked::Busy,
+            (Some(_), _) => SecretCheck::Mismatch,
+            (None, _) => SecretCheck::Busy,
         }
     }
 
     /// Forgets everything that was right, when secrets may have changed.
-    pub(super) fn forget(&self) {
-        self.proven().clear();
+    pub(super) fn clear_verified(&self) {
+        self.verified().clear();
     }
 
-    fn proven(&self) -> std::sync::MutexGuard<'_, HashMap<String, Proof>> {
-        self.proven.lock().unwrap_or_else(PoisonError::into_inner)
+    fn verified(&self) -> std::sync::MutexGuard<'_, HashMap<String, VerifiedSecret>> {
+        self.verified.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the secret in `credentials` was found right a short time ago.
-    pub(super) fn remembers(
+    pub(super) fn is_verified(
         &self,
         secret: Option<&SecretHash>,
         credentials: &ClientCredentials,
         now: Timestamp,
     ) -> bool {
         let Some(secret) = secret else { return false };
-        let proof = self.proof(secret, credentials);
-        self.proven()
+        let keyed_hash = self.keyed_hash(secret, credentials);
+        self.verified()
             .get(&credentials.client_id)
-            .is_some_and(|known| known.until > now && known.hash.ct_eq(&proof).into())
+            .is_some_and(|known| known.until > now && known.hash.ct_eq(&keyed_hash).into())
     }
 
     /// The keyed hash of a secret that was offered, and of what it is to be checked against.
-    fn proof(&self, secret: &SecretHash, credentials: &ClientCredentials) -> [u8; 32] {
+    fn keyed_hash(&self, secret: &SecretHash, credentials: &ClientCredentials) -> [u8; 32] {
         let keyed = || Sha256::new().chain_update(self.key.as_ref());
         let inner = keyed()
             .chain_update(Sha256::digest(secret.expose()))
@@ -193,14 +194,16 @@ impl Checker {
         keyed().chain_update(inner.finalize()).finalize().into()
     }
 
-    fn queue(&self, source: IpAddr) -> Option<Place> {
-        let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_source = line.get(&source).copied().unwrap_or(0);
-        if of_source >= OF_ONE_SOURCE || line.values().sum::<usize>() >= at_once() + WAITING {
+    fn enqueue(&self, source: IpAddr) -> Option<QueueSlot> {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = queue.get(&source).copied().unwrap_or(0);
+        if count >= MAX_PER_SOURCE
+            || queue.values().sum::<usize>() >= parallel_checks() + MAX_QUEUED
+        {
             return None;
         }
-        line.insert(source, of_source + 1);
-        Some(Place { line: Arc::clone(&self.line), source })
+        queue.insert(source, count + 1);
+        Some(QueueSlot { queue: Arc::clone(&self.queue), source })
     }
 }
 
@@ -208,18 +211,20 @@ impl Checker {
 /// for whoever guesses one. `None` when there is no thread.
 ///
 /// It is none of a pool, which would stay so for others; making one costs a thousandth of the work.
-async fn beneath<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-    let (tell, told) = oneshot::channel();
+async fn run_at_low_priority<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    let (sender, receiver) = oneshot::channel();
     let thread = std::thread::Builder::new().name("secrets".to_owned());
-    let yielding = move || {
-        lower_priority(YIELDING);
-        drop(tell.send(work()));
+    let task = move || {
+        lower_priority(NICENESS);
+        drop(sender.send(work()));
     };
-    thread.spawn(yielding).ok()?;
-    told.await.ok()
+    thread.spawn(task).ok()?;
+    receiver.await.ok()
 }
 
-fn is_right(hash: &SecretHash, secret: &str) -> bool {
+fn verify(hash: &SecretHash, secret: &str) -> bool {
     PasswordHash::new(hash.expose())
         .is_ok_and(|hash| Argon2::default().verify_password(secret.as_bytes(), &hash).is_ok())
 }
@@ -237,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn made_secrets_differ_and_have_at_least_128_bits() {
+    fn generated_secrets_differ_and_have_at_least_128_bits() {
         let (one, other) = (generate(), generate());
         assert_ne!(one, other);
         assert_eq!(URL_SAFE_NO_PAD.decode(one.as_bytes()).unwrap().len() * 8, 192);
@@ -245,55 +250,55 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn only_the_secret_is_right_and_it_is_remembered_for_ten_minutes() {
+    async fn only_the_secret_matches_and_it_stays_verified_for_ten_minutes() {
         let (checker, secret) = (Checker::new(), hash("right"));
         let check = |offered: &'static str, now: Timestamp| {
             checker.check(Some(&secret), credentials(offered), HERE, now)
         };
-        let (begin, soon) = (Timestamp::EPOCH, Timestamp::EPOCH + REMEMBERED / 2);
-        assert_eq!(check("wrong", begin).await, Checked::Wrong);
-        assert_eq!(check("right", begin).await, Checked::Right);
-        assert_eq!(check("wrong", soon).await, Checked::Wrong);
+        let (begin, soon) = (Timestamp::EPOCH, Timestamp::EPOCH + VERIFIED_FOR / 2);
+        assert_eq!(check("wrong", begin).await, SecretCheck::Mismatch);
+        assert_eq!(check("right", begin).await, SecretCheck::Match);
+        assert_eq!(check("wrong", soon).await, SecretCheck::Mismatch);
         // Nobody can be checked any more: only what is remembered can still be right.
         checker.running.close();
-        assert_eq!(check("right", soon).await, Checked::Right);
-        assert_eq!(check("right", begin + REMEMBERED).await, Checked::Busy);
+        assert_eq!(check("right", soon).await, SecretCheck::Match);
+        assert_eq!(check("right", begin + VERIFIED_FOR).await, SecretCheck::Busy);
         let changed = hash("right");
         let check = checker.check(Some(&changed), credentials("right"), HERE, soon).await;
-        assert_eq!(check, Checked::Busy, "the hash is another one now");
-        checker.forget();
+        assert_eq!(check, SecretCheck::Busy, "the configured hash changed");
+        checker.clear_verified();
         let forgotten = checker.check(Some(&secret), credentials("right"), HERE, soon).await;
-        assert_eq!(forgotten, Checked::Busy, "the register was read anew");
+        assert_eq!(forgotten, SecretCheck::Busy, "the registry was reloaded");
     }
 
     #[actix_web::test]
-    async fn who_checks_gives_way_and_who_waits_for_it_does_not() {
+    async fn a_check_runs_at_low_priority_and_its_caller_does_not() {
         let priority = || getpriority_process(None).unwrap();
         let before = priority();
-        let beneath = beneath(priority).await.unwrap();
-        assert_eq!(beneath, (before + YIELDING).min(19));
+        let lowered = run_at_low_priority(priority).await.unwrap();
+        assert_eq!(lowered, (before + NICENESS).min(19));
         assert_eq!(priority(), before);
     }
 
     #[actix_web::test]
-    async fn nobody_has_a_secret_that_is_right() {
+    async fn no_secret_matches_an_unknown_client() {
         let checker = Checker::new();
-        let nobody = checker.check(None, credentials(""), HERE, Timestamp::EPOCH).await;
-        assert_eq!(nobody, Checked::Wrong);
+        let result = checker.check(None, credentials(""), HERE, Timestamp::EPOCH).await;
+        assert_eq!(result, SecretCheck::Mismatch);
     }
 
     #[test]
-    fn the_line_is_bounded_in_all_and_for_each_source() {
+    fn the_queue_is_bounded_in_total_and_for_each_source() {
         let checker = Checker::new();
         let source = |last: usize| IpAddr::from([10, 0, 0, u8::try_from(last).unwrap()]);
-        let mut places: Vec<_> = (0..OF_ONE_SOURCE).map(|_| checker.queue(source(0))).collect();
-        assert!(places.iter().all(Option::is_some));
-        assert!(checker.queue(source(0)).is_none());
-        for at in OF_ONE_SOURCE..at_once() + WAITING {
-            places.push(Some(checker.queue(source(at)).unwrap()));
+        let mut slots: Vec<_> = (0..MAX_PER_SOURCE).map(|_| checker.enqueue(source(0))).collect();
+        assert!(slots.iter().all(Option::is_some));
+        assert!(checker.enqueue(source(0)).is_none());
+        for at in MAX_PER_SOURCE..parallel_checks() + MAX_QUEUED {
+            slots.push(Some(checker.enqueue(source(at)).unwrap()));
         }
-        assert!(checker.queue(source(255)).is_none());
-        places.clear();
-        assert!(checker.line.lock().unwrap().is_empty());
+        assert!(checker.enqueue(source(255)).is_none());
+        slots.clear();
+        assert!(checker.queue.lock().unwrap().is_empty());
     }
 }

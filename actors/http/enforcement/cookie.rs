@@ -21,7 +21,7 @@ use rollcall_identity::{Cursor, Filter, Page, Timestamp};
 use sha2::{Digest, Sha256};
 
 use super::list_hash::hash_list;
-use super::voices::Wording;
+use super::rendering::FormatHash;
 
 /// A firewall's place, as it is handed out. Opaque to the firewall, safe in URLs and headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,29 +29,29 @@ pub(super) struct Cookie {
     cursor: Cursor,
     /// `None` for a cookie that an earlier version handed out: the filter is not known.
     filter: Option<Fingerprint>,
-    pass: Pass,
+    mode: Mode,
 }
 
 /// What a firewall is being told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Pass {
+enum Mode {
     /// What is new, as far as the filter admits it.
-    News,
+    Incremental,
     /// Everything once more, and logouts of what the filter does not admit.
-    Everything,
+    Full,
 }
 
 /// A text that is no cookie of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct InvalidCookie;
 
-/// The word that marks [`Pass::Everything`].
+/// The word that marks [`Mode::Full`].
 const ALL: &str = "all";
 
 impl Cookie {
     /// What stands for a cookie that is none of ours: nothing is known of what the firewall holds.
-    pub(super) const FOREIGN: Self =
-        Self { cursor: Cursor::UNKNOWN, filter: None, pass: Pass::News };
+    pub(super) const UNKNOWN: Self =
+        Self { cursor: Cursor::UNKNOWN, filter: None, mode: Mode::Incremental };
 }
 
 impl fmt::Display for Cookie {
@@ -59,7 +59,7 @@ impl fmt::Display for Cookie {
         self.cursor.fmt(f)?;
         let Some(Fingerprint(filter)) = self.filter else { return Ok(()) };
         write!(f, "~{filter:016x}")?;
-        if self.pass == Pass::Everything { write!(f, "~{ALL}") } else { Ok(()) }
+        if self.mode == Mode::Full { write!(f, "~{ALL}") } else { Ok(()) }
     }
 }
 
@@ -70,12 +70,12 @@ impl FromStr for Cookie {
         let mut parts = text.split('~');
         let cursor = parts.next().and_then(|cursor| cursor.parse().ok()).ok_or(InvalidCookie)?;
         let filter = parts.next().map(str::parse).transpose()?;
-        let pass = match parts.next() {
-            None => Pass::News,
-            Some(ALL) => Pass::Everything,
+        let mode = match parts.next() {
+            None => Mode::Incremental,
+            Some(ALL) => Mode::Full,
             Some(_) => return Err(InvalidCookie),
         };
-        if parts.next().is_some() { Err(InvalidCookie) } else { Ok(Self { cursor, filter, pass }) }
+        if parts.next().is_some() { Err(InvalidCookie) } else { Ok(Self { cursor, filter, mode }) }
     }
 }
 
@@ -85,8 +85,8 @@ impl FromStr for Cookie {
 struct Fingerprint(u64);
 
 impl Fingerprint {
-    fn of(filter: &Filter, Wording(wording): Wording) -> Self {
-        let mut parts = vec![wording];
+    fn of(filter: &Filter, FormatHash(format): FormatHash) -> Self {
+        let mut parts = vec![format];
         let mut rest = Some(filter);
         while let Some(part) = rest {
             let admits_all =
@@ -135,31 +135,31 @@ pub(super) struct BatchRead {
     pub(super) cursor: Option<Cursor>,
     filter: Arc<Filter>,
     fingerprint: Fingerprint,
-    pass: Pass,
+    mode: Mode,
     /// Whether everything is begun here because the filter is another one.
-    pub(super) refiltered: bool,
+    pub(super) filter_changed: bool,
 }
 
 impl BatchRead {
     /// Goes on from `cookie`, under the filter and in the words that are in force now.
-    pub(super) fn new(cookie: Option<Cookie>, filter: Arc<Filter>, wording: Wording) -> Self {
-        let fingerprint = Fingerprint::of(&filter, wording);
-        let refiltered = cookie.is_some_and(|cookie| cookie.filter != Some(fingerprint));
-        let (cursor, pass) = match cookie {
-            None => (None, Pass::News),
+    pub(super) fn new(cookie: Option<Cookie>, filter: Arc<Filter>, format: FormatHash) -> Self {
+        let fingerprint = Fingerprint::of(&filter, format);
+        let filter_changed = cookie.is_some_and(|cookie| cookie.filter != Some(fingerprint));
+        let (cursor, mode) = match cookie {
+            None => (None, Mode::Incremental),
             // Also in the middle of a reading of everything: what was told in it was by a filter
             // that is past as well.
-            Some(cookie) if refiltered => (Some(cookie.cursor.replay()), Pass::Everything),
-            Some(cookie) => (Some(cookie.cursor), cookie.pass),
+            Some(cookie) if filter_changed => (Some(cookie.cursor.replay()), Mode::Full),
+            Some(cookie) => (Some(cookie.cursor), cookie.mode),
         };
-        Self { cursor, filter, fingerprint, pass, refiltered }
+        Self { cursor, filter, fingerprint, mode, filter_changed }
     }
 
     /// By which filter the log is to be read.
-    pub(super) fn asked(&self) -> Arc<Filter> {
-        match self.pass {
-            Pass::News => Arc::clone(&self.filter),
-            Pass::Everything => Arc::default(),
+    pub(super) fn read_filter(&self) -> Arc<Filter> {
+        match self.mode {
+            Mode::Incremental => Arc::clone(&self.filter),
+            Mode::Full => Arc::default(),
         }
     }
 
@@ -168,14 +168,14 @@ impl BatchRead {
     /// Everything has been told once a page is the last one there is. Not earlier, say at what was
     /// the newest change when the reading began: whoever came to an address since, and is not
     /// admitted, hides the one whom the firewall still holds there.
-    pub(super) fn told(&self, page: &mut Page, now: Timestamp) -> Cookie {
-        if self.pass == Pass::Everything {
+    pub(super) fn finish_page(&self, page: &mut Page, now: Timestamp) -> Cookie {
+        if self.mode == Mode::Full {
             for change in &mut page.changes {
                 self.filter.redact(change, now);
             }
         }
-        let pass = if page.more { self.pass } else { Pass::News };
-        Cookie { cursor: page.next, filter: Some(self.fingerprint), pass }
+        let mode = if page.more { self.mode } else { Mode::Incremental };
+        Cookie { cursor: page.next, filter: Some(self.fingerprint), mode }
     }
 }
 

@@ -1,21 +1,21 @@
 //! A whole house on loopback: journal, cache, query actor, producer of pushes and a listener, asked
 //! as a firewall asks.
 
-mod asking;
+pub(super) mod fixture;
 mod groups;
-pub(super) mod house;
 mod login;
-mod pushing;
+mod push;
+mod queries;
 
-use super::{Place, place};
+use super::{Route, route};
 
 #[test]
 fn each_path_has_its_place_whatever_the_prefix_is() {
-    let of = |path| match place(path, "/oauth_token/oauth", "/api/who") {
-        Place::Token => "token".to_owned(),
-        Place::Api(rest) => format!("api {rest}"),
-        Place::Events => "events".to_owned(),
-        Place::Nowhere => "nowhere".to_owned(),
+    let of = |path| match route(path, "/oauth_token/oauth", "/api/who") {
+        Route::Token => "token".to_owned(),
+        Route::Api(rest) => format!("api {rest}"),
+        Route::Events => "events".to_owned(),
+        Route::Unknown => "nowhere".to_owned(),
     };
     for (path, expected) in [
         ("/oauth_token/oauth", "token"),

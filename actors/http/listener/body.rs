@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 
 /// Why a body was not read. The connection cannot be used again: the rest of the body is in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Unread {
+pub enum BodyError {
     /// It is longer than the limit.
     #[error("the body is too long")]
     TooLong,
@@ -20,7 +20,7 @@ pub enum Unread {
     Broken,
 }
 
-impl Unread {
+impl BodyError {
     /// The status of the answer.
     pub fn status(self) -> StatusCode {
         match self {
@@ -34,17 +34,17 @@ impl Unread {
 /// Reads the whole body: at most `limit` bytes, within `deadline`.
 ///
 /// # Errors
-/// [`Unread`]; answer with its status and close the connection.
-pub async fn read(payload: Payload, limit: usize, deadline: Duration) -> Result<Bytes, Unread> {
-    tokio::time::timeout(deadline, collect(payload, limit)).await.unwrap_or(Err(Unread::TooSlow))
+/// [`BodyError`]; answer with its status and close the connection.
+pub async fn read(payload: Payload, limit: usize, deadline: Duration) -> Result<Bytes, BodyError> {
+    tokio::time::timeout(deadline, collect(payload, limit)).await.unwrap_or(Err(BodyError::TooSlow))
 }
 
-async fn collect(mut payload: Payload, limit: usize) -> Result<Bytes, Unread> {
+async fn collect(mut payload: Payload, limit: usize) -> Result<Bytes, BodyError> {
     let mut body = BytesMut::new();
     while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|_| Unread::Broken)?;
+        let chunk = chunk.map_err(|_| BodyError::Broken)?;
         if body.len() + chunk.len() > limit {
-            return Err(Unread::TooLong);
+            return Err(BodyError::TooLong);
         }
         body.extend_from_slice(&chunk);
     }

@@ -14,7 +14,7 @@ use rollcall_producers::active_directory::{DirectoryState, DirectoryStatus, Last
 /// A directory that is configured.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Directory)]
-pub(super) struct DirectoryShape {
+pub(super) struct DirectoryDto {
     /// Its configured name.
     #[schema(value_type = String, example = "corp")]
     name: Name,
@@ -55,13 +55,13 @@ pub(super) struct Reading {
 
 /// Lists the configured directories and how they are.
 #[utoipa::path(get, path = "/api/v1/directories", tag = "directory", security(("token" = [])),
-    responses((status = 200, description = "All of them, by name", body = Vec<DirectoryShape>)))]
+    responses((status = 200, description = "All of them, by name", body = Vec<DirectoryDto>)))]
 pub(super) async fn list(rest: Data<Rest>) -> impl Responder {
     let all = rest.directories.status();
-    Json(all.into_iter().map(DirectoryShape::from).collect::<Vec<_>>())
+    Json(all.into_iter().map(DirectoryDto::from).collect::<Vec<_>>())
 }
 
-impl From<(Name, DirectoryStatus)> for DirectoryShape {
+impl From<(Name, DirectoryStatus)> for DirectoryDto {
     fn from((name, status): (Name, DirectoryStatus)) -> Self {
         let problems = status.problems.iter();
         Self {

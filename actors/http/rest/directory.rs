@@ -19,7 +19,7 @@ use crate::problem::Problem;
 /// A domain of a directory.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Domain)]
-pub(super) struct DomainShape {
+pub(super) struct DomainDto {
     /// Its DNS name.
     #[schema(value_type = String, example = "corp.example.com")]
     name: Name,
@@ -39,7 +39,7 @@ pub(super) struct DomainShape {
 /// A user, service account or computer of a directory.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = DirectoryAccount)]
-pub(super) struct AccountShape {
+pub(super) struct AccountDto {
     /// sAMAccountName; a computer's ends in `$`.
     #[schema(value_type = String, example = "alice")]
     name: Name,
@@ -76,7 +76,7 @@ pub(super) struct AccountShape {
 /// A group of a directory.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Group)]
-pub(super) struct GroupShape {
+pub(super) struct GroupDto {
     /// sAMAccountName.
     #[schema(value_type = String, example = "Staff")]
     name: Name,
@@ -100,7 +100,7 @@ pub(super) struct AccountPage {
     /// How many there are in all.
     total: usize,
     /// In the order of their names.
-    accounts: Vec<AccountShape>,
+    accounts: Vec<AccountDto>,
     /// What to ask with as `start` to go on; null at the end.
     next: Option<usize>,
 }
@@ -111,7 +111,7 @@ pub(super) struct GroupPage {
     /// How many there are in all.
     total: usize,
     /// In the order of their names.
-    groups: Vec<GroupShape>,
+    groups: Vec<GroupDto>,
     /// What to ask with as `start` to go on; null at the end.
     next: Option<usize>,
 }
@@ -120,9 +120,9 @@ pub(super) struct GroupPage {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct GroupsOfUser {
     /// Who.
-    user: AccountShape,
+    user: AccountDto,
     /// All groups that the user is in, directly or through others, in the order of their names.
-    groups: Vec<GroupShape>,
+    groups: Vec<GroupDto>,
 }
 
 /// What a list is asked with.
@@ -154,16 +154,16 @@ pub(super) struct GroupsParameters {
 
 /// How many one page holds at most, and without a wish.
 const LIMITS: std::ops::RangeInclusive<usize> = 1..=1000;
-const LIMIT: usize = 100;
+const DEFAULT_LIMIT: usize = 100;
 
 /// Lists the domains of all directories.
 #[utoipa::path(get, path = "/api/v1/domains", tag = "directory", security(("token" = [])),
-    responses((status = 200, description = "All domains, by name", body = Vec<DomainShape>)))]
-pub(super) async fn domains(rest: Data<Rest>) -> Result<Json<Vec<DomainShape>>, Problem> {
-    asked(rest, |directory| {
+    responses((status = 200, description = "All domains, by name", body = Vec<DomainDto>)))]
+pub(super) async fn domains(rest: Data<Rest>) -> Result<Json<Vec<DomainDto>>, Problem> {
+    query_directory(rest, |directory| {
         let shape = |names: &DomainNames| {
             let counts = directory.counts(&names.dns).unwrap_or_default();
-            DomainShape {
+            DomainDto {
                 name: names.dns.clone(),
                 netbios: names.netbios.clone(),
                 sid: names.sid.to_string(),
@@ -189,7 +189,8 @@ pub(super) async fn users(
     rest: Data<Rest>,
     Parameters(parameters): Parameters<ListParameters>,
 ) -> Result<Json<AccountPage>, Problem> {
-    asked(rest, move |directory| accounts(directory, AccountClass::Users, &parameters)).await
+    query_directory(rest, move |directory| accounts(directory, AccountClass::Users, &parameters))
+        .await
 }
 
 /// Lists the computers of a domain.
@@ -204,7 +205,8 @@ pub(super) async fn devices(
     rest: Data<Rest>,
     Parameters(parameters): Parameters<ListParameters>,
 ) -> Result<Json<AccountPage>, Problem> {
-    asked(rest, move |directory| accounts(directory, AccountClass::Devices, &parameters)).await
+    query_directory(rest, move |directory| accounts(directory, AccountClass::Devices, &parameters))
+        .await
 }
 
 /// Lists the groups of a domain.
@@ -219,11 +221,11 @@ pub(super) async fn groups(
     rest: Data<Rest>,
     Parameters(parameters): Parameters<ListParameters>,
 ) -> Result<Json<GroupPage>, Problem> {
-    asked(rest, move |directory| {
-        let (domain, range) = place(directory, &parameters)?;
+    query_directory(rest, move |directory| {
+        let (domain, range) = domain_and_range(directory, &parameters)?;
         let found = directory.groups(&domain, &parameters.prefix, range.clone());
         let Listing { total, items } = found.map_err(|why| Problem::not_found(why.to_string()))?;
-        let groups = items.into_iter().map(|group| GroupShape::of(group, None)).collect();
+        let groups = items.into_iter().map(|group| GroupDto::of(group, None)).collect();
         Ok(GroupPage { total, groups, next: next(total, &range) })
     })
     .await
@@ -245,43 +247,43 @@ pub(super) async fn groups_of_user(
     name: Path<String>,
     Parameters(parameters): Parameters<GroupsParameters>,
 ) -> Result<Json<GroupsOfUser>, Problem> {
-    asked(rest, move |directory| {
-        let nobody = || Problem::not_found(format!("no directory knows {:?}", name.as_str()));
-        let who = resolved(directory, &name)?.ok_or_else(nobody)?;
-        let profile = directory.profile(who.guid).ok_or_else(nobody)?;
-        let wanted = parameters.explain.as_deref();
-        let only = wanted.filter(|group| !group.is_empty()).map(str::to_lowercase);
+    query_directory(rest, move |directory| {
+        let not_found = || Problem::not_found(format!("no directory knows {:?}", name.as_str()));
+        let account = resolved(directory, &name)?.ok_or_else(not_found)?;
+        let profile = directory.profile(account.guid).ok_or_else(not_found)?;
+        let explain = parameters.explain.as_deref();
+        let only = explain.filter(|group| !group.is_empty()).map(str::to_lowercase);
         let is_wanted = |group: &Group| {
             only.as_ref().is_none_or(|only| group.name.as_str().to_lowercase() == *only)
         };
         let shape = |group: &Group| {
-            let way = wanted.and_then(|_| directory.path(who.guid, group));
-            let way = way.map(|way| way.iter().map(|group| group.name.clone()).collect());
-            GroupShape::of(group, way)
+            let path = explain.and_then(|_| directory.path(account.guid, group));
+            let path = path.map(|path| path.iter().map(|group| group.name.clone()).collect());
+            GroupDto::of(group, path)
         };
-        let mine = profile.groups.as_slice().iter().filter(|group| is_wanted(group));
-        let groups: Vec<_> = mine.map(|group| shape(group)).collect();
+        let memberships = profile.groups.as_slice().iter().filter(|group| is_wanted(group));
+        let groups: Vec<_> = memberships.map(|group| shape(group)).collect();
         if let (Some(only), true) = (only, groups.is_empty()) {
-            let detail = format!("{} is not in a group {only:?}", who.principal);
+            let detail = format!("{} is not in a group {only:?}", account.principal);
             return Err(Problem::not_found(detail));
         }
-        Ok(GroupsOfUser { user: AccountShape::of(&profile), groups })
+        Ok(GroupsOfUser { user: AccountDto::of(&profile), groups })
     })
     .await
 }
 
 /// Puts a question to the directory, on a thread where others do not wait for it: a list looks at
 /// every object there is.
-async fn asked<T: Send + 'static>(
+async fn query_directory<T: Send + 'static>(
     rest: Data<Rest>,
-    question: impl FnOnce(&Directory) -> Result<T, Problem> + Send + 'static,
+    read: impl FnOnce(&Directory) -> Result<T, Problem> + Send + 'static,
 ) -> Result<Json<T>, Problem> {
-    let book = rest.directory.clone();
-    let answer = web::block(move || question(&book.read())).await;
-    let gone = |why: BlockingError| {
+    let directory = rest.directory.clone();
+    let answer = web::block(move || read(&directory.read())).await;
+    let stopping = |why: BlockingError| {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, format!("{why}: the server is stopping"))
     };
-    answer.map_err(gone)?.map(Json)
+    answer.map_err(stopping)?.map(Json)
 }
 
 /// Who is meant by a name in any spelling, or a SID.
@@ -296,22 +298,22 @@ fn resolved(directory: &Directory, text: &str) -> Result<Option<ResolvedAccount>
 
 fn accounts(
     directory: &Directory,
-    wanted: AccountClass,
+    class: AccountClass,
     parameters: &ListParameters,
 ) -> Result<AccountPage, Problem> {
-    let (domain, range) = place(directory, parameters)?;
-    let found = directory.accounts(&domain, wanted, &parameters.prefix, range.clone());
+    let (domain, range) = domain_and_range(directory, parameters)?;
+    let found = directory.accounts(&domain, class, &parameters.prefix, range.clone());
     let Listing { total, items } = found.map_err(|why| Problem::not_found(why.to_string()))?;
-    let accounts = items.iter().map(AccountShape::of).collect();
+    let accounts = items.iter().map(AccountDto::of).collect();
     Ok(AccountPage { total, accounts, next: next(total, &range) })
 }
 
 /// The domain and the part of its list that are asked for.
-fn place(
+fn domain_and_range(
     directory: &Directory,
     parameters: &ListParameters,
 ) -> Result<(Name, Range<usize>), Problem> {
-    let limit = parameters.limit.unwrap_or(LIMIT);
+    let limit = parameters.limit.unwrap_or(DEFAULT_LIMIT);
     if !LIMITS.contains(&limit) {
         return Err(Problem::bad_request(format!("limit: {limit} is not 1 to 1000")));
     }
@@ -335,7 +337,7 @@ fn next(total: usize, range: &Range<usize>) -> Option<usize> {
     (range.end < total).then_some(range.end)
 }
 
-impl AccountShape {
+impl AccountDto {
     fn of(profile: &Profile<'_>) -> Self {
         let Account { name, upn, display, mail, host, system, .. } = profile.account.clone();
         Self {
@@ -359,7 +361,7 @@ impl AccountShape {
     }
 }
 
-impl GroupShape {
+impl GroupDto {
     fn of(group: &Group, path: Option<Vec<Name>>) -> Self {
         Self {
             name: group.name.clone(),

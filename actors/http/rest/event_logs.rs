@@ -14,7 +14,7 @@ use rollcall_producers::event_log::{
 /// How the reading of an event log is.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = EventLog)]
-pub(super) struct EventLogShape {
+pub(super) struct EventLogDto {
     /// `connecting`, `catching_up`, `following`, `silent`, or `failing`.
     #[schema(value_type = String, example = "following")]
     state: EventLogState,
@@ -28,26 +28,26 @@ pub(super) struct EventLogShape {
     #[schema(value_type = Vec<String>)]
     addresses: Vec<IpAddr>,
     /// The newest event that was read since the process began.
-    last_event: Option<EventShape>,
+    last_event: Option<EventDto>,
     /// The number of the record behind which reading goes on after a restart.
     bookmark: Option<u64>,
     /// How often events were lost since the process began.
     gaps: u64,
     /// The last time that events were lost.
-    last_gap: Option<GapShape>,
+    last_gap: Option<GapDto>,
     /// Why the server does not tell whether events were overwritten unread, when it does not.
     gaps_unverifiable: Option<String>,
     /// How many records could not be read since the process began; the others were.
     bad_records: u64,
     /// What the server does not audit of that which logons are read from, as far as it is known.
-    unaudited: Vec<UnauditedShape>,
+    unaudited: Vec<UnauditedDto>,
     /// What went wrong last, whether it was mended since or not.
-    last_error: Option<ErrorShape>,
+    last_error: Option<ErrorDto>,
 }
 
 /// An event that was read.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct EventShape {
+pub(super) struct EventDto {
     /// When it was written, by the clock of the server.
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
@@ -60,7 +60,7 @@ pub(super) struct EventShape {
 
 /// Events that were lost.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct GapShape {
+pub(super) struct GapDto {
     /// When it was noticed.
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
@@ -77,7 +77,7 @@ pub(super) struct GapShape {
 
 /// Successes that the server does not audit.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct UnauditedShape {
+pub(super) struct UnauditedDto {
     /// What auditpol calls them.
     #[schema(example = "Kerberos Authentication Service")]
     subcategory: &'static str,
@@ -92,7 +92,7 @@ pub(super) struct UnauditedShape {
 
 /// Why it could not be read.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct ErrorShape {
+pub(super) struct ErrorDto {
     /// When.
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
@@ -104,44 +104,44 @@ pub(super) struct ErrorShape {
     remedy: Option<&'static str>,
 }
 
-impl From<EventLogStatus> for EventLogShape {
+impl From<EventLogStatus> for EventLogDto {
     fn from(status: EventLogStatus) -> Self {
         Self {
             state: status.state,
             in_words: status.state.in_words(),
             since: status.since,
             addresses: status.addresses.unwrap_or_default(),
-            last_event: status.last_event.map(EventShape::from),
+            last_event: status.last_event.map(EventDto::from),
             bookmark: status.bookmark,
             gaps: status.gaps,
-            last_gap: status.last_gap.map(GapShape::from),
+            last_gap: status.last_gap.map(GapDto::from),
             gaps_unverifiable: status.unverifiable,
             bad_records: status.unreadable,
-            unaudited: status.unaudited.into_iter().map(UnauditedShape::from).collect(),
-            last_error: status.last_failure.map(ErrorShape::from),
+            unaudited: status.unaudited.into_iter().map(UnauditedDto::from).collect(),
+            last_error: status.last_failure.map(ErrorDto::from),
         }
     }
 }
 
-impl From<LastEvent> for EventShape {
+impl From<LastEvent> for EventDto {
     fn from(LastEvent { at, received, record_id }: LastEvent) -> Self {
         Self { at, received, record_id }
     }
 }
 
-impl From<LastGap> for GapShape {
+impl From<LastGap> for GapDto {
     fn from(LastGap { at, cause, after, records }: LastGap) -> Self {
         Self { at, cause, after, records, remedy: cause.remedy() }
     }
 }
 
-impl From<AuditGap> for UnauditedShape {
+impl From<AuditGap> for UnauditedDto {
     fn from(AuditGap { subcategory: of, since, reason: by }: AuditGap) -> Self {
         Self { subcategory: of.name(), since, by: by.into(), remedy: of.remedy() }
     }
 }
 
-impl From<LastFailure> for ErrorShape {
+impl From<LastFailure> for ErrorDto {
     fn from(LastFailure { at, stage, error, remedy }: LastFailure) -> Self {
         Self { at, stage: stage.into(), error, remedy }
     }

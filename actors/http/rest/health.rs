@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use utoipa::ToSchema;
 
 use super::account::Account;
-use super::event_logs::EventLogShape;
+use super::event_logs::EventLogDto;
 use super::{ReloadReport, Rest};
 use crate::enforcement::PointStatus;
 use crate::problem::Problem;
@@ -47,8 +47,8 @@ pub(super) async fn readyz(rest: Data<Rest>) -> Result<&'static str, Problem> {
     )
     .await;
     let draining = rest.draining.borrow().then(|| "the server is stopping".to_owned());
-    let illness = rest.illness.borrow().as_ref().map(ToString::to_string);
-    let reasons = [cache, query, supervisor, illness, draining];
+    let journal_error = rest.journal_error.borrow().as_ref().map(ToString::to_string);
+    let reasons = [cache, query, supervisor, journal_error, draining];
     let reasons: Vec<String> = reasons.into_iter().flatten().collect();
     if reasons.is_empty() {
         return Ok("ready\n");
@@ -104,9 +104,9 @@ pub(super) struct Actor {
 }
 
 impl From<ActorStatus> for Actor {
-    fn from(attendance: ActorStatus) -> Self {
+    fn from(status: ActorStatus) -> Self {
         let ActorStatus { actor, kind, stage, state, since, restarts, last_error, capacity, stats } =
-            attendance;
+            status;
         Self {
             actor,
             kind,
@@ -128,8 +128,8 @@ impl From<ActorStatus> for Actor {
 #[utoipa::path(get, path = "/api/v1/actors", tag = "health", security(("token" = [])),
     responses((status = 200, description = "All actors, by name, and at the end the supervisor", body = Vec<Actor>)))]
 pub(super) async fn actors(rest: Data<Rest>) -> Result<Json<Vec<Actor>>, Problem> {
-    let attendance = rest.supervisor.send(ListActors).await?;
-    Ok(Json(attendance.into_iter().map(Actor::from).collect()))
+    let status = rest.supervisor.send(ListActors).await?;
+    Ok(Json(status.into_iter().map(Actor::from).collect()))
 }
 
 /// A producer: the actor and its account.
@@ -142,7 +142,7 @@ pub(super) struct Producer {
     account: Account,
     /// Of an event log: how the reading of it is.
     #[serde(skip_serializing_if = "Option::is_none")]
-    event_log: Option<EventLogShape>,
+    event_log: Option<EventLogDto>,
 }
 
 /// Lists the producers, with what became of what they received.
@@ -164,19 +164,19 @@ pub(super) async fn producer(
     name: Path<String>,
 ) -> Result<Json<Producer>, Problem> {
     let mut all = all_producers(&rest).await?.into_iter();
-    let called = all.find(|producer| producer.actor.actor == *name);
-    called.map(Json).ok_or_else(|| Problem::not_found(format!("no producer is called {name}")))
+    let found = all.find(|producer| producer.actor.actor == *name);
+    found.map(Json).ok_or_else(|| Problem::not_found(format!("no producer is called {name}")))
 }
 
 async fn all_producers(rest: &Rest) -> Result<Vec<Producer>, Problem> {
-    let attendance = rest.supervisor.send(ListActors).await?;
+    let status = rest.supervisor.send(ListActors).await?;
     let mut logs = rest.event_logs.status();
-    let producer = |attendance: ActorStatus| {
-        let account = Account::of(&attendance.actor);
-        let log = Name::new(&attendance.actor).ok().and_then(|name| logs.remove(&name));
-        Producer { actor: attendance.into(), account, event_log: log.map(EventLogShape::from) }
+    let producer = |status: ActorStatus| {
+        let account = Account::of(&status.actor);
+        let log = Name::new(&status.actor).ok().and_then(|name| logs.remove(&name));
+        Producer { actor: status.into(), account, event_log: log.map(EventLogDto::from) }
     };
-    let receiving = attendance.into_iter().filter(|actor| actor.stage == Stage::Receiving);
+    let receiving = status.into_iter().filter(|actor| actor.stage == Stage::Receiving);
     Ok(receiving.map(producer).collect())
 }
 

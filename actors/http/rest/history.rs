@@ -12,8 +12,8 @@ use serde_json::json;
 use utoipa::IntoParams;
 
 use super::Rest;
-use super::told::{AddressShape, DifferencesShape, StaysShape, user as principal};
-use super::wanted::{Filters, Wanted, address as ip_address};
+use super::history_dto::{AddressHistoryDto, DiffPageDto, IntervalsPageDto, user as principal};
+use super::session_filter::{FilterParameters, SessionFilter, address as ip_address};
 use crate::problem::Problem;
 use rollcall_history::{
     AddressIntervals, History, HistoryError, PointInTime, Question, Requester, RunQuery,
@@ -22,7 +22,7 @@ use rollcall_history::{
 use rollcall_runtime::mailbox::Handler;
 
 /// The header in which whoever asks may say who they are: it goes into the record.
-const ASKER: &str = "Rollcall-Operator";
+const OPERATOR_HEADER: &str = "Rollcall-Operator";
 
 /// What an address is asked about: a moment, or the time between two.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -85,7 +85,7 @@ pub(super) struct DifferenceParameters {
 #[utoipa::path(get, path = "/api/v1/history/addresses/{ip}", tag = "history",
     params(("ip" = String, Path, description = "IPv4 or IPv6"), AddressParameters),
     security(("token" = [])), responses(
-        (status = 200, description = "Who had it; also where nobody had it", body = AddressShape),
+        (status = 200, description = "Who had it; also where nobody had it", body = AddressHistoryDto),
         (status = 400, description = "A parameter that cannot be understood", body = Problem,
          content_type = "application/problem+json"),
         (status = 404, description = "It is not known: the journal does not reach so far back, or \
@@ -97,25 +97,25 @@ pub(super) async fn address(
     request: HttpRequest,
     ip: Path<String>,
     Parameters(parameters): Parameters<AddressParameters>,
-) -> Result<Json<AddressShape>, Problem> {
+) -> Result<Json<AddressHistoryDto>, Problem> {
     let address = ip_address(&ip)?;
     let AddressParameters { at, from, to, limit, after } = parameters;
     match (at, from) {
         (Some(at), None) if to.is_none() && limit.is_none() && after.is_none() => {
-            let moment = PointInTime { address, at: moment("at", &at)? };
-            let told = ask(&rest, &request, moment).await?;
-            Ok(Json(AddressShape::Moment(Box::new(told.into()))))
+            let point = PointInTime { address, at: timestamp("at", &at)? };
+            let answer = run(&rest, &request, point).await?;
+            Ok(Json(AddressHistoryDto::Moment(Box::new(answer.into()))))
         }
         (None, from) => {
             let after = after.map(|after| after.parse().map(Revision)).transpose();
-            let stays = AddressIntervals {
+            let intervals = AddressIntervals {
                 address,
-                from: from.map(|from| moment("from", &from)).transpose()?,
-                to: to.map(|to| moment("to", &to)).transpose()?,
-                after: after.map_err(|_| not_a_place())?,
-                limit: page(limit)?,
+                from: from.map(|from| timestamp("from", &from)).transpose()?,
+                to: to.map(|to| timestamp("to", &to)).transpose()?,
+                after: after.map_err(|_| invalid_token())?,
+                limit: page_size(limit)?,
             };
-            Ok(Json(AddressShape::Intervals(ask(&rest, &request, stays).await?.into())))
+            Ok(Json(AddressHistoryDto::Intervals(run(&rest, &request, intervals).await?.into())))
         }
         _ => Err(Problem::bad_request("either at alone, or from with to, limit and after")),
     }
@@ -126,7 +126,7 @@ pub(super) async fn address(
     params(("user" = String, Path, description = "`alice`, `alice@corp` or `CORP\\alice`; without \
         a domain, all of that name"), UserParameters),
     security(("token" = [])), responses(
-        (status = 200, description = "A page of stays", body = StaysShape),
+        (status = 200, description = "A page of stays", body = IntervalsPageDto),
         (status = 400, description = "A parameter that cannot be understood", body = Problem,
          content_type = "application/problem+json"),
         (status = 404, description = "It is not known: the journal does not reach so far back",
@@ -138,22 +138,22 @@ pub(super) async fn user(
     request: HttpRequest,
     user: Path<String>,
     Parameters(parameters): Parameters<UserParameters>,
-) -> Result<Json<StaysShape>, Problem> {
+) -> Result<Json<IntervalsPageDto>, Problem> {
     let UserParameters { from, to, limit, after } = parameters;
     let question = UserIntervals {
         user: principal(&user)?,
-        from: from.map(|from| moment("from", &from)).transpose()?,
-        to: to.map(|to| moment("to", &to)).transpose()?,
-        after: behind(after)?,
-        limit: page(limit)?,
+        from: from.map(|from| timestamp("from", &from)).transpose()?,
+        to: to.map(|to| timestamp("to", &to)).transpose()?,
+        after: after_address(after)?,
+        limit: page_size(limit)?,
     };
-    Ok(Json(ask(&rest, &request, question).await?.into()))
+    Ok(Json(run(&rest, &request, question).await?.into()))
 }
 
 /// Tells what was different between two moments: who came, left, was replaced or altered.
 #[utoipa::path(get, path = "/api/v1/history/diff", tag = "history", params(DifferenceParameters),
     security(("token" = [])), responses(
-        (status = 200, description = "A page of addresses that differ", body = DifferencesShape),
+        (status = 200, description = "A page of addresses that differ", body = DiffPageDto),
         (status = 400, description = "A parameter that cannot be understood", body = Problem,
          content_type = "application/problem+json"),
         (status = 404, description = "It is not known: the journal does not reach so far back",
@@ -164,30 +164,30 @@ pub(super) async fn difference(
     rest: Data<Rest>,
     request: HttpRequest,
     Parameters(parameters): Parameters<DifferenceParameters>,
-) -> Result<Json<DifferencesShape>, Problem> {
+) -> Result<Json<DiffPageDto>, Problem> {
     let DifferenceParameters { from, to, user, domain, cidr, limit, after } = parameters;
     let asked = json!({"user": user, "domain": domain, "cidr": cidr});
-    let filters = Filters {
+    let filters = FilterParameters {
         user: user.as_deref(),
         domain: domain.as_deref(),
         cidr: cidr.as_deref(),
-        ..Filters::default()
+        ..FilterParameters::default()
     };
-    let wanted = Arc::new(Wanted::read(filters)?);
-    let places = Arc::clone(&wanted);
+    let filter = Arc::new(SessionFilter::read(filters)?);
+    let addresses = Arc::clone(&filter);
     let question = SessionDiff {
-        from: moment("from", &from)?,
-        to: to.map(|to| moment("to", &to)).transpose()?,
-        place: Arc::new(move |address| places.filter.admits_address(address)),
-        meant: Arc::new(move |session: &Session| wanted.admits(session)),
+        from: timestamp("from", &from)?,
+        to: to.map(|to| timestamp("to", &to)).transpose()?,
+        place: Arc::new(move |address| addresses.filter.admits_address(address)),
+        meant: Arc::new(move |session: &Session| filter.matches(session)),
         asked,
-        after: behind(after)?,
-        limit: page(limit)?,
+        after: after_address(after)?,
+        limit: page_size(limit)?,
     };
-    Ok(Json(ask(&rest, &request, question).await?.into()))
+    Ok(Json(run(&rest, &request, question).await?.into()))
 }
 
-async fn ask<Q>(rest: &Rest, request: &HttpRequest, question: Q) -> Result<Q::Answer, Problem>
+async fn run<Q>(rest: &Rest, request: &HttpRequest, question: Q) -> Result<Q::Answer, Problem>
 where
     Q: Question,
     History: Handler<RunQuery<Q>>,
@@ -197,7 +197,7 @@ where
         return Err(Problem::not_found(text));
     };
     let peer = request.peer_addr().map(|peer| peer.ip());
-    let named = request.headers().get(ASKER).and_then(|named| named.to_str().ok());
+    let named = request.headers().get(OPERATOR_HEADER).and_then(|named| named.to_str().ok());
     let asker = Requester::new(peer, named);
     history.send(RunQuery { question, asker }).await?.map_err(Problem::from)
 }
@@ -217,7 +217,7 @@ impl From<HistoryError> for Problem {
 }
 
 /// Reads a moment.
-fn moment(key: &str, text: &str) -> Result<Timestamp, Problem> {
+fn timestamp(key: &str, text: &str) -> Result<Timestamp, Problem> {
     // In a query, a plus that is not written as %2B is a blank.
     text.replace(' ', "+").parse().or_else(|_| text.parse()).map_err(|_| {
         Problem::bad_request(format!(
@@ -228,7 +228,7 @@ fn moment(key: &str, text: &str) -> Result<Timestamp, Problem> {
 }
 
 /// Reads how many a page holds.
-fn page(limit: Option<usize>) -> Result<usize, Problem> {
+fn page_size(limit: Option<usize>) -> Result<usize, Problem> {
     let limit = limit.unwrap_or(100);
     if (1..=1000).contains(&limit) {
         return Ok(limit);
@@ -237,11 +237,11 @@ fn page(limit: Option<usize>) -> Result<usize, Problem> {
 }
 
 /// Reads the address behind which a page begins.
-fn behind(after: Option<String>) -> Result<Option<Address>, Problem> {
-    after.map(|after| after.parse()).transpose().map_err(|_| not_a_place())
+fn after_address(after: Option<String>) -> Result<Option<Address>, Problem> {
+    after.map(|after| after.parse()).transpose().map_err(|_| invalid_token())
 }
 
-fn not_a_place() -> Problem {
+fn invalid_token() -> Problem {
     Problem::bad_request("after: only the `next` of the page before can stand here")
 }
 
@@ -253,14 +253,14 @@ mod tests {
 
     #[test]
     fn a_moment_has_its_distance_to_utc() {
-        let at = moment("at", "2026-11-20T14:05:00Z").unwrap();
+        let at = timestamp("at", "2026-11-20T14:05:00Z").unwrap();
         for text in
             ["2026-11-20T15:05:00+01:00", "2026-11-20T15:05:00 01:00", "2026-11-20 14:05:00Z"]
         {
-            assert_eq!(moment("at", text).unwrap(), at, "{text}");
+            assert_eq!(timestamp("at", text).unwrap(), at, "{text}");
         }
         for text in ["", "2026-11-20 14:05", "yesterday", "1795290600"] {
-            assert!(moment("at", text).is_err(), "{text}");
+            assert!(timestamp("at", text).is_err(), "{text}");
         }
     }
 
@@ -272,8 +272,8 @@ mod tests {
         ) {
             for text in [text, near] {
                 let problems = [
-                    moment("at", &text).err(),
-                    behind(Some(text.clone())).err(),
+                    timestamp("at", &text).err(),
+                    after_address(Some(text.clone())).err(),
                     principal(&text).err(),
                 ];
                 for problem in problems.into_iter().flatten() {

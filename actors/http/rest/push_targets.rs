@@ -48,23 +48,25 @@ pub(super) async fn resync(rest: Data<Rest>, name: Path<String>) -> Result<HttpR
         (status = 503, description = "It cannot be compared now", body = Problem,
          content_type = "application/problem+json")))]
 pub(super) async fn verify(rest: Data<Rest>, name: Path<String>) -> Result<Json<Drift>, Problem> {
-    let asked = tokio::time::timeout(super::CHECK, rest.targets.check(&name)).await;
-    let checked = asked.map_err(|_| late(&rest, &name))?.ok_or_else(|| unknown(&name))??;
-    let drift = checked.map_err(|why| not_now(format!("it cannot be compared now: it {why}")))?;
+    let answer = tokio::time::timeout(super::VERIFY_TIMEOUT, rest.targets.check(&name)).await;
+    let result =
+        answer.map_err(|_| timeout_problem(&rest, &name))?.ok_or_else(|| unknown(&name))??;
+    let drift =
+        result.map_err(|why| unavailable(format!("it cannot be compared now: it {why}")))?;
     Ok(Json(drift))
 }
 
 /// It goes on being compared; what is in its way, when that is known.
-fn late(rest: &Rest, name: &str) -> Problem {
+fn timeout_problem(rest: &Rest, name: &str) -> Problem {
     let (limit, found) =
-        (super::CHECK.as_secs(), "what is found will stand in /api/v1/push-targets");
+        (super::VERIFY_TIMEOUT.as_secs(), "what is found will stand in /api/v1/push-targets");
     match rest.targets.error(name) {
-        Some(why) => not_now(format!("it cannot be compared now: it {why}")),
-        None => not_now(format!("it was not compared within {limit} s; {found}")),
+        Some(why) => unavailable(format!("it cannot be compared now: it {why}")),
+        None => unavailable(format!("it was not compared within {limit} s; {found}")),
     }
 }
 
-fn not_now(detail: String) -> Problem {
+fn unavailable(detail: String) -> Problem {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
 }
 

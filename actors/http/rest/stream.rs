@@ -20,10 +20,10 @@ use tokio::time::{sleep, timeout};
 use utoipa::IntoParams;
 
 use super::Rest;
-use super::shapes::{ChangeShape, Resync};
-use super::wanted::{Filters, Wanted};
+use super::dto::{ChangeDto, Resync};
+use super::session_filter::{FilterParameters, SessionFilter};
 use crate::problem::Problem;
-use crate::telemetry::{ReaderCame, ReaderWent};
+use crate::telemetry::{StreamClosed, StreamOpened};
 use rollcall_engine::messages::{GetNewestCursor, ReadChanges};
 use rollcall_engine::query::Query;
 use rollcall_runtime::mailbox::Mailbox;
@@ -32,7 +32,7 @@ use rollcall_runtime::telemetry::TelemetryEvent;
 /// Where a reader without a cursor begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Begin {
+pub(super) enum StartPosition {
     /// With what happens next.
     #[default]
     Now,
@@ -54,7 +54,7 @@ pub(super) struct StreamParameters {
     /// Where to begin without a cursor.
     #[serde(default)]
     #[param(inline)]
-    from: Begin,
+    from: StartPosition,
     /// Where to go on: the `id` of the last event. The header `Last-Event-ID` goes before it.
     cursor: Option<String>,
 }
@@ -64,20 +64,20 @@ pub(super) struct StreamParameters {
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// How many changes are written at once, about 128 KB.
-const CHANGES: usize = 256;
+const MAX_CHANGES: usize = 256;
 
 /// How soon a browser comes back, in milliseconds.
-const RETRY: u64 = 2000;
+const RETRY_MS: u64 = 2000;
 
 /// How soon an actor that is being replaced is asked again.
-const PAUSE: Duration = Duration::from_millis(200);
+const RETRY_DELAY: Duration = Duration::from_millis(200);
 
 /// Streams changes as they become true.
 #[utoipa::path(get, path = "/api/v1/stream", tag = "stream",
     params(StreamParameters, ("Last-Event-ID" = Option<String>, Header,
         description = "The `id` of the last event that was read")),
     security(("token" = [])), responses(
-        (status = 200, content_type = "text/event-stream", body = ChangeShape,
+        (status = 200, content_type = "text/event-stream", body = ChangeDto,
          description = "Events `began`, `altered`, `ended` with a Change as data; `resync` with a \
                         Resync: what the reader holds is void, everybody who is there follows"),
         (status = 400, description = "A parameter that cannot be understood", body = Problem,
@@ -88,17 +88,17 @@ pub(super) async fn stream(
     Parameters(parameters): Parameters<StreamParameters>,
 ) -> Result<HttpResponse, Problem> {
     let StreamParameters { domain, ip, cidr, from, cursor } = parameters;
-    let filters = Filters {
+    let filters = FilterParameters {
         domain: domain.as_deref(),
         ip: ip.as_deref(),
         cidr: cidr.as_deref(),
-        ..Filters::default()
+        ..FilterParameters::default()
     };
-    let filter = Arc::new(Wanted::read(filters)?.filter);
+    let filter = Arc::new(SessionFilter::read(filters)?.filter);
     let cursor = match (last_event_id(request.headers())?.or(cursor), from) {
         (Some(text), _) => Some(parse(&text)?),
-        (None, Begin::Start) => None,
-        (None, Begin::Now) => Some(rest.query.send(GetNewestCursor).await?),
+        (None, StartPosition::Start) => None,
+        (None, StartPosition::Now) => Some(rest.query.send(GetNewestCursor).await?),
     };
     let reader = Reader {
         query: rest.query.clone(),
@@ -106,8 +106,8 @@ pub(super) async fn stream(
         draining: rest.draining.clone(),
         filter,
         cursor,
-        greeted: false,
-        _open: Open::new(),
+        started: false,
+        _connection: OpenConnection::new(),
     };
     let events = unfold(reader, |mut reader| async move {
         let text = reader.next().await?;
@@ -143,8 +143,8 @@ struct Reader {
     filter: Arc<Filter>,
     cursor: Option<Cursor>,
     /// Whether it was told where it begins.
-    greeted: bool,
-    _open: Open,
+    started: bool,
+    _connection: OpenConnection,
 }
 
 impl Reader {
@@ -153,17 +153,17 @@ impl Reader {
         let mut draining = self.draining.clone();
         // When whoever would tell that it drains is gone, so is the server.
         let drained = std::pin::pin!(draining.wait_for(|draining| *draining));
-        let piece = std::pin::pin!(self.piece());
-        match select(drained, piece).await {
+        let chunk = std::pin::pin!(self.chunk());
+        match select(drained, chunk).await {
             Either::Left(_) => None,
-            Either::Right((piece, _)) => Some(piece),
+            Either::Right((chunk, _)) => Some(chunk),
         }
     }
 
-    async fn piece(&mut self) -> String {
-        if !std::mem::replace(&mut self.greeted, true) {
+    async fn chunk(&mut self) -> String {
+        if !std::mem::replace(&mut self.started, true) {
             // The head of the answer and the place where it begins, at once.
-            return format!("retry: {RETRY}\n{}\n", self.id());
+            return format!("retry: {RETRY_MS}\n{}\n", self.id());
         }
         match timeout(HEARTBEAT, self.changes()).await {
             Ok(page) => write_page(&page),
@@ -186,10 +186,10 @@ impl Reader {
                 cursor: self.cursor,
                 since: None,
                 filter: Arc::clone(&self.filter),
-                limit: CHANGES,
+                limit: MAX_CHANGES,
             };
             let Ok(page) = self.query.send(read).await else {
-                sleep(PAUSE).await;
+                sleep(RETRY_DELAY).await;
                 continue;
             };
             self.cursor = Some(page.next);
@@ -197,7 +197,7 @@ impl Reader {
                 return page;
             }
             if !page.more && self.newest.changed().await.is_err() {
-                sleep(PAUSE).await;
+                sleep(RETRY_DELAY).await;
             }
         }
     }
@@ -211,11 +211,11 @@ fn write_page(page: &Page) -> String {
         // No id: a reader that comes back after this event alone must hear it again.
         event(&mut text, "resync", None, &Resync { cursor: page.next });
     }
-    for (place, change) in page.changes.iter().enumerate() {
+    for (index, change) in page.changes.iter().enumerate() {
         // Behind the last one lies also what the filter left out.
-        let last = place + 1 == page.changes.len();
+        let last = index + 1 == page.changes.len();
         id.revision = if last { page.next.revision } else { change.revision };
-        event(&mut text, name(change), Some(id), &ChangeShape::from(change));
+        event(&mut text, name(change), Some(id), &ChangeDto::from(change));
     }
     text
 }
@@ -239,17 +239,17 @@ fn event(text: &mut String, name: &str, id: Option<Cursor>, data: &impl Serializ
 }
 
 /// Counts the reader among the open ones, for as long as it is there.
-struct Open;
+struct OpenConnection;
 
-impl Open {
+impl OpenConnection {
     fn new() -> Self {
-        ReaderCame.emit();
+        StreamOpened.emit();
         Self
     }
 }
 
-impl Drop for Open {
+impl Drop for OpenConnection {
     fn drop(&mut self) {
-        ReaderWent.emit();
+        StreamClosed.emit();
     }
 }

@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 pub struct Token([u8; 32]);
 
 /// The shortest token taken from a file that somebody else wrote: 128 bits in base64.
-const SHORTEST: usize = 22;
+const MIN_LENGTH: usize = 22;
 
 impl Token {
     /// The token in the file at `path`. Without a file, one of 256 random bits is made and written
@@ -30,7 +30,7 @@ impl Token {
     /// shorter than 22 characters.
     pub fn open(path: &Path) -> io::Result<Self> {
         match read(path) {
-            Err(missing) if missing.kind() == io::ErrorKind::NotFound => make(path),
+            Err(missing) if missing.kind() == io::ErrorKind::NotFound => create(path),
             other => other,
         }
         .map(|text| Self::new(&text))
@@ -42,7 +42,7 @@ impl Token {
     }
 
     /// Whether `text` is the token.
-    pub(super) fn is(&self, text: &str) -> bool {
+    pub(super) fn matches(&self, text: &str) -> bool {
         let other: [u8; 32] = Sha256::digest(text).into();
         self.0.ct_eq(&other).into()
     }
@@ -67,15 +67,15 @@ pub fn read(path: &Path) -> io::Result<Zeroizing<String>> {
     let mut text = Zeroizing::new(fs::read_to_string(path)?);
     let trimmed = text.trim_end().len();
     text.truncate(trimmed);
-    let fits = text.len() >= SHORTEST && text.bytes().all(|byte| byte.is_ascii_graphic());
+    let fits = text.len() >= MIN_LENGTH && text.bytes().all(|byte| byte.is_ascii_graphic());
     if !fits {
-        let why = format!("a token is one line of at least {SHORTEST} printable characters");
+        let why = format!("a token is one line of at least {MIN_LENGTH} printable characters");
         return Err(io::Error::new(io::ErrorKind::InvalidData, why));
     }
     Ok(text)
 }
 
-fn make(path: &Path) -> io::Result<Zeroizing<String>> {
+fn create(path: &Path) -> io::Result<Zeroizing<String>> {
     let mut bits = Zeroizing::new([0; 32]);
     OsRng.fill_bytes(&mut *bits);
     let text = Zeroizing::new(URL_SAFE_NO_PAD.encode(*bits));
@@ -92,7 +92,7 @@ fn make(path: &Path) -> io::Result<Zeroizing<String>> {
     fs::remove_file(&new)?;
     match linked {
         Ok(()) => Ok(text),
-        Err(taken) if taken.kind() == io::ErrorKind::AlreadyExists => read(path),
+        Err(exists) if exists.kind() == io::ErrorKind::AlreadyExists => read(path),
         Err(other) => Err(other),
     }
 }
@@ -108,8 +108,12 @@ mod tests {
         let made = Token::open(&path).unwrap();
         let text = read(&path).unwrap();
         assert_eq!(text.len(), 43, "256 bits in base64");
-        assert!(made.is(&text) && Token::open(&path).unwrap().is(&text));
-        assert!(!made.is("") && !made.is(&text[1..]) && !made.is(&format!("{}x", text.as_str())));
+        assert!(made.matches(&text) && Token::open(&path).unwrap().matches(&text));
+        assert!(
+            !made.matches("")
+                && !made.matches(&text[1..])
+                && !made.matches(&format!("{}x", text.as_str()))
+        );
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(
             fs::read_dir(path.parent().unwrap()).unwrap().count(),
@@ -124,7 +128,7 @@ mod tests {
         let path = folder.path().join("admin.token");
         fs::write(&path, "x").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-        assert!(make(&path).is_err(), "what is there already is never overwritten");
+        assert!(create(&path).is_err(), "what is there already is never overwritten");
         assert_eq!(fs::read_to_string(&path).unwrap(), "x");
     }
 

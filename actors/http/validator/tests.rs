@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 
 use super::*;
 use crate::admission::secret;
-use crate::listener::{Bound, Listener, Plan};
+use crate::listener::{BoundSockets, Listener, ListenerSpec};
 use rollcall_engine::Engine;
 use rollcall_engine::directory::sample::corp;
 use rollcall_runtime::mailbox::Mailbox;
@@ -45,18 +45,18 @@ fn settings(address: &str) -> config::Validator {
     }
 }
 
-struct House {
+struct TestServer {
     at: std::net::SocketAddr,
     validator: Arc<Validator>,
     directory: SharedDirectory,
-    _heart: Engine,
+    _engine: Engine,
 }
 
-fn story(test: impl AsyncFnOnce(House)) {
-    actix::System::new().block_on(async { test(House::open().await).await });
+fn with_server(test: impl AsyncFnOnce(TestServer)) {
+    actix::System::new().block_on(async { test(TestServer::open().await).await });
 }
 
-impl House {
+impl TestServer {
     async fn open() -> Self {
         let clock = Clock::system();
         let journal = rollcall_identity::MemoryJournal::new(7);
@@ -67,13 +67,14 @@ impl House {
         let limits = settings.limits.clone();
         let validator = Arc::new(Validator::new(&settings, directory.clone(), clock.clone()));
         let routes = validator.routes();
-        let plan = Plan { name: "validator", limits, drain: Duration::ZERO, tls: None, routes };
-        let bound = Bound::bind(&["127.0.0.1:0".parse().unwrap()], None).unwrap();
+        let spec =
+            ListenerSpec { name: "validator", limits, drain: Duration::ZERO, tls: None, routes };
+        let bound = BoundSockets::bind(&["127.0.0.1:0".parse().unwrap()], None).unwrap();
         let at = bound.addresses().unwrap()[0];
         let listener = Mailbox::<Listener>::new("validator", clock);
-        let make = move || Listener::new(bound.clone(), plan.clone());
+        let make = move || Listener::new(bound.clone(), spec.clone());
         engine.supervisor.send(Spawn::new(listener, make)).await.unwrap();
-        Self { at, validator, directory, _heart: engine }
+        Self { at, validator, directory, _engine: engine }
     }
 
     async fn ask(&self, head: &str, headers: &str, body: &str) -> (u16, Value) {
@@ -109,9 +110,9 @@ impl House {
 
 #[test]
 fn users_groups_and_devices_are_valid_when_a_directory_knows_them() {
-    story(async |house| {
-        corp(&mut house.directory.write());
-        let token = house.token().await;
+    with_server(async |server| {
+        corp(&mut server.directory.write());
+        let token = server.token().await;
         let of =
             |name: &str| json!({"valid": true, "name": name, "domain-name": "corp.example.com"});
         let account = |name: &str| {
@@ -137,17 +138,17 @@ fn users_groups_and_devices_are_valid_when_a_directory_knows_them() {
             ("/device/pc1$?domain=corp", account("PC1$")),
             ("/device/alice", none),
         ] {
-            assert_eq!(house.get(&token, path).await, (200, wanted), "{path}");
+            assert_eq!(server.get(&token, path).await, (200, wanted), "{path}");
         }
     });
 }
 
 #[test]
 fn lists_are_cut_by_prefix_start_and_count() {
-    story(async |house| {
-        let token = house.token().await;
-        assert_eq!(house.get(&token, "/groups").await.0, 404);
-        corp(&mut house.directory.write());
+    with_server(async |server| {
+        let token = server.token().await;
+        assert_eq!(server.get(&token, "/groups").await.0, 404);
+        corp(&mut server.directory.write());
         let listed = |names: &[&str], total: usize, start: usize| json!({"domain-name": "corp.example.com", "total": total, "start": start, "names": names});
         for (path, wanted) in [
             ("/groups", listed(&["Everybody", "Laptops", "Staff", "VPN-Users"], 4, 0)),
@@ -156,13 +157,13 @@ fn lists_are_cut_by_prefix_start_and_count() {
             ("/users", listed(&["Alice"], 1, 0)),
             ("/list/devices?domain=corp.example.com", listed(&["PC1$"], 1, 0)),
         ] {
-            assert_eq!(house.get(&token, path).await, (200, wanted), "{path}");
+            assert_eq!(server.get(&token, path).await, (200, wanted), "{path}");
         }
-        assert_eq!(house.get(&token, "/domains/lab/groups").await.0, 404);
+        assert_eq!(server.get(&token, "/domains/lab/groups").await.0, 404);
         let (dns, netbios) = ("lab.example.com".parse().unwrap(), "lab".parse().unwrap());
         let lab = DomainNames { dns, netbios, sid: "S-1-5-21-4-5-6".parse().unwrap() };
-        house.directory.write().put_domain(lab, UnqualifiedNames::OtherDomain);
-        let (status, problem) = house.get(&token, "/groups").await;
+        server.directory.write().put_domain(lab, UnqualifiedNames::OtherDomain);
+        let (status, problem) = server.get(&token, "/groups").await;
         assert_eq!(
             (status, &problem["detail"]),
             (404, &json!("there are several domains: say which"))
@@ -172,34 +173,34 @@ fn lists_are_cut_by_prefix_start_and_count() {
 
 #[test]
 fn nobody_is_answered_without_a_token_of_this_listener() {
-    story(async |house| {
-        assert_eq!(house.ask("GET /validator/v1/users", "", "").await.0, 401);
-        let token = house.token().await;
+    with_server(async |server| {
+        assert_eq!(server.ask("GET /validator/v1/users", "", "").await.0, 401);
+        let token = server.token().await;
         let in_query = format!("GET /validator/v1/users?access_token={token}");
-        assert_eq!(house.ask(&in_query, "", "").await.0, 401);
-        assert_eq!(house.get(&token, "/printers").await.0, 404);
-        assert_eq!(house.ask("GET /user_query/v2", "", "").await.0, 404);
+        assert_eq!(server.ask(&in_query, "", "").await.0, 401);
+        assert_eq!(server.get(&token, "/printers").await.0, 404);
+        assert_eq!(server.ask("GET /user_query/v2", "", "").await.0, 404);
         let long = format!("/user/{}", "x".repeat(66));
-        assert_eq!(house.get(&token, &long).await.0, 400);
+        assert_eq!(server.get(&token, &long).await.0, 400);
         for _ in 0..3 {
-            assert_eq!(house.login("wrong").await.0, 401);
+            assert_eq!(server.login("wrong").await.0, 401);
         }
-        assert_eq!(house.login("s3cr-t_").await.0, 429);
+        assert_eq!(server.login("s3cr-t_").await.0, 429);
     });
 }
 
 #[test]
 fn a_reload_ends_the_tokens_of_whoever_is_gone_and_refuses_other_addresses() {
-    story(async |house| {
-        let token = house.token().await;
-        house.validator.govern(&settings("127.0.0.1/32"));
-        assert_eq!(house.get(&token, "/user/bob").await.0, 200, "nothing changed for it");
+    with_server(async |server| {
+        let token = server.token().await;
+        server.validator.apply_settings(&settings("127.0.0.1/32"));
+        assert_eq!(server.get(&token, "/user/bob").await.0, 200, "nothing changed for it");
         let nobody = config::Validator { clients: Vec::new(), ..settings("127.0.0.1/32") };
-        house.validator.govern(&nobody);
-        assert_eq!(house.get(&token, "/user/bob").await.0, 403);
-        house.validator.govern(&settings("127.0.0.1/32"));
-        assert_eq!(house.get(&token, "/user/bob").await.0, 401, "its token ended");
-        house.validator.govern(&settings("127.0.0.2/32"));
-        assert_eq!(house.get(&token, "/user/bob").await.0, 403);
+        server.validator.apply_settings(&nobody);
+        assert_eq!(server.get(&token, "/user/bob").await.0, 403);
+        server.validator.apply_settings(&settings("127.0.0.1/32"));
+        assert_eq!(server.get(&token, "/user/bob").await.0, 401, "its token ended");
+        server.validator.apply_settings(&settings("127.0.0.2/32"));
+        assert_eq!(server.get(&token, "/user/bob").await.0, 403);
     });
 }

@@ -6,20 +6,20 @@ use std::net::IpAddr;
 use rollcall_identity::Timestamp;
 use rollcall_wire::http::{RequestParts, redact};
 
-use crate::telemetry::UnknownRoute;
+use crate::telemetry::UnknownRequest;
 use rollcall_runtime::log_rate_limit::LogRateLimit;
 use rollcall_runtime::telemetry::TelemetryEvent;
 
 /// Those that were seen, of which some are logged: each may have 4 KiB.
 #[derive(Debug, Default)]
-pub(crate) struct Strange(LogRateLimit);
+pub(crate) struct UnknownRequestLog(LogRateLimit);
 
-impl Strange {
+impl UnknownRequestLog {
     /// Counts one, and logs it unless there were many just now.
-    pub(crate) fn seen(&self, said: &RequestParts<'_>, source: IpAddr, now: Timestamp) {
+    pub(crate) fn record(&self, request: &RequestParts<'_>, source: IpAddr, now: Timestamp) {
         let unlogged = self.0.admit(now);
-        let request = unlogged.map(|_| redact(said));
+        let request = unlogged.map(|_| redact(request));
         let unlogged = unlogged.unwrap_or(0);
-        UnknownRoute { request: request.as_deref(), source, unlogged }.emit();
+        UnknownRequest { request: request.as_deref(), source, unlogged }.emit();
     }
 }

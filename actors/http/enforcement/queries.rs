@@ -16,24 +16,24 @@ use rollcall_wire::srx::{
 };
 
 use super::cookie::{BatchRead, Cookie};
-use super::points::{Asks, Client};
-use super::tally::{Knows, Told};
-use super::{Enforcement, Visit};
-use crate::admission::Refused;
-use crate::telemetry::{Answered, ProbeNotMade, Resynced};
+use super::points::{Client, QuerySettings};
+use super::stats::{AnsweredBatch, Completeness};
+use super::{Enforcement, RequestContext};
+use crate::admission::Rejection;
+use crate::telemetry::{FullResyncStarted, ProbeUnsupported, QueryAnswered};
 use rollcall_engine::messages::{ReadChanges, SearchSessions};
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::telemetry::TelemetryEvent;
 
 /// Reports in a batch when the firewall does not say: the default of `items-per-batch`.
-const BATCH: usize = 200;
+const DEFAULT_BATCH: usize = 200;
 
 /// How many pages in which the filter admits nothing one answer may pass over. Each looks at
 /// [`rollcall_identity::ChangeLog::SCAN`] places in about a millisecond; the firewall then comes back with the cookie.
-const PAGES: usize = 100;
+const MAX_EMPTY_PAGES: usize = 100;
 
 /// Addresses in the answer to a user query.
-const ADDRESSES: usize = 1000;
+const MAX_ADDRESSES: usize = 1000;
 
 /// What a batch is asked with.
 struct Batch {
@@ -45,39 +45,41 @@ struct Batch {
 
 impl Enforcement {
     /// Answers a question of a firewall.
-    pub(super) async fn ask(
+    pub(super) async fn answer_query(
         &self,
-        said: &RequestParts<'_>,
-        visit: &Visit,
+        request: &RequestParts<'_>,
+        context: &RequestContext,
         client: &Client,
-    ) -> Result<HttpResponse, Refused> {
-        let Some(asks) = &client.asks else {
-            return Err(Refused::forbidden("this client may push, and not ask"));
+    ) -> Result<HttpResponse, Rejection> {
+        let Some(settings) = &client.query_settings else {
+            return Err(Rejection::forbidden("this client may push, and not ask"));
         };
-        let began = Clock::instant();
+        let started = Clock::instant();
         let mut out = Vec::new();
-        let (kind, answer) = match srx::read(said)? {
+        let (kind, answer) = match srx::read(request)? {
             SrxQuery::Batch { since, count, cookie, scope } => {
-                let limit = count.map_or(BATCH, |count| count as usize);
+                let limit = count.map_or(DEFAULT_BATCH, |count| count as usize);
                 let batch = Batch { since, limit, cookie, scope };
-                ("batch", self.batch(batch, client, asks, &mut out).await?)
+                ("batch", self.batch(batch, client, settings, &mut out).await?)
             }
             SrxQuery::Ip { address, force_probe } => {
                 if force_probe {
-                    ProbeNotMade { point: client.name.as_str() }.emit();
+                    ProbeUnsupported { point: client.name.as_str() }.emit();
                 }
-                ("ip", self.ip(address, asks, visit, &mut out).await?)
+                ("ip", self.ip(address, settings, context, &mut out).await?)
             }
-            SrxQuery::User { principal } => ("user", self.user(principal, asks, &mut out).await?),
+            SrxQuery::User { principal } => {
+                ("user", self.user(principal, settings, &mut out).await?)
+            }
         };
         let bytes = out.len();
-        client.tally.answered(answer.reports, bytes);
-        let (point, took): (_, Duration) = (client.name.as_str(), began.elapsed());
+        client.stats.record_query(answer.reports, bytes);
+        let (point, took): (_, Duration) = (client.name.as_str(), started.elapsed());
         let ResponseSummary { reports, roles_left_out, .. } = answer;
-        Answered { point, kind, reports, roles_left_out, bytes, took }.emit();
+        QueryAnswered { point, kind, reports, roles_left_out, bytes, took }.emit();
         let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
         let mut response = HttpResponse::build(status);
-        response.content_type(asks.dialect.content_type());
+        response.content_type(settings.dialect.content_type());
         response.insert_header((CACHE_CONTROL, "no-store"));
         Ok(response.body(out))
     }
@@ -86,38 +88,44 @@ impl Enforcement {
         &self,
         batch: Batch,
         client: &Client,
-        asks: &Asks,
+        settings: &QuerySettings,
         out: &mut Vec<u8>,
-    ) -> Result<ResponseSummary, Refused> {
+    ) -> Result<ResponseSummary, Rejection> {
         let Batch { since, limit, cookie, scope } = batch;
-        let filter = narrowed(&asks.filter, scope);
+        let filter = combined_filter(&settings.filter, scope);
         // A cookie that is none of ours, perhaps of the server that Rollcall replaces, is like one
         // that is too old: the firewall begins from nothing, and is told who left in case it holds
         // them. Were it refused, it would be sent again for ever.
-        let cookie = cookie.map(|cookie| cookie.parse().unwrap_or(Cookie::FOREIGN));
+        let cookie = cookie.map(|cookie| cookie.parse().unwrap_or(Cookie::UNKNOWN));
         let since = since.filter(|_| cookie.is_none());
-        let reading = BatchRead::new(cookie, filter, asks.formatter.wording);
-        let (cursor, asked) = (reading.cursor, reading.asked());
-        let mut page = self.page(ReadChanges { cursor, since, filter: asked, limit }).await?;
-        let next = reading.told(&mut page, self.points.now());
-        if page.resync || reading.refiltered {
-            Resynced { point: client.name.as_str() }.emit();
+        let read = BatchRead::new(cookie, filter, settings.formatter.format);
+        let (cursor, filter) = (read.cursor, read.read_filter());
+        let mut page = self.page(ReadChanges { cursor, since, filter, limit }).await?;
+        let next = read.finish_page(&mut page, self.points.now());
+        if page.resync || read.filter_changed {
+            FullResyncStarted { point: client.name.as_str() }.emit();
         }
-        let knows = if page.more { Knows::Part } else { Knows::Everything };
-        let told = Told { revision: page.next.revision, knows, shown: cookie, given: next };
-        client.tally.told(told, self.points.now());
-        client.tally.measure_lag(self.points.newest());
+        let completeness = if page.more { Completeness::Partial } else { Completeness::Complete };
+        let answered = AnsweredBatch {
+            revision: page.next.revision,
+            completeness,
+            received: cookie,
+            issued: next,
+        };
+        client.stats.record_batch(answered, self.points.now());
+        client.stats.measure_lag(self.points.newest());
         let (sessions, reports) =
             (srx::reported_sessions(&page.changes), page.changes.iter().map(Report::from));
         let cookie = next.to_string();
-        Ok(self.speak(asks, sessions, |writer| srx::write_batch(writer, reports, &cookie, out)))
+        Ok(self
+            .render(settings, sessions, |writer| srx::write_batch(writer, reports, &cookie, out)))
     }
 
     /// The next page in which there is something, or the last one.
-    async fn page(&self, mut read: ReadChanges) -> Result<Page, Refused> {
+    async fn page(&self, mut read: ReadChanges) -> Result<Page, Rejection> {
         let mut page = self.query.send(read.clone()).await?;
         let resync = page.resync;
-        for _ in 1..PAGES {
+        for _ in 1..MAX_EMPTY_PAGES {
             if !page.changes.is_empty() || !page.more {
                 break;
             }
@@ -131,74 +139,76 @@ impl Enforcement {
     async fn ip(
         &self,
         address: Address,
-        asks: &Asks,
-        visit: &Visit,
+        settings: &QuerySettings,
+        context: &RequestContext,
         out: &mut Vec<u8>,
-    ) -> Result<ResponseSummary, Refused> {
-        let found = self.view.get(address).await?;
-        let found = found.filter(|session| asks.filter.admits(session));
-        let asked = AddressQuery { address, now: visit.now };
-        let told = found.as_deref().into_iter();
-        Ok(self.speak(asks, told, |writer| srx::write_address(writer, asked, found.as_ref(), out)))
+    ) -> Result<ResponseSummary, Rejection> {
+        let found = self.lookup.get(address).await?;
+        let found = found.filter(|session| settings.filter.admits(session));
+        let address_query = AddressQuery { address, now: context.now };
+        let reported = found.as_deref().into_iter();
+        Ok(self.render(settings, reported, |writer| {
+            srx::write_address(writer, address_query, found.as_ref(), out)
+        }))
     }
 
     async fn user(
         &self,
         principal: Principal,
-        asks: &Asks,
+        settings: &QuerySettings,
         out: &mut Vec<u8>,
-    ) -> Result<ResponseSummary, Refused> {
-        let filter = Arc::clone(&asks.filter);
+    ) -> Result<ResponseSummary, Rejection> {
+        let filter = Arc::clone(&settings.filter);
         // Sessions have the canonical name of whoever a directory knows.
         let known = self.directory.read().resolve(&principal).map(|known| known.principal);
-        let wanted = move |session: &Session| {
+        let matches = move |session: &Session| {
             let is_known =
                 |other: &Principal| known.as_ref().is_some_and(|k| k.has_same_name(other));
-            let is_them =
+            let is_same_user =
                 |other: &Principal| other.is_compatible_with(&principal) || is_known(other);
-            session.principal.as_ref().is_some_and(is_them) && filter.admits(session)
+            session.principal.as_ref().is_some_and(is_same_user) && filter.admits(session)
         };
-        let wanted: Arc<dyn Fn(&Session) -> bool + Send + Sync> = Arc::new(wanted);
+        let matches: Arc<dyn Fn(&Session) -> bool + Send + Sync> = Arc::new(matches);
         let mut sessions = Vec::new();
         let mut after = Some(Revision(0));
-        while let Some(from) = after.filter(|_| sessions.len() < ADDRESSES) {
-            let limit = ADDRESSES - sessions.len();
-            let search = SearchSessions { after: from, limit, wanted: Arc::clone(&wanted) };
+        while let Some(from) = after.filter(|_| sessions.len() < MAX_ADDRESSES) {
+            let limit = MAX_ADDRESSES - sessions.len();
+            let search = SearchSessions { after: from, limit, wanted: Arc::clone(&matches) };
             let found = self.query.send(search).await?;
             sessions.extend(found.sessions);
             after = found.next;
         }
-        let told = sessions.iter().map(|session| &**session);
-        Ok(self.speak(asks, told.clone(), |writer| srx::write_user(writer, told, out)))
+        let reported = sessions.iter().map(|session| &**session);
+        Ok(self.render(settings, reported.clone(), |writer| srx::write_user(writer, reported, out)))
     }
 
     /// Has an answer that tells of these sessions written as the point is spoken to.
-    fn speak<'s>(
+    fn render<'s>(
         &self,
-        asks: &Asks,
+        settings: &QuerySettings,
         sessions: impl Iterator<Item = &'s Session> + Clone,
         write: impl FnOnce(ResponseWriter<'_>) -> ResponseSummary,
     ) -> ResponseSummary {
-        let netbios = match asks.dialect.domain {
+        let netbios = match settings.dialect.domain {
             DomainForm::Dns => NetbiosNames::default(),
             DomainForm::Netbios => self.directory.read().domains().into_iter().collect(),
         };
-        let formatter = asks.formatter.for_sessions(sessions);
+        let formatter = settings.formatter.for_sessions(sessions);
         write(ResponseWriter { formatter: &formatter, netbios: &netbios })
     }
 }
 
 /// What the point's own filter and that of the request both admit.
-fn narrowed(own: &Arc<Filter>, scope: QueryFilter) -> Arc<Filter> {
+fn combined_filter(own: &Arc<Filter>, scope: QueryFilter) -> Arc<Filter> {
     if scope == QueryFilter::default() {
         return Arc::clone(own);
     }
     let QueryFilter { domains, include, exclude } = scope;
-    let mut asked = Filter::default();
-    asked.domains.extend(domains.iter().map(literal));
-    asked.include.extend(include);
-    asked.exclude.extend(exclude);
-    Arc::new(Filter::clone(own).both(asked))
+    let mut filter = Filter::default();
+    filter.domains.extend(domains.iter().map(literal));
+    filter.include.extend(include);
+    filter.exclude.extend(exclude);
+    Arc::new(Filter::clone(own).both(filter))
 }
 
 /// A pattern that matches this domain and no other, whatever characters it has.

@@ -7,10 +7,10 @@ use rollcall_wire::srx::Format;
 use serde_json::Value;
 
 use super::super::Role;
-use super::house::{House, bearer, point, pushers, settings, story};
+use super::fixture::{TestServer, bearer, point, pushers, settings, with_server};
 
 /// PushSink so many logins, `u<n>` at `10.0.<n / 256>.<n % 256>`, half of them in each domain.
-async fn fill(house: &House, token: &str, count: usize) {
+async fn fill(server: &TestServer, token: &str, count: usize) {
     let events: Vec<_> = (0..count)
         .map(|n| {
             let (high, low, domain) = (n / 256, n % 256, ["corp.example", "lab.example"][n % 2]);
@@ -19,16 +19,21 @@ async fn fill(house: &House, token: &str, count: usize) {
             )
         })
         .collect();
-    let answer = house.post(token, &format!("[{}]", events.join(","))).await;
+    let answer = server.post(token, &format!("[{}]", events.join(","))).await;
     assert_eq!(answer.json()["applied"].as_u64(), Some(count as u64), "{answer:?}");
 }
 
 /// Polls until an answer is empty, and returns who is where by then.
-async fn poll(house: &House, token: &str, first: &str, more: &str) -> BTreeMap<String, String> {
+async fn poll(
+    server: &TestServer,
+    token: &str,
+    first: &str,
+    more: &str,
+) -> BTreeMap<String, String> {
     let mut held = BTreeMap::new();
     let mut path = format!("?{first}{more}");
     for _ in 0..1000 {
-        let answer = house.get(token, &path).await.json();
+        let answer = server.get(token, &path).await.json();
         let reports = answer["report_entries"].as_array().unwrap();
         for report in reports {
             let text = |key: &str| report[key].as_str().unwrap().to_owned();
@@ -47,12 +52,12 @@ async fn poll(house: &House, token: &str, first: &str, more: &str) -> BTreeMap<S
 
 #[test]
 fn a_firewall_that_follows_the_cookies_knows_everybody() {
-    story(vec![point("srx1")], async |house| {
-        let token = house.token("srx1").await;
-        fill(&house, &token, 300).await;
+    with_server(vec![point("srx1")], async |server| {
+        let token = server.token("srx1").await;
+        fill(&server, &token, 300).await;
         for count in [1000, 100, 7] {
             let more = format!("&entry_count={count}");
-            let held = poll(&house, &token, "begintime=0", &more).await;
+            let held = poll(&server, &token, "begintime=0", &more).await;
             assert_eq!(held.len(), 300, "{count} at once");
             assert_eq!(held["10.0.1.43"], "u299");
         }
@@ -61,42 +66,43 @@ fn a_firewall_that_follows_the_cookies_knows_everybody() {
 
 #[test]
 fn a_cookie_goes_on_where_the_answer_ended_and_a_strange_one_begins_from_nothing() {
-    story(vec![point("srx1")], async |house| {
-        let token = house.token("srx1").await;
-        fill(&house, &token, 3).await;
-        let cookie = house.get(&token, "").await.json()["cookie"].as_str().unwrap().to_owned();
+    with_server(vec![point("srx1")], async |server| {
+        let token = server.token("srx1").await;
+        fill(&server, &token, 3).await;
+        let cookie = server.get(&token, "").await.json()["cookie"].as_str().unwrap().to_owned();
         let out = r#"{"kind":"logout","address":"10.0.0.1","user":"u1","domain":"lab.example"}"#;
-        assert_eq!(house.post(&token, out).await.json()["applied"], 1);
+        assert_eq!(server.post(&token, out).await.json()["applied"], 1);
         let cookie = format!("Cookie: cookie={cookie}");
-        let news = house.ask("GET /user_query/v2", &[&bearer(&token), &cookie], "").await.json();
+        let news =
+            server.request("GET /user_query/v2", &[&bearer(&token), &cookie], "").await.json();
         let news = news["report_entries"].as_array().unwrap();
         assert_eq!(news.len(), 1);
         assert_eq!(
             (&news[0]["ip-address"], &news[0]["activity"]),
             (&"10.0.0.1".into(), &"logout".into())
         );
-        for strange in ["jims-4711", "6.1", "7.99999"] {
-            let answer = house.get(&token, &format!("?cookie={strange}")).await.json();
-            let told = answer["report_entries"].as_array().unwrap();
-            let left = told.iter().filter(|report| report["activity"] == "logout").count();
+        for unknown in ["jims-4711", "6.1", "7.99999"] {
+            let answer = server.get(&token, &format!("?cookie={unknown}")).await.json();
+            let reports = answer["report_entries"].as_array().unwrap();
+            let logouts = reports.iter().filter(|report| report["activity"] == "logout").count();
             // The firewall may hold whom it was told of before: it hears who left.
-            assert_eq!((told.len(), left), (3, 1), "{strange}");
+            assert_eq!((reports.len(), logouts), (3, 1), "{unknown}");
         }
     });
 }
 
 #[test]
 fn an_address_has_its_user_or_nobody() {
-    story(vec![point("srx1")], async |house| {
-        let token = house.token("srx1").await;
-        fill(&house, &token, 2).await;
+    with_server(vec![point("srx1")], async |server| {
+        let token = server.token("srx1").await;
+        fill(&server, &token, 2).await;
         for path in ["/ip/10.0.0.1", "/10.0.0.1", "?ip=10.0.0.1", "/ip?ip=::ffff:10.0.0.1"] {
-            let answer = house.get(&token, path).await.json();
+            let answer = server.get(&token, path).await.json();
             assert_eq!(answer["report_entries"][0]["user-name"], "u1", "{path}");
         }
-        let old = house.ask("GET /user_query/v1/ip/10.0.0.1", &[&bearer(&token)], "").await;
+        let old = server.request("GET /user_query/v1/ip/10.0.0.1", &[&bearer(&token)], "").await;
         assert_eq!(old.json()["report_entries"][0]["user-name"], "u1");
-        let miss = house.get(&token, "/ip/10.9.9.9").await;
+        let miss = server.get(&token, "/ip/10.9.9.9").await;
         assert_eq!(
             (miss.status, miss.json()["report_entries"].clone()),
             (200, Value::Array(vec![]))
@@ -106,14 +112,14 @@ fn an_address_has_its_user_or_nobody() {
 
 #[test]
 fn a_user_is_found_at_every_address() {
-    story(vec![point("srx1")], async |house| {
-        let token = house.token("srx1").await;
-        fill(&house, &token, 300).await;
+    with_server(vec![point("srx1")], async |server| {
+        let token = server.token("srx1").await;
+        fill(&server, &token, 300).await;
         let more =
             r#"[{"kind":"login","address":"2001:db8::7","user":"u7","domain":"lab.example"}]"#;
-        house.post(&token, more).await;
+        server.post(&token, more).await;
         let found = async |path: &str| {
-            let answer = house.get(&token, path).await.json();
+            let answer = server.get(&token, path).await.json();
             let reports = answer["report_entries"].as_array().unwrap().clone();
             reports.iter().map(|r| r["ip-address"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
         };
@@ -128,89 +134,100 @@ fn filters_of_the_point_and_of_the_request_hold_for_every_question() {
     let mut narrow = point("srx2");
     narrow.domains = vec![Glob::new("corp.*").unwrap()];
     narrow.exclude = vec!["10.0.0.0/28".parse().unwrap()];
-    story(vec![point("srx1"), narrow], async |house| {
-        let (all, narrow) = (house.token("srx1").await, house.token("srx2").await);
-        fill(&house, &all, 64).await;
-        let held = poll(&house, &all, "", "&domain=lab.example&include-ip=10.0.0.0-10.0.0.9").await;
+    with_server(vec![point("srx1"), narrow], async |server| {
+        let (all, narrow) = (server.token("srx1").await, server.token("srx2").await);
+        fill(&server, &all, 64).await;
+        let held =
+            poll(&server, &all, "", "&domain=lab.example&include-ip=10.0.0.0-10.0.0.9").await;
         assert_eq!(held.keys().collect::<Vec<_>>().len(), 5);
-        let held = poll(&house, &narrow, "", "").await;
+        let held = poll(&server, &narrow, "", "").await;
         assert_eq!(held.len(), 24, "{held:?}");
-        let held = poll(&house, &narrow, "", "&include-ip=10.0.0.16/30").await;
+        let held = poll(&server, &narrow, "", "&include-ip=10.0.0.16/30").await;
         assert_eq!(held.into_keys().collect::<Vec<_>>(), ["10.0.0.16", "10.0.0.18"]);
-        assert!(poll(&house, &narrow, "", "&domain=lab.example").await.is_empty());
-        let nobody = Value::Array(vec![]);
+        assert!(poll(&server, &narrow, "", "&domain=lab.example").await.is_empty());
+        let no_reports = Value::Array(vec![]);
         for path in ["/ip/10.0.0.2", "/ip/10.0.0.17", "/user/u2", "/user/u17"] {
-            assert_eq!(house.get(&narrow, path).await.json()["report_entries"], nobody, "{path}");
+            assert_eq!(
+                server.get(&narrow, path).await.json()["report_entries"],
+                no_reports,
+                "{path}"
+            );
         }
         assert_eq!(
-            house.get(&narrow, "/ip/10.0.0.16").await.json()["report_entries"][0]["user-name"],
+            server.get(&narrow, "/ip/10.0.0.16").await.json()["report_entries"][0]["user-name"],
             "u16"
         );
     });
 }
 
 /// The activities and users of the next answer, by address, and its cookie.
-async fn next(house: &House, token: &str, cookie: &str) -> (BTreeMap<String, String>, String) {
-    let answer = house.get(token, &format!("?cookie={cookie}")).await.json();
+async fn next(
+    server: &TestServer,
+    token: &str,
+    cookie: &str,
+) -> (BTreeMap<String, String>, String) {
+    let answer = server.get(token, &format!("?cookie={cookie}")).await.json();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let reports = answer["report_entries"].as_array().unwrap().iter();
-    let told = reports.map(|report| {
+    let reports = reports.map(|report| {
         let (activity, user) = (text(&report["activity"]), text(&report["user-name"]));
         (text(&report["ip-address"]), format!("{activity} {user}"))
     });
-    (told.collect(), text(&answer["cookie"]))
+    (reports.collect(), text(&answer["cookie"]))
 }
 
 #[test]
 fn a_reload_of_the_filter_reaches_what_the_firewall_holds() {
-    story(vec![point("srx1"), point("srx2")], async |house| {
-        let (token, pushes) = (house.token("srx1").await, house.token("srx2").await);
-        let govern = |change: &dyn Fn(&mut rollcall_config::EnforcementPoint)| {
+    with_server(vec![point("srx1"), point("srx2")], async |server| {
+        let (token, pushes) = (server.token("srx1").await, server.token("srx2").await);
+        let apply_settings = |change: &dyn Fn(&mut rollcall_config::EnforcementPoint)| {
             let mut mine = point("srx1");
             change(&mut mine);
-            house.points.govern(&settings(vec![mine, point("srx2")]), &pushers());
+            server.points.apply_settings(&settings(vec![mine, point("srx2")]), &pushers());
         };
-        fill(&house, &pushes, 4).await;
-        let (told, cookie) = next(&house, &token, "").await;
-        assert_eq!(told.len(), 4);
-        let (told, cookie) = next(&house, &token, &cookie).await;
-        assert_eq!(told.len(), 0, "the same filter: nothing is told twice");
+        fill(&server, &pushes, 4).await;
+        let (reports, cookie) = next(&server, &token, "").await;
+        assert_eq!(reports.len(), 4);
+        let (reports, cookie) = next(&server, &token, &cookie).await;
+        assert_eq!(reports.len(), 0, "the same filter: nothing is told twice");
 
         // Fewer networks: whoever is outside is a logout, even one who left meanwhile.
-        govern(&|point| point.include = vec!["10.0.0.0/31".parse().unwrap()]);
-        let left = r#"{"kind":"logout","address":"10.0.0.3","user":"u3","domain":"lab.example"}"#;
-        assert_eq!(house.post(&pushes, left).await.json()["applied"], 1);
-        let (told, cookie) = next(&house, &token, &cookie).await;
+        apply_settings(&|point| point.include = vec!["10.0.0.0/31".parse().unwrap()]);
+        let logouts =
+            r#"{"kind":"logout","address":"10.0.0.3","user":"u3","domain":"lab.example"}"#;
+        assert_eq!(server.post(&pushes, logouts).await.json()["applied"], 1);
+        let (reports, cookie) = next(&server, &token, &cookie).await;
         let expected = ["login u0", "login u1", "logout ", "logout "];
-        assert_eq!(told.into_values().collect::<Vec<_>>(), expected, "and without their names");
+        assert_eq!(reports.into_values().collect::<Vec<_>>(), expected, "and without their names");
 
         // Another domain, while another user takes over unseen.
-        govern(&|point| point.domains = vec![Glob::new("lab.*").unwrap()]);
+        apply_settings(&|point| point.domains = vec![Glob::new("lab.*").unwrap()]);
         let over = r#"{"kind":"login","address":"10.0.0.1","user":"bob","domain":"corp.example"}"#;
-        house.later(std::time::Duration::from_secs(1));
-        assert_eq!(house.post(&pushes, over).await.json()["applied"], 1);
-        let (told, cookie) = next(&house, &token, &cookie).await;
+        server.advance(std::time::Duration::from_secs(1));
+        assert_eq!(server.post(&pushes, over).await.json()["applied"], 1);
+        let (reports, cookie) = next(&server, &token, &cookie).await;
         let expected = ["logout ", "logout ", "logout "];
-        assert_eq!(told.into_values().collect::<Vec<_>>(), expected);
+        assert_eq!(reports.into_values().collect::<Vec<_>>(), expected);
 
         // Everything: also those who were there all the time.
-        govern(&|_| {});
-        let (told, cookie) = next(&house, &token, &cookie).await;
-        assert_eq!(told["10.0.0.0"], "login u0");
-        assert_eq!((told["10.0.0.1"].as_str(), told.len()), ("login bob", 3));
+        apply_settings(&|_| {});
+        let (reports, cookie) = next(&server, &token, &cookie).await;
+        assert_eq!(reports["10.0.0.0"], "login u0");
+        assert_eq!((reports["10.0.0.1"].as_str(), reports.len()), ("login bob", 3));
         // So does the filter of the request.
-        let (told, cookie) = next(&house, &token, &format!("{cookie}&domain=lab.example")).await;
-        assert_eq!(told["10.0.0.0"], "logout ");
-        let (told, _) = next(&house, &token, &format!("{cookie}&domain=lab.example")).await;
-        assert_eq!(told.len(), 0);
+        let (reports, cookie) =
+            next(&server, &token, &format!("{cookie}&domain=lab.example")).await;
+        assert_eq!(reports["10.0.0.0"], "logout ");
+        let (reports, _) = next(&server, &token, &format!("{cookie}&domain=lab.example")).await;
+        assert_eq!(reports.len(), 0);
     });
 }
 
 #[test]
 fn a_reload_amid_the_pages_is_followed_to_the_end() {
-    story(vec![point("srx1")], async |house| {
-        let token = house.token("srx1").await;
-        fill(&house, &token, 60).await;
+    with_server(vec![point("srx1")], async |server| {
+        let token = server.token("srx1").await;
+        fill(&server, &token, 60).await;
         let (mut held, mut path) = (BTreeMap::new(), "?entry_count=7".to_owned());
         for round in 0..40 {
             let mut mine = point("srx1");
@@ -220,8 +237,8 @@ fn a_reload_amid_the_pages_is_followed_to_the_end() {
             if round >= 5 {
                 mine.exclude = vec!["10.0.0.0/28".parse().unwrap()];
             }
-            house.points.govern(&settings(vec![mine]), &pushers());
-            let answer = house.get(&token, &path).await.json();
+            server.points.apply_settings(&settings(vec![mine]), &pushers());
+            let answer = server.get(&token, &path).await.json();
             for report in answer["report_entries"].as_array().unwrap() {
                 let address = report["ip-address"].as_str().unwrap().to_owned();
                 match report["activity"].as_str() {
@@ -241,10 +258,10 @@ fn a_reload_amid_the_pages_is_followed_to_the_end() {
 fn a_point_is_answered_in_its_dialect() {
     let mut xml = point("srx1");
     xml.dialect.format = Format::Xml;
-    story(vec![xml], async |house| {
-        let token = house.token("srx1").await;
-        fill(&house, &token, 1).await;
-        let answer = house.get(&token, "/ip/10.0.0.0").await;
+    with_server(vec![xml], async |server| {
+        let token = server.token("srx1").await;
+        fill(&server, &token, 1).await;
+        let answer = server.get(&token, "/ip/10.0.0.0").await;
         assert!(answer.head.contains("content-type: application/xml"), "{answer:?}");
         assert!(answer.body.contains("<userfw-entries>"), "{answer:?}");
     });
@@ -252,8 +269,8 @@ fn a_point_is_answered_in_its_dialect() {
 
 #[test]
 fn bad_parameters_and_unknown_routes_are_named() {
-    story(vec![point("srx1")], async |house| {
-        let token = house.token("srx1").await;
+    with_server(vec![point("srx1")], async |server| {
+        let token = server.token("srx1").await;
         for (path, status, detail) in [
             ("?entry_count=0", 400, "entry_count: less than 1"),
             ("?begintime=yesterday", 400, "begintime: neither a time"),
@@ -261,14 +278,14 @@ fn bad_parameters_and_unknown_routes_are_named() {
             ("?include-ip=x", 400, "include-ip: not an address"),
             ("/groups/all", 404, "no query has this method and path"),
         ] {
-            let answer = house.get(&token, path).await;
+            let answer = server.get(&token, path).await;
             let json = answer.json();
             assert_eq!((answer.status, json["status"].as_u64()), (status, Some(u64::from(status))));
             assert!(json["detail"].as_str().unwrap().starts_with(detail), "{answer:?}");
         }
-        let lost = house.ask("GET /favicon.ico", &[], "").await;
+        let lost = server.request("GET /favicon.ico", &[], "").await;
         assert_eq!(lost.status, 404);
-        let status = house.points.status().remove(1);
+        let status = server.points.status().remove(1);
         assert_eq!((status.name.as_str(), status.role), ("srx1", Role::EnforcementPoint));
         assert_eq!((status.queries, status.errors), (0, 5));
     });
@@ -276,33 +293,33 @@ fn bad_parameters_and_unknown_routes_are_named() {
 
 #[test]
 fn the_status_tells_how_far_behind_a_point_is() {
-    story(vec![point("srx1"), point("srx2")], async |house| {
-        let (asks, pushes) = (house.token("srx1").await, house.token("srx2").await);
-        fill(&house, &pushes, 10).await;
+    with_server(vec![point("srx1"), point("srx2")], async |server| {
+        let (asks, pushes) = (server.token("srx1").await, server.token("srx2").await);
+        fill(&server, &pushes, 10).await;
         let path = "?entry_count=10";
-        let told = house.get(&asks, path).await.json();
-        let status = |house: &House| house.points.status().remove(1);
-        let now = status(&house);
+        let reports = server.get(&asks, path).await.json();
+        let status = |server: &TestServer| server.points.status().remove(1);
+        let now = status(&server);
         assert_eq!((now.queries, now.reports, now.lag_changes), (1, 10, Some(0)));
-        assert_eq!(now.cookie.as_deref(), told["cookie"].as_str());
+        assert_eq!(now.cookie.as_deref(), reports["cookie"].as_str());
         assert_eq!((now.lag_seconds, now.last_address), (Some(0.0), Some([127, 0, 0, 1].into())));
-        house.later(std::time::Duration::from_secs(30));
+        server.advance(std::time::Duration::from_secs(30));
         let event = r#"{"kind":"login","address":"10.1.0.1","user":"new"}"#;
-        house.post(&pushes, event).await;
-        let now = status(&house);
+        server.post(&pushes, event).await;
+        let now = status(&server);
         assert_eq!((now.lag_changes, now.lag_seconds), (Some(1), Some(30.0)));
-        assert_eq!(house.points.status()[2].lag_changes, None, "it never asked for a batch");
-        assert_eq!(house.points.status()[2].pushed, 11);
+        assert_eq!(server.points.status()[2].lag_changes, None, "it never asked for a batch");
+        assert_eq!(server.points.status()[2].pushed, 11);
     });
 }
 
 #[test]
 fn without_the_query_actor_the_answer_is_503_and_never_empty() {
-    story(vec![point("srx1")], async |house| {
-        let token = house.token("srx1").await;
-        house.dismiss("query").await;
+    with_server(vec![point("srx1")], async |server| {
+        let token = server.token("srx1").await;
+        server.stop_actor("query").await;
         for path in ["", "/ip/10.0.0.1", "/user/u1"] {
-            let answer = house.get(&token, path).await;
+            let answer = server.get(&token, path).await;
             assert_eq!(answer.status, 503, "{path}");
             assert!(answer.head.contains("retry-after: 1"), "{answer:?}");
         }

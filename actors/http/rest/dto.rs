@@ -23,7 +23,7 @@ pub(super) enum State {
 /// Who is, or was, behind an address.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Session)]
-pub(super) struct SessionShape {
+pub(super) struct SessionDto {
     /// IPv4 or IPv6.
     #[schema(value_type = String, example = "10.0.0.7")]
     address: Address,
@@ -74,7 +74,7 @@ pub(super) struct SessionShape {
     posture: Option<Posture>,
 }
 
-impl SessionShape {
+impl SessionDto {
     /// A session that is there now.
     pub(super) fn active(session: &Session) -> Self {
         let Session { address, since, confirmed, expires, revision, posture, .. } = *session;
@@ -118,7 +118,7 @@ fn split(principal: Option<&Principal>) -> (Option<Name>, Option<Name>) {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct SessionPage {
     /// In the order in which they began or last changed.
-    pub(super) sessions: Vec<SessionShape>,
+    pub(super) sessions: Vec<SessionDto>,
     /// What to ask with as `after` to go on; null at the end.
     pub(super) next: Option<String>,
 }
@@ -126,7 +126,7 @@ pub(super) struct SessionPage {
 /// Who said so, and what was made of it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Cause)]
-pub(super) struct CauseShape {
+pub(super) struct CauseDto {
     /// What happened.
     #[schema(value_type = String, example = "vpn_up")]
     kind: Kind,
@@ -150,7 +150,7 @@ pub(super) struct CauseShape {
     rule: &'static str,
 }
 
-impl From<&Cause> for CauseShape {
+impl From<&Cause> for CauseDto {
     fn from(cause: &Cause) -> Self {
         let Cause { kind, at, seen, ref origin, rule } = *cause;
         Self {
@@ -168,7 +168,7 @@ impl From<&Cause> for CauseShape {
 /// The data of one event of the live stream.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Change)]
-pub(super) struct ChangeShape {
+pub(super) struct ChangeDto {
     /// The position in the journal.
     #[schema(value_type = u64)]
     revision: Revision,
@@ -179,18 +179,18 @@ pub(super) struct ChangeShape {
     #[schema(value_type = String)]
     effect: Effect,
     /// Who is there now or, of an end, who was; null where an end is told of whoever was there.
-    session: Option<SessionShape>,
+    session: Option<SessionDto>,
     /// Why.
-    cause: CauseShape,
+    cause: CauseDto,
 }
 
-impl From<&Change> for ChangeShape {
+impl From<&Change> for ChangeDto {
     fn from(change: &Change) -> Self {
         let Change { revision, address, effect, ref before, ref after, ref cause } = *change;
-        let gone = |before: &Arc<Session>| SessionShape::ended(before, Some(cause.at));
+        let ended_session = |before: &Arc<Session>| SessionDto::ended(before, Some(cause.at));
         let session = match after {
-            Some(after) => Some(SessionShape::active(after)),
-            None => before.as_ref().map(gone),
+            Some(after) => Some(SessionDto::active(after)),
+            None => before.as_ref().map(ended_session),
         };
         Self { revision, address, effect, session, cause: cause.into() }
     }
@@ -207,7 +207,7 @@ pub(super) struct Resync {
 /// An event that competed for an address, and what was decided about it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Competitor)]
-pub(super) struct RecordShape {
+pub(super) struct RecordDto {
     /// The position in the journal.
     #[schema(value_type = u64)]
     revision: Revision,
@@ -255,7 +255,7 @@ pub(super) struct RecordShape {
     sentence: String,
 }
 
-impl From<&DecisionRecord> for RecordShape {
+impl From<&DecisionRecord> for RecordDto {
     fn from(record: &DecisionRecord) -> Self {
         let (user, domain) = split(record.principal.as_ref());
         let DecisionRecord { revision, kind, at, seen, ref origin, verdict, repeated, .. } =
@@ -284,25 +284,25 @@ impl From<&DecisionRecord> for RecordShape {
 /// Why an address has this user, or has none.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Explanation)]
-pub(super) struct ExplanationShape {
+pub(super) struct ExplanationDto {
     /// Where.
     #[schema(value_type = String)]
     address: Address,
     /// The answer in one sentence.
     sentence: String,
     /// Who is there now.
-    session: Option<SessionShape>,
+    session: Option<SessionDto>,
     /// Who was there before, as long as it is remembered.
-    previous: Option<SessionShape>,
+    previous: Option<SessionDto>,
     /// Until when the address is taken to be shared by many users and serves none of them, unless
     /// more come.
     #[schema(value_type = Option<String>)]
     shared_until: Option<Timestamp>,
     /// What else was seen there and what became of it, newest first.
-    competed: Vec<RecordShape>,
+    competed: Vec<RecordDto>,
 }
 
-impl From<&Explanation> for ExplanationShape {
+impl From<&Explanation> for ExplanationDto {
     fn from(explanation: &Explanation) -> Self {
         let Explanation { address, ref session, ref previous, shared, ref competed } = *explanation;
         // The first line is the answer; the lines after it are the competitors' own sentences.
@@ -310,10 +310,10 @@ impl From<&Explanation> for ExplanationShape {
         Self {
             address,
             sentence: whole.lines().next().unwrap_or_default().to_owned(),
-            session: session.as_deref().map(SessionShape::active),
-            previous: previous.as_deref().map(|session| SessionShape::ended(session, None)),
+            session: session.as_deref().map(SessionDto::active),
+            previous: previous.as_deref().map(|session| SessionDto::ended(session, None)),
             shared_until: shared,
-            competed: competed.iter().map(RecordShape::from).collect(),
+            competed: competed.iter().map(RecordDto::from).collect(),
         }
     }
 }

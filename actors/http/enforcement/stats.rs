@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::cookie::Cookie;
 use crate::admission::locked;
-use crate::telemetry::{AskedAgain, Lagging};
+use crate::telemetry::{BatchRetried, LagMeasured};
 use rollcall_runtime::telemetry::TelemetryEvent;
 
 /// How one enforcement point, or one program that pushes, is doing.
@@ -67,7 +67,7 @@ pub enum Role {
 }
 
 /// The counters behind a [`PointStatus`], kept through reloads.
-pub(super) struct Tally {
+pub(super) struct PointStats {
     pub(super) name: String,
     counts: Mutex<Counts>,
 }
@@ -91,37 +91,37 @@ struct Batch {
     /// Up to where its cookie goes.
     revision: Revision,
     /// When the firewall last had everything, or else asked for the first time.
-    complete: Timestamp,
+    complete_at: Timestamp,
     /// The cookie that the firewall showed.
-    shown: Option<Cookie>,
+    received: Option<Cookie>,
     /// The one that it was given.
-    given: Cookie,
+    issued: Cookie,
 }
 
 /// A batch that is to be answered.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Told {
+pub(super) struct AnsweredBatch {
     /// Up to where its cookie goes.
     pub(super) revision: Revision,
-    pub(super) knows: Knows,
+    pub(super) completeness: Completeness,
     /// The cookie that the firewall showed.
-    pub(super) shown: Option<Cookie>,
+    pub(super) received: Option<Cookie>,
     /// The one that it is given.
-    pub(super) given: Cookie,
+    pub(super) issued: Cookie,
 }
 
-impl Tally {
+impl PointStats {
     pub(super) fn new(name: &Name) -> Self {
         Self { name: name.to_string(), counts: Mutex::default() }
     }
 
     /// It was here.
-    pub(super) fn seen(&self, source: IpAddr, now: Timestamp) {
+    pub(super) fn record_activity(&self, source: IpAddr, now: Timestamp) {
         locked(&self.counts).last_seen = Some((now, source));
     }
 
     /// A question was answered.
-    pub(super) fn answered(&self, reports: usize, bytes: usize) {
+    pub(super) fn record_query(&self, reports: usize, bytes: usize) {
         let mut counts = locked(&self.counts);
         counts.queries += 1;
         counts.reports += reports as u64;
@@ -129,48 +129,49 @@ impl Tally {
     }
 
     /// A batch was answered.
-    pub(super) fn told(&self, told: Told, now: Timestamp) {
-        let Told { revision, knows, shown, given } = told;
+    pub(super) fn record_batch(&self, batch: AnsweredBatch, now: Timestamp) {
+        let AnsweredBatch { revision, completeness, received, issued } = batch;
         let mut counts = locked(&self.counts);
-        let complete = match (knows, counts.batch) {
-            (Knows::Everything, _) | (Knows::Part, None) => now,
-            (Knows::Part, Some(before)) => before.complete,
+        let complete_at = match (completeness, counts.batch) {
+            (Completeness::Complete, _) | (Completeness::Partial, None) => now,
+            (Completeness::Partial, Some(before)) => before.complete_at,
         };
         // Whoever had the answer before would show the cookie that was in it.
-        let again =
-            |before: Batch| shown.is_some() && before.shown == shown && Some(before.given) != shown;
-        if counts.batch.is_some_and(again) {
+        let is_retry = |before: Batch| {
+            received.is_some() && before.received == received && Some(before.issued) != received
+        };
+        if counts.batch.is_some_and(is_retry) {
             counts.retries += 1;
-            AskedAgain { point: &self.name }.emit();
+            BatchRetried { point: &self.name }.emit();
         }
-        counts.batch = Some(Batch { revision, complete, shown, given });
+        counts.batch = Some(Batch { revision, complete_at, received, issued });
     }
 
     /// A request was refused.
-    pub(super) fn erred(&self, why: &str, now: Timestamp) {
+    pub(super) fn record_error(&self, why: &str, now: Timestamp) {
         let mut counts = locked(&self.counts);
         counts.errors += 1;
         counts.last_error = Some((why.to_owned(), now));
     }
 
     /// Events were taken.
-    pub(super) fn pushed(&self, events: usize) {
+    pub(super) fn record_push(&self, events: usize) {
         locked(&self.counts).pushed += events as u64;
     }
 
     pub(super) fn measure_lag(&self, newest: Revision) {
-        let changes = locked(&self.counts).batch.map(|batch| behind(batch, newest));
+        let changes = locked(&self.counts).batch.map(|batch| lag_of(batch, newest));
         if let Some(changes) = changes {
-            Lagging { point: &self.name, changes }.emit();
+            LagMeasured { point: &self.name, changes }.emit();
         }
     }
 
     pub(super) fn status(&self, role: Role, newest: Revision, now: Timestamp) -> PointStatus {
         let counts = locked(&self.counts);
-        let lag = counts.batch.map(|batch| behind(batch, newest));
-        let seconds = counts.batch.map(|batch| match behind(batch, newest) {
+        let lag = counts.batch.map(|batch| lag_of(batch, newest));
+        let seconds = counts.batch.map(|batch| match lag_of(batch, newest) {
             0 => 0.0,
-            _ => now.since(batch.complete).as_secs_f64(),
+            _ => now.since(batch.complete_at).as_secs_f64(),
         });
         PointStatus {
             name: self.name.clone(),
@@ -185,7 +186,7 @@ impl Tally {
             pushed: counts.pushed,
             last_seen: counts.last_seen.map(|(at, _)| at),
             last_address: counts.last_seen.map(|(_, source)| source),
-            cookie: counts.batch.map(|batch| batch.given.to_string()),
+            cookie: counts.batch.map(|batch| batch.issued.to_string()),
             revision: counts.batch.map(|batch| batch.revision),
             lag_changes: lag,
             lag_seconds: seconds,
@@ -195,14 +196,14 @@ impl Tally {
 
 /// How much of everything an answer left the firewall knowing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Knows {
+pub(super) enum Completeness {
     /// All of it.
-    Everything,
+    Complete,
     /// There was more than fits into one answer.
-    Part,
+    Partial,
 }
 
-fn behind(batch: Batch, newest: Revision) -> u64 {
+fn lag_of(batch: Batch, newest: Revision) -> u64 {
     newest.0.saturating_sub(batch.revision.0)
 }
 
@@ -212,13 +213,16 @@ mod tests {
 
     #[test]
     fn a_cookie_that_comes_again_although_another_was_given_is_a_retry() {
-        let tally = Tally::new(&Name::new("fw1").unwrap());
+        let stats = PointStats::new(&Name::new("fw1").unwrap());
         let cookie = |text: &str| text.parse::<Cookie>().unwrap();
-        let ask = |shown: Option<&str>, given: &str| {
-            let (revision, knows) = (Revision(1), Knows::Everything);
-            let (shown, given) = (shown.map(cookie), cookie(given));
-            tally.told(Told { revision, knows, shown, given }, Timestamp::EPOCH);
-            tally.status(Role::EnforcementPoint, Revision(1), Timestamp::EPOCH).retries
+        let ask = |received: Option<&str>, issued: &str| {
+            let (revision, completeness) = (Revision(1), Completeness::Complete);
+            let (received, issued) = (received.map(cookie), cookie(issued));
+            stats.record_batch(
+                AnsweredBatch { revision, completeness, received, issued },
+                Timestamp::EPOCH,
+            );
+            stats.status(Role::EnforcementPoint, Revision(1), Timestamp::EPOCH).retries
         };
         assert_eq!(ask(None, "5.1"), 0);
         assert_eq!(ask(None, "5.1"), 0, "who begins anew has lost more than an answer");

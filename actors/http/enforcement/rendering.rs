@@ -12,25 +12,28 @@ use super::list_hash::hash_list;
 /// One formatter, shared by all points that have it. A lock, because many answers are written at once,
 /// and nearly all of them hold nothing that is new.
 #[derive(Debug)]
-pub(super) struct SharedVoice {
+pub(super) struct SharedFormatter {
     formatter: RwLock<ResponseFormatter>,
     /// What is told by it, in one figure.
-    pub(super) wording: Wording,
+    pub(super) format: FormatHash,
 }
 
-impl SharedVoice {
+impl SharedFormatter {
     pub(super) fn new(formatter: ResponseFormatter) -> Self {
-        let wording = Wording::of(&formatter);
-        Self { formatter: RwLock::new(formatter), wording }
+        let format = FormatHash::of(&formatter);
+        Self { formatter: RwLock::new(formatter), format }
     }
 
     /// Those of `all` that is like `formatter`, or else `formatter` itself, which is then one of them.
-    pub(super) fn among(all: &mut Vec<Arc<Self>>, formatter: ResponseFormatter) -> Arc<Self> {
-        let is_like = |other: &&Arc<Self>| {
+    pub(super) fn get_or_insert(
+        all: &mut Vec<Arc<Self>>,
+        formatter: ResponseFormatter,
+    ) -> Arc<Self> {
+        let is_equal = |other: &&Arc<Self>| {
             let other = other.read();
             other.dialect() == formatter.dialect() && other.groups() == formatter.groups()
         };
-        if let Some(known) = all.iter().find(is_like) {
+        if let Some(known) = all.iter().find(is_equal) {
             return Arc::clone(known);
         }
         let shared = Arc::new(Self::new(formatter));
@@ -64,15 +67,15 @@ impl SharedVoice {
 /// In which words a session is told, whatever the encoding: how users and domains are called, which
 /// groups go out. A firewall that was told in other words has to hear everything again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Wording(pub(super) [u8; 32]);
+pub(super) struct FormatHash(pub(super) [u8; 32]);
 
 /// To be raised when the same dialect writes a session in other words than before: then every
 /// firewall hears everything once more after the update, and not only of what changes.
 ///
 /// 2: the state of a device is also told as a role.
-const WORDS: &str = "2";
+const FORMAT_VERSION: &str = "2";
 
-impl Wording {
+impl FormatHash {
     fn of(formatter: &ResponseFormatter) -> Self {
         let Dialect { user, domain, posture, roles, .. } = formatter.dialect();
         let groups = formatter.groups();
@@ -80,7 +83,7 @@ impl Wording {
         let names = groups.names.iter().map(ToString::to_string).collect();
         let bases = groups.bases.iter().map(ToString::to_string).collect();
         let dialect = vec![format!("{user:?} {domain:?} {posture:?} {roles} {}", groups.limit)];
-        for list in [vec![WORDS.to_owned()], names, bases, dialect] as [Vec<String>; 4] {
+        for list in [vec![FORMAT_VERSION.to_owned()], names, bases, dialect] as [Vec<String>; 4] {
             hash_list(&mut hash, list);
         }
         Self(hash.finalize().into())
@@ -104,28 +107,32 @@ mod tests {
     #[test]
     fn points_that_are_spoken_to_alike_share_a_voice() {
         let mut all = Vec::new();
-        let first = SharedVoice::among(&mut all, ResponseFormatter::default());
-        let other = SharedVoice::among(&mut all, formatter(|_, groups| groups.limit = 7));
+        let first = SharedFormatter::get_or_insert(&mut all, ResponseFormatter::default());
+        let other =
+            SharedFormatter::get_or_insert(&mut all, formatter(|_, groups| groups.limit = 7));
         assert!(!Arc::ptr_eq(&first, &other));
-        assert!(Arc::ptr_eq(&first, &SharedVoice::among(&mut all, ResponseFormatter::default())));
+        assert!(Arc::ptr_eq(
+            &first,
+            &SharedFormatter::get_or_insert(&mut all, ResponseFormatter::default())
+        ));
         assert_eq!(all.len(), 2);
     }
 
     #[test]
     fn other_words_are_another_wording_and_another_encoding_is_not() {
-        let wording = |formatter: ResponseFormatter| Wording::of(&formatter);
-        let xml = wording(formatter(|dialect, _| dialect.format = Format::Xml));
-        assert_eq!(xml, wording(ResponseFormatter::default()));
+        let format = |formatter: ResponseFormatter| FormatHash::of(&formatter);
+        let xml = format(formatter(|dialect, _| dialect.format = Format::Xml));
+        assert_eq!(xml, format(ResponseFormatter::default()));
         let all = [
             // The words by default have their place in a cookie as well: an update may write others.
-            Wording::default(),
-            wording(ResponseFormatter::default()),
-            wording(formatter(|dialect, _| dialect.domain = DomainForm::Netbios)),
-            wording(formatter(|dialect, _| dialect.roles = 10)),
-            wording(formatter(|dialect, _| dialect.posture = PostureForm::Role)),
-            wording(formatter(|_, groups| groups.limit = 10)),
-            wording(formatter(|_, groups| groups.names = vec![Glob::new("vpn-*").unwrap()])),
-            wording(formatter(|_, groups| groups.bases = vec![BaseDn::new("OU=vpn-*").unwrap()])),
+            FormatHash::default(),
+            format(ResponseFormatter::default()),
+            format(formatter(|dialect, _| dialect.domain = DomainForm::Netbios)),
+            format(formatter(|dialect, _| dialect.roles = 10)),
+            format(formatter(|dialect, _| dialect.posture = PostureForm::Role)),
+            format(formatter(|_, groups| groups.limit = 10)),
+            format(formatter(|_, groups| groups.names = vec![Glob::new("vpn-*").unwrap()])),
+            format(formatter(|_, groups| groups.bases = vec![BaseDn::new("OU=vpn-*").unwrap()])),
         ];
         for (at, one) in all.iter().enumerate() {
             assert!(all[..at].iter().all(|other| other != one), "{at}");

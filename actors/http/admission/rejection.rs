@@ -7,23 +7,23 @@ use actix_web::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use rollcall_wire::ptim::PtimError;
 use rollcall_wire::srx::QueryError;
 
-use crate::listener::body::Unread;
+use crate::listener::body::BodyError;
 use crate::problem::Problem;
 use rollcall_runtime::mailbox::MailboxClosed;
 
 /// A refusal. Its sentence never repeats what was sent.
 #[derive(Debug)]
-pub(crate) struct Refused {
+pub(crate) struct Rejection {
     status: StatusCode,
     /// The label of the metric.
     pub(crate) reason: &'static str,
     pub(crate) detail: String,
-    also: Also,
+    extra: Extra,
 }
 
 /// What the answer says besides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Also {
+enum Extra {
     Nothing,
     /// How to prove who one is (RFC 6750 section 3).
     Challenge(&'static str),
@@ -33,36 +33,36 @@ enum Also {
     Close,
 }
 
-impl Refused {
+impl Rejection {
     fn new(status: StatusCode, reason: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, reason, detail: detail.into(), also: Also::Nothing }
+        Self { status, reason, detail: detail.into(), extra: Extra::Nothing }
     }
 
-    fn also(self, also: Also) -> Self {
-        Self { also, ..self }
+    fn extra(self, extra: Extra) -> Self {
+        Self { extra, ..self }
     }
 
     /// Nobody may connect from there.
     pub(crate) fn source() -> Self {
         Self::new(StatusCode::FORBIDDEN, "source", "no client may connect from this address")
-            .also(Also::Close)
+            .extra(Extra::Close)
     }
 
     /// No token was shown, or two different ones.
-    pub(crate) fn no_token() -> Self {
+    pub(crate) fn missing_token() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "token_missing", "an access token is needed")
-            .also(Also::Challenge("Bearer realm=\"rollcall\""))
+            .extra(Extra::Challenge("Bearer realm=\"rollcall\""))
     }
 
     /// The token is none of ours, or not any more.
     pub(crate) fn bad_token() -> Self {
         let detail = "the access token is expired, revoked or unknown";
         Self::new(StatusCode::UNAUTHORIZED, "token_invalid", detail)
-            .also(Also::Challenge("Bearer realm=\"rollcall\", error=\"invalid_token\""))
+            .extra(Extra::Challenge("Bearer realm=\"rollcall\", error=\"invalid_token\""))
     }
 
     /// The token is good, but not here. The client may buy one that is.
-    pub(crate) fn elsewhere() -> Self {
+    pub(crate) fn wrong_address() -> Self {
         Self { reason: "token_elsewhere", ..Self::bad_token() }
     }
 
@@ -71,7 +71,7 @@ impl Refused {
         let detail = "the access token stands in the query; show it as Authorization: Bearer, or set \
                       query_token in the dialect of this enforcement point";
         Self::new(StatusCode::UNAUTHORIZED, "token_in_query", detail)
-            .also(Also::Challenge("Bearer realm=\"rollcall\", error=\"invalid_request\""))
+            .extra(Extra::Challenge("Bearer realm=\"rollcall\", error=\"invalid_request\""))
     }
 
     /// The client may not do this.
@@ -91,57 +91,64 @@ impl Refused {
 
     /// Something of ours is not there; it will be.
     pub(crate) fn unavailable(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail).also(Also::RetryAfter(1))
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
+            .extra(Extra::RetryAfter(1))
     }
 
-    pub(crate) fn is_route(&self) -> bool {
+    pub(crate) fn is_unknown_route(&self) -> bool {
         self.reason == "route"
     }
 
     /// The answer.
     pub(crate) fn answer(self) -> HttpResponse {
         let mut answer = HttpResponse::build(self.status);
-        match self.also {
-            Also::Nothing => {}
-            Also::Challenge(challenge) => drop(answer.insert_header((WWW_AUTHENTICATE, challenge))),
-            Also::RetryAfter(seconds) => drop(answer.insert_header((RETRY_AFTER, seconds))),
-            Also::Close => drop(answer.force_close()),
+        match self.extra {
+            Extra::Nothing => {}
+            Extra::Challenge(challenge) => {
+                answer.insert_header((WWW_AUTHENTICATE, challenge));
+            }
+            Extra::RetryAfter(seconds) => {
+                answer.insert_header((RETRY_AFTER, seconds));
+            }
+            Extra::Close => {
+                answer.force_close();
+            }
         }
         Problem::new(self.status, self.detail).written_in(answer)
     }
 }
 
-impl From<QueryError> for Refused {
-    fn from(bad: QueryError) -> Self {
-        let reason = match &bad {
+impl From<QueryError> for Rejection {
+    fn from(error: QueryError) -> Self {
+        let reason = match &error {
             QueryError::Parameter { .. } => "parameter",
             QueryError::Body(_) => "body",
             QueryError::Route => "route",
         };
-        Self::new(status(bad.status()), reason, bad.to_string())
+        Self::new(status(error.status()), reason, error.to_string())
     }
 }
 
-impl From<PtimError> for Refused {
-    fn from(bad: PtimError) -> Self {
-        Self::new(status(bad.status()), "push", bad.to_string())
+impl From<PtimError> for Rejection {
+    fn from(error: PtimError) -> Self {
+        Self::new(status(error.status()), "push", error.to_string())
     }
 }
 
-impl From<Unread> for Refused {
-    fn from(unread: Unread) -> Self {
-        let reason = match unread {
-            Unread::TooLong => "body_too_long",
-            Unread::TooSlow => "body_too_slow",
-            Unread::Broken => "body_broken",
+impl From<BodyError> for Rejection {
+    fn from(error: BodyError) -> Self {
+        let reason = match error {
+            BodyError::TooLong => "body_too_long",
+            BodyError::TooSlow => "body_too_slow",
+            BodyError::Broken => "body_broken",
         };
-        Self::new(unread.status(), reason, unread.to_string()).also(Also::Close)
+        Self::new(error.status(), reason, error.to_string()).extra(Extra::Close)
     }
 }
 
-impl From<MailboxClosed> for Refused {
-    fn from(gone: MailboxClosed) -> Self {
-        Self::unavailable(gone.to_string())
+impl From<MailboxClosed> for Rejection {
+    fn from(closed: MailboxClosed) -> Self {
+        Self::unavailable(closed.to_string())
     }
 }
 

@@ -4,14 +4,14 @@ use rollcall_identity::{Address, Principal, SessionInterval, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::shapes::{CauseShape, ExplanationShape, SessionShape};
+use super::dto::{CauseDto, ExplanationDto, SessionDto};
 use rollcall_history::{DiffEntry, DiffKind, DiffPage, IntervalsPage, PointInTimeAnswer, Sources};
 use rollcall_journal::archive_reader::SegmentInfo;
 
 /// A segment of the journal that was read for an answer.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Segment)]
-pub(super) struct SegmentShape {
+pub(super) struct SegmentDto {
     /// Its file in the journal's folder.
     #[schema(example = "events-00000000000000000001.db")]
     file: String,
@@ -21,19 +21,19 @@ pub(super) struct SegmentShape {
     last: Option<u64>,
 }
 
-impl From<&SegmentInfo> for SegmentShape {
-    fn from(chapter: &SegmentInfo) -> Self {
-        let last = chapter.last.map(|last| last.0);
-        Self { file: chapter.file.clone(), first: chapter.first.0, last }
+impl From<&SegmentInfo> for SegmentDto {
+    fn from(segment: &SegmentInfo) -> Self {
+        let last = segment.last.map(|last| last.0);
+        Self { file: segment.file.clone(), first: segment.first.0, last }
     }
 }
 
 /// Where an answer comes from.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Sources)]
-pub(super) struct SourcesShape {
+pub(super) struct SourcesDto {
     /// The segments of the journal that were read.
-    segments: Vec<SegmentShape>,
+    segments: Vec<SegmentDto>,
     /// In how many others an index had nothing about it, or only told who was there when they began.
     looked_up: usize,
     /// Sentences about what is unknown or may have been decided by other rules at the time. Empty when
@@ -41,9 +41,9 @@ pub(super) struct SourcesShape {
     notes: Vec<String>,
 }
 
-impl From<Sources> for SourcesShape {
+impl From<Sources> for SourcesDto {
     fn from(sources: Sources) -> Self {
-        let segments = sources.segments.iter().map(SegmentShape::from).collect();
+        let segments = sources.segments.iter().map(SegmentDto::from).collect();
         Self { segments, looked_up: sources.looked_up, notes: sources.notes }
     }
 }
@@ -51,13 +51,13 @@ impl From<Sources> for SourcesShape {
 /// Who had an address at a moment, and why.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Moment)]
-pub(super) struct MomentShape {
+pub(super) struct PointInTimeDto {
     /// The moment that was asked about.
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
     /// As it would have been explained at that moment.
     #[serde(flatten)]
-    explanation: ExplanationShape,
+    explanation: ExplanationDto,
     /// From when on everybody who asked was told so; null where nobody was there.
     #[schema(value_type = Option<String>, format = DateTime)]
     learnt: Option<Timestamp>,
@@ -65,23 +65,23 @@ pub(super) struct MomentShape {
     #[schema(value_type = Option<String>, format = DateTime)]
     until: Option<Timestamp>,
     /// The cause of its end; null also if its logoff time passed.
-    ended_by: Option<CauseShape>,
+    ended_by: Option<CauseDto>,
     /// How far the end was looked for.
     #[schema(value_type = String, format = DateTime)]
     known_until: Timestamp,
-    sources: SourcesShape,
+    sources: SourcesDto,
 }
 
-impl From<PointInTimeAnswer> for MomentShape {
-    fn from(told: PointInTimeAnswer) -> Self {
-        let PointInTimeAnswer { at, explanation, stay, known_until, sources } = told;
-        let end = stay.as_ref().and_then(|stay| stay.end.as_ref());
+impl From<PointInTimeAnswer> for PointInTimeDto {
+    fn from(answer: PointInTimeAnswer) -> Self {
+        let PointInTimeAnswer { at, explanation, stay: interval, known_until, sources } = answer;
+        let end = interval.as_ref().and_then(|interval| interval.end.as_ref());
         Self {
             at,
-            explanation: ExplanationShape::from(&explanation),
-            learnt: stay.as_ref().map(|stay| stay.start),
+            explanation: ExplanationDto::from(&explanation),
+            learnt: interval.as_ref().map(|interval| interval.start),
             until: end.map(|end| end.at),
-            ended_by: end.and_then(|end| end.cause.as_ref()).map(CauseShape::from),
+            ended_by: end.and_then(|end| end.cause.as_ref()).map(CauseDto::from),
             known_until,
             sources: sources.into(),
         }
@@ -91,7 +91,7 @@ impl From<PointInTimeAnswer> for MomentShape {
 /// Somebody was at an address for a while.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = SessionInterval)]
-pub(super) struct StayShape {
+pub(super) struct IntervalDto {
     /// From when on everybody who asked was told so, by Rollcall's clock.
     #[schema(value_type = String, format = DateTime)]
     learnt: Timestamp,
@@ -99,20 +99,20 @@ pub(super) struct StayShape {
     #[schema(value_type = Option<String>, format = DateTime)]
     until: Option<Timestamp>,
     /// The session as it stood last.
-    session: SessionShape,
+    session: SessionDto,
     /// The cause of its end; null also if its logoff time passed.
-    ended_by: Option<CauseShape>,
+    ended_by: Option<CauseDto>,
 }
 
-impl From<&SessionInterval> for StayShape {
-    fn from(stay: &SessionInterval) -> Self {
-        let SessionInterval { start: learnt, ref session, ref end, .. } = *stay;
+impl From<&SessionInterval> for IntervalDto {
+    fn from(interval: &SessionInterval) -> Self {
+        let SessionInterval { start: learnt, ref session, ref end, .. } = *interval;
         let until = end.as_ref().map(|end| end.at);
         let session = match until {
-            Some(_) => SessionShape::ended(session, until),
-            None => SessionShape::active(session),
+            Some(_) => SessionDto::ended(session, until),
+            None => SessionDto::active(session),
         };
-        let ended_by = end.as_ref().and_then(|end| end.cause.as_ref()).map(CauseShape::from);
+        let ended_by = end.as_ref().and_then(|end| end.cause.as_ref()).map(CauseDto::from);
         Self { learnt, until, session, ended_by }
     }
 }
@@ -120,23 +120,23 @@ impl From<&SessionInterval> for StayShape {
 /// Who was where from one moment to another.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = IntervalsPage)]
-pub(super) struct StaysShape {
+pub(super) struct IntervalsPageDto {
     #[schema(value_type = String, format = DateTime)]
     from: Timestamp,
     #[schema(value_type = String, format = DateTime)]
     to: Timestamp,
     /// In the order in which they began.
-    stays: Vec<StayShape>,
+    stays: Vec<IntervalDto>,
     /// The value of `after` for the next page; null at the end.
     next: Option<String>,
-    sources: SourcesShape,
+    sources: SourcesDto,
 }
 
-impl<After: ToString> From<IntervalsPage<After>> for StaysShape {
-    fn from(told: IntervalsPage<After>) -> Self {
-        let IntervalsPage { from, to, stays, next, sources } = told;
+impl<After: ToString> From<IntervalsPage<After>> for IntervalsPageDto {
+    fn from(answer: IntervalsPage<After>) -> Self {
+        let IntervalsPage { from, to, stays, next, sources } = answer;
         let next = next.map(|next| next.to_string());
-        let stays = stays.iter().map(StayShape::from).collect();
+        let stays = stays.iter().map(IntervalDto::from).collect();
         Self { from, to, stays, next, sources: sources.into() }
     }
 }
@@ -145,36 +145,36 @@ impl<After: ToString> From<IntervalsPage<After>> for StaysShape {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 #[schema(as = AddressHistory)]
-pub(super) enum AddressShape {
+pub(super) enum AddressHistoryDto {
     /// With `at`.
-    Moment(Box<MomentShape>),
+    Moment(Box<PointInTimeDto>),
     /// With `from`.
-    Intervals(StaysShape),
+    Intervals(IntervalsPageDto),
 }
 
 /// An address that had somebody else, or the same otherwise.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Difference)]
-pub(super) struct DifferenceShape {
+pub(super) struct DifferenceDto {
     #[schema(value_type = String)]
     address: Address,
     /// In what; `unknown` where it is not known who was there before.
     what: DiffKind,
     /// Who was there at `from`.
-    before: Option<SessionShape>,
+    before: Option<SessionDto>,
     /// Who was there at `to`.
-    after: Option<SessionShape>,
+    after: Option<SessionDto>,
 }
 
-impl From<&DiffEntry> for DifferenceShape {
-    fn from(differs: &DiffEntry) -> Self {
-        let DiffEntry { address, what, ref before, ref after } = *differs;
-        let shape = SessionShape::active;
+impl From<&DiffEntry> for DifferenceDto {
+    fn from(entry: &DiffEntry) -> Self {
+        let DiffEntry { address, what, ref before, ref after } = *entry;
+        let active = SessionDto::active;
         Self {
             address,
             what,
-            before: before.as_deref().map(shape),
-            after: after.as_deref().map(shape),
+            before: before.as_deref().map(active),
+            after: after.as_deref().map(active),
         }
     }
 }
@@ -182,24 +182,24 @@ impl From<&DiffEntry> for DifferenceShape {
 /// The differences between two points in time.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = DiffPage)]
-pub(super) struct DifferencesShape {
+pub(super) struct DiffPageDto {
     #[schema(value_type = String, format = DateTime)]
     from: Timestamp,
     #[schema(value_type = String, format = DateTime)]
     to: Timestamp,
     /// In the order of their addresses.
-    differences: Vec<DifferenceShape>,
+    differences: Vec<DifferenceDto>,
     /// The value of `after` for the next page; null at the end. A page may hold fewer than its limit,
     /// or none, and not be the last.
     next: Option<String>,
-    sources: SourcesShape,
+    sources: SourcesDto,
 }
 
-impl From<DiffPage> for DifferencesShape {
-    fn from(told: DiffPage) -> Self {
-        let DiffPage { from, to, found, next, sources } = told;
+impl From<DiffPage> for DiffPageDto {
+    fn from(answer: DiffPage) -> Self {
+        let DiffPage { from, to, found, next, sources } = answer;
         let next = next.map(|next| next.to_string());
-        let differences = found.iter().map(DifferenceShape::from).collect();
+        let differences = found.iter().map(DifferenceDto::from).collect();
         Self { from, to, differences, next, sources: sources.into() }
     }
 }

@@ -7,7 +7,7 @@ use crate::problem::Problem;
 
 /// The filters as they are written. All that are given must hold.
 #[derive(Debug, Default, Clone, Copy)]
-pub(super) struct Filters<'a> {
+pub(super) struct FilterParameters<'a> {
     pub(super) user: Option<&'a str>,
     pub(super) domain: Option<&'a str>,
     pub(super) ip: Option<&'a str>,
@@ -17,7 +17,7 @@ pub(super) struct Filters<'a> {
 
 /// The filters as they are meant.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Wanted {
+pub(super) struct SessionFilter {
     /// Domains and networks: what the log of changes filters by itself.
     pub(super) filter: Filter,
     /// The one address that was asked for.
@@ -26,10 +26,10 @@ pub(super) struct Wanted {
     producer: Option<Name>,
 }
 
-impl Wanted {
+impl SessionFilter {
     /// Reads the filters.
-    pub(super) fn read(filters: Filters<'_>) -> Result<Self, Problem> {
-        let Filters { user, domain, ip, cidr, producer } = filters;
+    pub(super) fn read(filters: FilterParameters<'_>) -> Result<Self, Problem> {
+        let FilterParameters { user, domain, ip, cidr, producer } = filters;
         let address = ip.map(address).transpose()?;
         let networks = cidr.map(networks).transpose()?.unwrap_or_default();
         let domains = domain.map(|text| glob("domain", text)).transpose()?;
@@ -41,27 +41,27 @@ impl Wanted {
             only.include.push(address.ip().into());
             filter = filter.both(only);
         }
-        let user = user.map(|text| glob("user", &at_domain(text))).transpose()?;
+        let user = user.map(|text| glob("user", &with_at_sign(text))).transpose()?;
         let producer = producer.map(Name::new).transpose();
         let producer = producer.map_err(|why| Problem::bad_request(format!("producer: {why}")))?;
         Ok(Self { filter, address, user, producer })
     }
 
     /// Whether the session is meant.
-    pub(super) fn admits(&self, session: &Session) -> bool {
+    pub(super) fn matches(&self, session: &Session) -> bool {
         self.filter.admits(session)
-            && self.user.as_ref().is_none_or(|glob| names(glob, session.principal.as_ref()))
+            && self.user.as_ref().is_none_or(|glob| glob_matches(glob, session.principal.as_ref()))
             && self.producer.as_ref().is_none_or(|name| session.cause.origin.producer == *name)
     }
 }
 
 /// Whether the glob matches `alice` or `alice@corp`.
-fn names(glob: &Glob, principal: Option<&Principal>) -> bool {
+fn glob_matches(glob: &Glob, principal: Option<&Principal>) -> bool {
     principal.is_some_and(|who| glob.matches(who.user.as_str()) || glob.matches(&who.to_string()))
 }
 
 /// `CORP\alice` as `alice@CORP`; everything else as it is.
-fn at_domain(text: &str) -> String {
+fn with_at_sign(text: &str) -> String {
     match text.split_once('\\') {
         Some((domain, user)) => format!("{user}@{domain}"),
         None => text.to_owned(),
@@ -120,7 +120,7 @@ mod tests {
         #[test]
         fn any_text_is_a_filter_or_a_problem(text in any::<String>(), near in r"[0-9a-f:./,*?\[\]\\@%]{0,24}") {
             for text in [text.as_str(), near.as_str()] {
-                let filters = Filters {
+                let filters = FilterParameters {
                     user: Some(text),
                     domain: Some(text),
                     ip: Some(text),
@@ -128,14 +128,14 @@ mod tests {
                     producer: Some(text),
                 };
                 for one in [
-                    Filters { user: filters.user, ..Filters::default() },
-                    Filters { domain: filters.domain, ..Filters::default() },
-                    Filters { ip: filters.ip, ..Filters::default() },
-                    Filters { cidr: filters.cidr, ..Filters::default() },
-                    Filters { producer: filters.producer, ..Filters::default() },
+                    FilterParameters { user: filters.user, ..FilterParameters::default() },
+                    FilterParameters { domain: filters.domain, ..FilterParameters::default() },
+                    FilterParameters { ip: filters.ip, ..FilterParameters::default() },
+                    FilterParameters { cidr: filters.cidr, ..FilterParameters::default() },
+                    FilterParameters { producer: filters.producer, ..FilterParameters::default() },
                     filters,
                 ] {
-                    if let Err(problem) = Wanted::read(one) {
+                    if let Err(problem) = SessionFilter::read(one) {
                         prop_assert!(problem.to_string().starts_with("Bad Request: "));
                     }
                 }

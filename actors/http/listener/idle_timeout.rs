@@ -27,30 +27,36 @@ pub(super) const IDLE: Duration = Duration::from_secs(75);
 pub(super) const GRACE: Duration = Duration::from_secs(5);
 
 tokio::task_local! {
-    static CONNECTION: Rc<Notes>;
+    static CONNECTION: Rc<ConnectionActivity>;
 }
 
 /// What is known of one connection.
-struct Notes {
-    answering: Cell<usize>,
+struct ConnectionActivity {
+    in_progress: Cell<usize>,
     idle_since: Cell<Instant>,
 }
 
 /// Runs a connection until it ends, or was idle for `limit`; then there is no outcome.
-pub(super) async fn within<T>(limit: Duration, connection: impl Future<Output = T>) -> Option<T> {
-    let notes = Rc::new(Notes { answering: Cell::new(0), idle_since: Cell::new(Clock::instant()) });
-    let watched = Rc::clone(&notes);
+pub(super) async fn close_when_idle<T>(
+    limit: Duration,
+    connection: impl Future<Output = T>,
+) -> Option<T> {
+    let activity = Rc::new(ConnectionActivity {
+        in_progress: Cell::new(0),
+        idle_since: Cell::new(Clock::instant()),
+    });
+    let observed = Rc::clone(&activity);
     let idle = async move {
         loop {
-            let left = limit.saturating_sub(watched.idle_since.get().elapsed());
-            match (left.is_zero(), watched.answering.get()) {
+            let left = limit.saturating_sub(observed.idle_since.get().elapsed());
+            match (left.is_zero(), observed.in_progress.get()) {
                 (true, 0) => return,
                 (true, _) => tokio::time::sleep(limit).await,
                 (false, _) => tokio::time::sleep(left).await,
             }
         }
     };
-    let (connection, idle) = (CONNECTION.scope(notes, connection), idle);
+    let (connection, idle) = (CONNECTION.scope(activity, connection), idle);
     match select(std::pin::pin!(connection), std::pin::pin!(idle)).await {
         Either::Left((outcome, _)) => Some(outcome),
         Either::Right(_) => None,
@@ -58,37 +64,37 @@ pub(super) async fn within<T>(limit: Duration, connection: impl Future<Output = 
 }
 
 /// While this is there, the connection is being answered.
-pub(super) struct Answering(Option<Rc<Notes>>);
+pub(super) struct ResponseInProgress(Option<Rc<ConnectionActivity>>);
 
-impl Answering {
+impl ResponseInProgress {
     /// To be called in the task of the connection.
-    pub(super) fn begin() -> Self {
-        let notes = CONNECTION.try_with(Rc::clone).ok();
-        if let Some(notes) = &notes {
-            notes.answering.set(notes.answering.get() + 1);
+    pub(super) fn start() -> Self {
+        let activity = CONNECTION.try_with(Rc::clone).ok();
+        if let Some(activity) = &activity {
+            activity.in_progress.set(activity.in_progress.get() + 1);
         }
-        Self(notes)
+        Self(activity)
     }
 
     /// The body of the answer: the connection is being answered until all of it is written into
     /// the buffers of the connection. A stream of events may last for days.
-    pub(super) fn until_written(self, body: BoxBody) -> BoxBody {
-        BoxBody::new(Body { body, _answering: self })
+    pub(super) fn track_body(self, body: BoxBody) -> BoxBody {
+        BoxBody::new(Body { body, _in_progress: self })
     }
 }
 
-impl Drop for Answering {
+impl Drop for ResponseInProgress {
     fn drop(&mut self) {
-        if let Some(notes) = &self.0 {
-            notes.answering.set(notes.answering.get() - 1);
-            notes.idle_since.set(Clock::instant());
+        if let Some(activity) = &self.0 {
+            activity.in_progress.set(activity.in_progress.get() - 1);
+            activity.idle_since.set(Clock::instant());
         }
     }
 }
 
 struct Body {
     body: BoxBody,
-    _answering: Answering,
+    _in_progress: ResponseInProgress,
 }
 
 impl MessageBody for Body {
@@ -115,24 +121,24 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_that_asks_nothing_ends() {
-        assert_eq!(within(LIMIT, pending::<()>()).await, None);
+        assert_eq!(close_when_idle(LIMIT, pending::<()>()).await, None);
     }
 
     #[tokio::test]
     async fn one_that_is_answered_for_long_ends_only_after_its_body() {
-        let began = Clock::instant();
+        let started = Clock::instant();
         let connection = async {
-            let body = Answering::begin().until_written(BoxBody::new(()));
+            let body = ResponseInProgress::start().track_body(BoxBody::new(()));
             tokio::time::sleep(LIMIT * 4).await;
             drop(body);
             pending::<()>().await;
         };
-        assert_eq!(within(LIMIT, connection).await, None);
-        assert!(began.elapsed() >= LIMIT * 5);
+        assert_eq!(close_when_idle(LIMIT, connection).await, None);
+        assert!(started.elapsed() >= LIMIT * 5);
     }
 
     #[tokio::test]
     async fn one_that_ends_of_itself_has_an_outcome() {
-        assert_eq!(within(LIMIT, async { 7 }).await, Some(7));
+        assert_eq!(close_when_idle(LIMIT, async { 7 }).await, Some(7));
     }
 }

@@ -1,0 +1,116 @@
+//! How many connections there are, in all and from each address.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use hashbrown::HashMap;
+use rollcall_config::HttpLimits;
+use strum::IntoStaticStr;
+
+/// Counts who is in.
+#[derive(Debug)]
+pub(super) struct ConnectionLimiter {
+    total: usize,
+    per_address: usize,
+    counts: Mutex<ConnectionCounts>,
+}
+
+#[derive(Debug, Default)]
+struct ConnectionCounts {
+    total: usize,
+    per_address: HashMap<IpAddr, usize>,
+}
+
+/// Why somebody is not let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub(super) enum LimitReached {
+    /// The listener has as many connections as it may.
+    Total,
+    /// The source address has.
+    Address,
+}
+
+/// One connection that was let in; its place is free again when this is dropped.
+#[derive(Debug)]
+pub(super) struct ConnectionPermit {
+    gate: Arc<ConnectionLimiter>,
+    source: IpAddr,
+}
+
+impl ConnectionLimiter {
+    pub(super) fn new(limits: &HttpLimits) -> Self {
+        Self {
+            total: limits.connections,
+            per_address: limits.connections_per_address,
+            counts: Mutex::default(),
+        }
+    }
+
+    /// Lets a connection from `ip` in.
+    pub(super) fn acquire(self: &Arc<Self>, ip: IpAddr) -> Result<ConnectionPermit, LimitReached> {
+        let source = source(ip);
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if counts.total >= self.total {
+            return Err(LimitReached::Total);
+        }
+        let count = counts.per_address.entry(source).or_insert(0);
+        if *count >= self.per_address {
+            return Err(LimitReached::Address);
+        }
+        *count += 1;
+        counts.total += 1;
+        Ok(ConnectionPermit { gate: Arc::clone(self), source })
+    }
+}
+
+impl Drop for ConnectionPermit {
+    fn drop(&mut self) {
+        let mut counts = self.gate.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.total -= 1;
+        if let Some(count) = counts.per_address.get_mut(&self.source) {
+            *count -= 1;
+            if *count == 0 {
+                counts.per_address.remove(&self.source);
+            }
+        }
+    }
+}
+
+/// Who counts as one: an IPv4 address, or the /64 of an IPv6 address, all of which one machine can
+/// have (RFC 4291 section 2.5.4).
+fn source(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
+        v4 => v4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_address_and_all_together_have_their_limit() {
+        let gate = ConnectionLimiter { total: 3, per_address: 2, counts: Mutex::default() };
+        let gate = Arc::new(gate);
+        let acquire = |ip: &str| gate.acquire(ip.parse().unwrap());
+        let first = acquire("10.0.0.1").unwrap();
+        let _second = acquire("::ffff:10.0.0.1").unwrap();
+        assert_eq!(acquire("10.0.0.1").unwrap_err(), LimitReached::Address);
+        let _other = acquire("2001:db8::1").unwrap();
+        assert_eq!(acquire("10.0.0.2").unwrap_err(), LimitReached::Total);
+        drop(first);
+        let _third = acquire("2001:db8::ffff").unwrap();
+        assert_eq!(acquire("2001:db8::2").unwrap_err(), LimitReached::Total);
+    }
+
+    #[test]
+    fn nobody_is_remembered_who_has_left() {
+        let gate =
+            Arc::new(ConnectionLimiter { total: 9, per_address: 9, counts: Mutex::default() });
+        drop((gate.acquire("10.0.0.1".parse().unwrap()), gate.acquire("::1".parse().unwrap())));
+        let counts = gate.counts.lock().unwrap();
+        assert_eq!((counts.total, counts.per_address.len()), (0, 0));
+    }
+}
