@@ -1,5 +1,6 @@
-//! Who may ask: a client id and a secret buy a token, wrong secrets make slow, and the token is shown
-//! with each question. Each listener has its own clients and its own of all this.
+//! Client authentication: a client obtains an access token with its client ID and secret, and sends
+//! the token with each request. Failed logins are throttled. Each listener has its own clients,
+//! tokens and failure counts.
 
 mod lockout;
 mod login;
@@ -25,38 +26,38 @@ use self::secret::Checker;
 use self::tokens::Tokens;
 use rollcall_runtime::clock::Clock;
 
-/// A token request needs a few hundred bytes: id and secret have at most 192 characters, each at
-/// most 12 bytes when percent-encoded.
+/// The limit for the body of a token request. It needs a few hundred bytes: ID and secret have at
+/// most 192 characters, each at most 12 bytes when percent-encoded.
 pub(crate) const TOKEN_BODY: usize = 4096;
 
-/// Somebody who logs in.
+/// A client that authenticates.
 pub(crate) trait CredentialSubject {
-    /// What the secret must hash to.
+    /// The hash of the secret.
     fn secret(&self) -> &SecretHash;
 
-    /// Whether it may connect from there.
+    /// Whether the client may connect from `source`.
     fn allows_source(&self, source: IpAddr) -> bool;
 
-    /// Whether its token may stand in the query.
+    /// Whether the client may send its token in the query.
     fn allows_query_token(&self) -> bool;
 }
 
-/// The clients of a listener, and on what terms they are let in: those of one moment.
+/// The clients of a listener and the rules for them, as of one configuration.
 pub(crate) trait ClientRegistry {
-    /// What a client is.
+    /// The type of a client.
     type Client: CredentialSubject;
 
-    /// The client with this id.
+    /// The client with this ID.
     fn client(&self, id: &str) -> Option<&Arc<Self::Client>>;
 
-    /// How long a token is good.
+    /// The lifetime of a token.
     fn token_lifetime(&self) -> Duration;
 
-    /// What follows wrong secrets.
+    /// The rules for failed logins.
     fn lockout(&self) -> &Lockout;
 }
 
-/// The tokens of one listener that are good, and the wrong secrets so far.
+/// The valid tokens of one listener, and the failed logins.
 pub(crate) struct Admission {
     tokens: Mutex<Tokens>,
     failures: Mutex<Failures>,
@@ -65,7 +66,7 @@ pub(crate) struct Admission {
 }
 
 impl Admission {
-    /// Nobody has a token.
+    /// No token is issued yet.
     pub(crate) fn new(clock: Clock) -> Self {
         Self {
             tokens: Mutex::default(),
@@ -75,7 +76,7 @@ impl Admission {
         }
     }
 
-    /// Ends the tokens of those who are not in the register any more, or whose secret is another.
+    /// Revokes the tokens of clients that are no longer in the registry, or whose secret changed.
     pub(crate) fn revoke_stale(&self, registry: &impl ClientRegistry) {
         self.checker.clear_verified();
         let is_current = |id: &str, secret: &SecretHash| {
@@ -84,10 +85,11 @@ impl Admission {
         locked(&self.tokens).retain(is_current);
     }
 
-    /// Whose token is shown, when it is good and shown from an address of its client.
+    /// The client of the token in the request, if the token is valid and the client may connect
+    /// from `source`.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The token is missing, invalid, or not allowed from this address or in the query.
     pub(crate) fn authenticate<R: ClientRegistry>(
         &self,
         request: &RequestParts<'_>,
@@ -110,7 +112,7 @@ impl Admission {
     }
 }
 
-/// What a thread that panicked left locked is whole: no lock here is held over more than one step.
+/// The data behind a poisoned lock is consistent: no lock here is held over more than one step.
 pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

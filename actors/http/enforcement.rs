@@ -1,15 +1,14 @@
-//! What firewalls ask and push: tokens, batch, address and user queries, VPN and captive-portal
-//! events. It runs in the listener's threads, and holds nothing that a restart could lose but
-//! tokens.
+//! The interface of the firewalls: tokens; batch, address and user queries; VPN and captive-portal
+//! events. It runs in the threads of the listener. A restart loses only the tokens.
 //!
 //! ```text
 //! known source? ─► body ─► token_path ─────────► secret right? ─► token
-//!     403          408     query_path ─► token? ─┬─► question ─► query actor ─► answer in its dialect
+//!     403          408     query_path ─► token? ─┬─► query ─► query actor ─► response in the dialect
 //!                  413     /api/v1/events  401   └─► push ─► ptim producer ─► receipt
-//!                          anything else ─► 404, and a line in the log with the secrets left out
+//!                          anything else ─► 404, and a redacted line in the log
 //! ```
 //!
-//! An actor that is not there makes a 503, never an empty answer: a firewall keeps what it knows.
+//! An unavailable actor causes a 503, never an empty response: the firewall keeps its entries.
 
 mod cookie;
 mod list_hash;
@@ -44,7 +43,7 @@ pub use stats::{PointStatus, Role};
 use points::{Client, Registry};
 use push::PushFormat;
 
-/// Everything that the routes need.
+/// The state of the routes.
 pub struct Enforcement {
     points: Arc<Points>,
     query: Mailbox<Query>,
@@ -54,17 +53,17 @@ pub struct Enforcement {
     unknown_requests: UnknownRequestLog,
 }
 
-/// Which conversation a path belongs to.
+/// The kind of request that a path belongs to.
 enum Route<'a> {
     Token,
-    /// Questions and pushes of firewalls, with the path behind the prefix.
+    /// Queries and pushes of firewalls, with the path after the prefix.
     Api(&'a str),
-    /// Rollcall's own JSON for events.
+    /// Events in Rollcall's own JSON.
     Events,
     Unknown,
 }
 
-/// One request, as far as it is known before its body is read.
+/// What is known about a request before its body is read.
 struct RequestContext {
     registry: Arc<Registry>,
     source: IpAddr,
@@ -72,14 +71,15 @@ struct RequestContext {
 }
 
 impl RequestContext {
-    /// What a login depends on besides the request.
+    /// The arguments of a login besides the request.
     fn login_context(&self) -> (&Registry, IpAddr, Timestamp) {
         (&self.registry, self.source, self.now)
     }
 }
 
 impl Enforcement {
-    /// Answers for `points` from what `engine` knows, and hands what is pushed to `pushes`.
+    /// Answers queries of `points` from the state of `engine`, and submits pushed events to
+    /// `pushes`.
     pub fn new(points: Arc<Points>, engine: &Engine, pushes: PushSink) -> Self {
         let (query, lookup) = (engine.query.clone(), engine.lookup.clone());
         let (directory, unknown_requests) =
@@ -87,8 +87,8 @@ impl Enforcement {
         Self { points, query, lookup, pushes, directory, unknown_requests }
     }
 
-    /// What the listener answers. Paths are compared when a request comes, so that a reload may
-    /// change them.
+    /// The routes of the listener. Paths are compared for each request, so that a reload can change
+    /// them.
     pub fn routes(self) -> Routes {
         let service = Arc::new(self);
         Arc::new(move |config| {
@@ -129,8 +129,8 @@ impl Enforcement {
         }
     }
 
-    /// Answers somebody with a token: a push in this form, or whatever the request, read with the
-    /// path `below` the prefix, shows to be.
+    /// Handles a request with a token: a push in `format`, or, without a format, what the request
+    /// is with the path `below` the prefix.
     async fn answer_authenticated(
         &self,
         original: &RequestParts<'_>,
@@ -186,7 +186,7 @@ fn route<'a>(path: &'a str, token_path: &str, query_path: &str) -> Route<'a> {
     if let Some(rest) = below(query_path) {
         return Route::Api(rest);
     }
-    // The candidates that have a path of their own, whatever the prefix is.
+    // Paths of known requests that do not depend on the configured prefix.
     let fixed_paths = ["/user_query/v1", "/user_query/v2", "/api/userfw/v1/post-entry"];
     if fixed_paths.into_iter().any(|fixed| below(fixed).is_some()) {
         return Route::Api(path);
@@ -194,7 +194,7 @@ fn route<'a>(path: &'a str, token_path: &str, query_path: &str) -> Route<'a> {
     if below("/api/v1/events") == Some("") { Route::Events } else { Route::Unknown }
 }
 
-/// The request, apart from how it travelled.
+/// The parts of the request that are independent of HTTP details.
 fn request_parts<'a>(http: &'a HttpRequest, body: &'a [u8]) -> RequestParts<'a> {
     let header = |name: &HeaderName| http.headers().get(name)?.to_str().ok();
     RequestParts {

@@ -1,9 +1,10 @@
-//! A listener: an HTTP server on sockets that are bound before anything runs, as a supervised role.
+//! A listener: an HTTP server as a supervised actor, on sockets that are bound before any actor
+//! starts.
 //!
-//! What a client may cost is bounded here, before anybody looks at what it says: connections in
-//! total and for each address, counted before the TLS handshake; the time for handshake and head;
-//! the size of the head. The body has its bounds in [`body::read`], because actix-web has no
-//! deadline for it.
+//! The listener bounds the resources of a client before it evaluates a request: the number of
+//! connections in total and per address, counted before the TLS handshake; the time for the
+//! handshake and the head; the size of the head. [`body::read`] bounds the body, because actix-web
+//! has no deadline for it.
 
 pub mod body;
 mod connection_limiter;
@@ -28,16 +29,16 @@ use rollcall_runtime::mailbox::{Actor, ActorCell, Context, Handler, Reply};
 use connection_limiter::ConnectionLimiter;
 use server::RunningServer;
 
-/// Sockets that listen. Clones share them, so that whoever replaces a listener goes on with those
-/// who wait at the same sockets.
+/// Listening sockets. Clones share them, so that a replaced listener continues with the connections
+/// that wait in the accept queues.
 #[derive(Debug, Clone)]
 pub struct BoundSockets(Arc<[(SocketAddr, TcpListener)]>);
 
 impl BoundSockets {
-    /// Binds all of them, or takes them over from `before` where the address is the same.
+    /// Binds all addresses. A socket of `previous` with the same configured address is reused.
     ///
     /// # Errors
-    /// When one cannot be bound; the message names its address.
+    /// An address cannot be bound; the message names it.
     pub fn bind(addresses: &[SocketAddr], previous: Option<&Self>) -> io::Result<Self> {
         let with_address = |address: &SocketAddr, error: io::Error| {
             io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
@@ -53,10 +54,10 @@ impl BoundSockets {
         Ok(Self(addresses.iter().map(bind).collect::<io::Result<_>>()?))
     }
 
-    /// Where they listen; a port 0 that was asked for is the real one here.
+    /// The local addresses, with the assigned port in place of port 0.
     ///
     /// # Errors
-    /// When the kernel does not say.
+    /// The kernel does not return the address.
     pub fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
         self.0.iter().map(|(_, socket)| socket.local_addr()).collect()
     }
@@ -66,26 +67,26 @@ impl BoundSockets {
     }
 }
 
-/// Enters what is answered. Called once for each worker.
+/// Registers the routes. Called once per worker.
 pub type Routes = Arc<dyn Fn(&mut ServiceConfig) + Send + Sync>;
 
-/// What a listener is made of.
+/// The specification of a listener.
 #[derive(Clone)]
 pub struct ListenerSpec {
-    /// Its name in the log and the metrics.
+    /// The name in the log and the metrics.
     pub name: &'static str,
-    /// What it grants its clients.
+    /// The limits for clients.
     pub limits: HttpLimits,
-    /// How long those who are being answered may take when it closes.
+    /// How long requests in progress may take after [`Close`].
     pub drain: Duration,
-    /// TLS, or plain HTTP.
+    /// The TLS configuration; `None` for plain HTTP.
     pub tls: Option<Arc<ServerConfig>>,
-    /// What it answers.
+    /// The routes.
     pub routes: Routes,
 }
 
-/// Stop accepting, answer those who have asked. The answer comes when the last one is gone, or when
-/// [`ListenerSpec::drain`] is over.
+/// Stops accepting and completes the requests in progress. The reply comes when the last one is
+/// complete, or after [`ListenerSpec::drain`].
 #[derive(Debug)]
 pub struct Close;
 
@@ -93,7 +94,7 @@ impl Message for Close {
     type Result = ();
 }
 
-/// The role. Its mailbox carries no requests; they come by the sockets.
+/// The actor. Requests arrive on the sockets, not in the mailbox.
 pub struct Listener {
     bound: BoundSockets,
     spec: ListenerSpec,
@@ -103,7 +104,7 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// A listener on `bound`.
+    /// A listener on the sockets `bound`.
     pub fn new(bound: BoundSockets, spec: ListenerSpec) -> Self {
         let gate = Arc::new(ConnectionLimiter::new(&spec.limits));
         Self { bound, spec, gate, running: None, closing: watch::Sender::new(false) }
@@ -130,7 +131,7 @@ impl Actor for Listener {
             let closing = *cell.actor().closing.borrow();
             match ended {
                 Ok(()) if closing => {}
-                Ok(()) => cell.fail("the server ended of itself", context),
+                Ok(()) => cell.fail("the server ended without a request to close", context),
                 Err(error) => cell.fail(error, context),
             }
         }));

@@ -171,7 +171,7 @@ fn only(method: &'static str, path: &str, route: Route) -> Resource {
 
 async fn unknown(request: HttpRequest) -> Result<&'static str, Problem> {
     Err(Problem::not_found(format!(
-        "there is nothing at {}; /api/v1/openapi.json lists what there is",
+        "no resource at {}; /api/v1/openapi.json lists all resources",
         request.path()
     )))
 }
@@ -181,7 +181,7 @@ async fn authorize(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    let rest = request.app_data::<Data<Rest>>().expect("the outer scope holds it");
+    let rest = request.app_data::<Data<Rest>>().expect("the outer scope contains it");
     let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = header.and_then(|header| {
         let (scheme, token) = header.split_once(' ')?;
@@ -189,8 +189,8 @@ async fn authorize(
     });
     let detail = match token {
         Some(token) if rest.token.matches(token) => return next.call(request).await,
-        Some(_) => "this is not the token of this server",
-        None => "the header Authorization: Bearer with the token of the server is missing",
+        Some(_) => "the token is not valid for this server",
+        None => "the header Authorization: Bearer with the server token is missing",
     };
     Err(Problem::new(StatusCode::UNAUTHORIZED, detail).into())
 }
@@ -262,5 +262,5 @@ impl Modify for Bearer {
 /// The OpenAPI description of the interface, as JSON with a newline at its end.
 pub fn openapi() -> String {
     let text = Interface::openapi().to_pretty_json();
-    text.expect("a description made of text can be written as JSON") + "\n"
+    text.expect("the description can be written as JSON") + "\n"
 }

@@ -1,4 +1,4 @@
-//! What happens where questions become answers.
+//! The telemetry events of the HTTP interfaces.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use rollcall_runtime::telemetry::TelemetryEvent;
 
 use crate::metrics;
 
-/// An HTTP request was responded to.
+/// An HTTP request was answered.
 pub(crate) struct ResponseSent {
     pub listener: &'static str,
     pub status: u16,
@@ -23,9 +23,9 @@ impl TelemetryEvent for ResponseSent {
     }
 }
 
-/// The listeners that speak plain HTTP to the network, of the settings that came into force.
+/// The listeners that serve plain HTTP to the network, according to the effective settings.
 pub struct InsecureListeners<'a> {
-    /// Their names.
+    /// The names of the listeners.
     pub listeners: &'a [&'static str],
 }
 
@@ -33,32 +33,32 @@ impl TelemetryEvent for InsecureListeners<'_> {
     fn emit(self) {
         metrics::HTTP_INSECURE_LISTENERS.with([]).set(self.listeners.len() as f64);
         for listener in self.listeners {
-            warn!(listener, "plain HTTP: secrets and user names can be read on the way");
+            warn!(listener, "plain HTTP: secrets and user names are readable in transit");
         }
     }
 }
 
-/// Somebody began to read the live stream.
+/// A client opened the live stream.
 pub(crate) struct StreamOpened;
 
 impl TelemetryEvent for StreamOpened {
     fn emit(self) {
         metrics::SSE_CONNECTIONS.with([]).increment(1.0);
-        trace!("a reader of the live stream came");
+        trace!("live stream opened");
     }
 }
 
-/// A reader of the live stream went away.
+/// A client closed the live stream.
 pub(crate) struct StreamClosed;
 
 impl TelemetryEvent for StreamClosed {
     fn emit(self) {
         metrics::SSE_CONNECTIONS.with([]).decrement(1.0);
-        trace!("a reader of the live stream went");
+        trace!("live stream closed");
     }
 }
 
-/// A connection was closed before a byte of it was read.
+/// A connection was closed before any byte of it was read.
 pub(crate) struct ConnectionRefused {
     pub listener: &'static str,
     pub reason: &'static str,
@@ -72,7 +72,7 @@ impl TelemetryEvent for ConnectionRefused {
     }
 }
 
-/// Somebody asked for an access token.
+/// A client requested an access token.
 pub(crate) struct TokenRequested {
     pub outcome: &'static str,
     pub source: IpAddr,
@@ -84,18 +84,18 @@ impl TelemetryEvent for TokenRequested {
         metrics::TOKEN_REQUESTS.with([outcome.into()]).increment(1);
         match outcome {
             "granted" => debug!(%source, "token granted"),
-            // Each of these cost a check of the secret, which bounds how many there are.
+            // Each of these requests needs a check of the secret, which bounds their number.
             "invalid_client" | "unauthorized_client" => warn!(%source, outcome, "token refused"),
             _ => debug!(%source, outcome, "token refused"),
         }
     }
 }
 
-/// The questions that an enforcement point can ask: batch, address, user.
+/// The kinds of queries of an enforcement point: batch, address, user.
 pub(crate) const QUERY_KINDS: [&str; 3] = ["batch", "ip", "user"];
 
-/// An enforcement point may ask from now on. Its counters begin at zero, so that one that never
-/// asked is seen, and the first question seen to grow from something.
+/// An enforcement point was configured. Its counters start at zero, so that a point without queries
+/// is visible, and the first query is an increase.
 pub(crate) struct PointRegistered<'a> {
     pub point: &'a str,
 }
@@ -110,11 +110,11 @@ impl TelemetryEvent for PointRegistered<'_> {
         metrics::ENFORCEMENT_RESPONSE_BYTES.with([point().into()]).increment(0);
         metrics::ENFORCEMENT_RETRIES.with([point().into()]).increment(0);
         metrics::ENFORCEMENT_FULL_RESYNCS.with([point().into()]).increment(0);
-        trace!(point = self.point, "enforcement point may ask");
+        trace!(point = self.point, "enforcement point configured");
     }
 }
 
-/// A question of an enforcement point was answered.
+/// A query of an enforcement point was answered.
 pub(crate) struct QueryAnswered<'a> {
     pub point: &'a str,
     pub kind: &'static str,
@@ -150,11 +150,11 @@ impl TelemetryEvent for ValidatorAnswered<'_> {
         metrics::VALIDATOR_REQUESTS
             .with([client.to_owned().into(), kind.into(), outcome.into()])
             .increment(1);
-        trace!(client, kind, outcome, "validator asked");
+        trace!(client, kind, outcome, "validator request answered");
     }
 }
 
-/// A request of an enforcement point, or of somebody unknown, was refused.
+/// A request of an enforcement point, or of an unauthenticated client, was rejected.
 pub(crate) struct QueryRefused<'a> {
     pub point: &'a str,
     pub reason: &'static str,
@@ -171,8 +171,8 @@ impl TelemetryEvent for QueryRefused<'_> {
     }
 }
 
-/// An enforcement point asked once more with a cookie in whose place it had been given another: the
-/// answer did not come to it.
+/// An enforcement point repeated a batch query with a cookie although it was issued a newer one:
+/// the response did not arrive.
 pub(crate) struct BatchRetried<'a> {
     pub point: &'a str,
 }
@@ -180,12 +180,12 @@ pub(crate) struct BatchRetried<'a> {
 impl TelemetryEvent for BatchRetried<'_> {
     fn emit(self) {
         metrics::ENFORCEMENT_RETRIES.with([self.point.to_owned().into()]).increment(1);
-        debug!(point = self.point, "enforcement point asks for a batch once more");
+        debug!(point = self.point, "enforcement point repeated a batch query");
     }
 }
 
-/// An enforcement point wants the PC at an address to be asked who is there. Nothing here can do
-/// that: it is answered with what is known.
+/// An enforcement point requests a PC probe of an address. There is no PC probe, so the response
+/// contains the current state.
 pub(crate) struct ProbeUnsupported<'a> {
     pub point: &'a str,
 }
@@ -193,12 +193,15 @@ pub(crate) struct ProbeUnsupported<'a> {
 impl TelemetryEvent for ProbeUnsupported<'_> {
     fn emit(self) {
         metrics::ENFORCEMENT_PROBES_UNSUPPORTED.with([self.point.to_owned().into()]).increment(1);
-        debug!(point = self.point, "a probe was asked for, and there is none: told what is known");
+        debug!(
+            point = self.point,
+            "PC probe requested but not supported; answered with the current state"
+        );
     }
 }
 
-/// An enforcement point began from nothing: for the first time, or because its cookie is too old,
-/// of another life of the journal, of another server, or of another filter.
+/// A full resync of an enforcement point started: its first query, or its cookie is too old, of
+/// another epoch, of another server, or of another filter.
 pub(crate) struct FullResyncStarted<'a> {
     pub point: &'a str,
 }
@@ -206,11 +209,11 @@ pub(crate) struct FullResyncStarted<'a> {
 impl TelemetryEvent for FullResyncStarted<'_> {
     fn emit(self) {
         metrics::ENFORCEMENT_FULL_RESYNCS.with([self.point.to_owned().into()]).increment(1);
-        info!(point = self.point, "enforcement point begins from nothing");
+        info!(point = self.point, "full resync of an enforcement point");
     }
 }
 
-/// How far an enforcement point is behind.
+/// The lag of an enforcement point was measured.
 pub(crate) struct LagMeasured<'a> {
     pub point: &'a str,
     pub changes: u64,
@@ -224,8 +227,8 @@ impl TelemetryEvent for LagMeasured<'_> {
     }
 }
 
-/// A request for something that is not there, with its secrets left out; without its text when
-/// there were too many to log.
+/// A request for an unknown path, with its secrets redacted. `request` is `None` when the rate
+/// limit of the log is exceeded.
 pub(crate) struct UnknownRequest<'a> {
     pub request: Option<&'a str>,
     pub source: IpAddr,
@@ -237,7 +240,7 @@ impl TelemetryEvent for UnknownRequest<'_> {
         metrics::HTTP_UNKNOWN_REQUESTS.with([]).increment(1);
         if let Some(request) = self.request {
             let (source, unlogged) = (self.source, self.unlogged);
-            warn!(%source, unlogged, request, "nothing answers this request");
+            warn!(%source, unlogged, request, "request for an unknown path");
         }
     }
 }

@@ -1,10 +1,11 @@
-//! What the web interface of an SRX (J-Web) asks while an administrator writes a policy: whether a
-//! user, group or device exists, and which there are. Answered from the directory as it is known.
+//! The validator: the web interface of an SRX (J-Web) queries it while an administrator writes a
+//! policy: whether a user, group or device exists, and lists of them. The answers come from the
+//! current directory.
 //!
 //! ```text
 //! known source? ─► body ─► token_path ─► secret right? ─► token
-//!     403          408     query_path ─► token? ─► question ─► directory ─► answer
-//!                  413     anything else ─► 404, and a line in the log with the secrets left out
+//!     403          408     query_path ─► token? ─► query ─► directory ─► response
+//!                  413     anything else ─► 404, and a redacted line in the log
 //! ```
 
 mod lookup;
@@ -34,7 +35,7 @@ use rollcall_engine::directory::SharedDirectory;
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::telemetry::TelemetryEvent;
 
-/// Everything that the routes need.
+/// The state of the routes.
 pub struct Validator {
     registry: ArcSwap<Registry>,
     admission: Admission,
@@ -43,20 +44,20 @@ pub struct Validator {
     clock: Clock,
 }
 
-/// The settings in force, by what they are asked for.
+/// The effective settings, indexed by client ID.
 struct Registry {
     settings: config::Validator,
     by_id: HashMap<String, Arc<Client>>,
 }
 
-/// A firewall whose web interface may ask.
+/// A firewall whose web interface may query.
 struct Client {
     name: Name,
     secret: SecretHash,
     addresses: Vec<IpNet>,
 }
 
-/// One request, as far as it is known before its body is read.
+/// What is known about a request before its body is read.
 struct RequestContext {
     registry: Arc<Registry>,
     source: IpAddr,
@@ -70,7 +71,7 @@ impl RequestContext {
 }
 
 impl Validator {
-    /// Answers those in the settings from the directory.
+    /// Answers the clients in the settings from the directory.
     pub fn new(settings: &config::Validator, directory: SharedDirectory, clock: Clock) -> Self {
         let registry = ArcSwap::from_pointee(Registry::new(settings));
         let (admission, unknown_requests) =
@@ -78,15 +79,15 @@ impl Validator {
         Self { registry, admission, directory, unknown_requests, clock }
     }
 
-    /// Puts other settings in force, from the next request on. Whoever keeps its secret keeps its
-    /// tokens.
+    /// Applies other settings, from the next request on. A client with an unchanged secret keeps
+    /// its tokens.
     pub fn apply_settings(&self, settings: &config::Validator) {
         let registry = Arc::new(Registry::new(settings));
         self.registry.store(Arc::clone(&registry));
         self.admission.revoke_stale(&*registry);
     }
 
-    /// What the listener answers.
+    /// The routes of the listener.
     pub fn routes(self: &Arc<Self>) -> Routes {
         let service = Arc::clone(self);
         Arc::new(move |config| {
@@ -123,7 +124,7 @@ impl Validator {
         }
     }
 
-    /// Answers somebody with a token, whose path below the prefix is `path`.
+    /// Handles a request with a token. `path` is the path below the prefix.
     async fn answer_authenticated(
         &self,
         original: &RequestParts<'_>,
@@ -146,7 +147,8 @@ impl Validator {
         }
     }
 
-    /// Looks it up, on a thread where others do not wait for it: a list looks at every object.
+    /// Looks up the answer on a blocking thread, where it delays no other request: a list scans
+    /// every object.
     async fn look_up(&self, query: ValidatorQuery, client: &Client) -> HttpResponse {
         let (directory, kind) = (self.directory.clone(), query.kind().into());
         let found = web::block(move || lookup::lookup(&directory.read(), &query)).await;
@@ -179,13 +181,13 @@ fn reject(client: Option<&Client>, rejection: Rejection) -> HttpResponse {
     rejection.answer()
 }
 
-/// What follows `prefix` in `path`.
+/// The part of `path` after `prefix`.
 fn below<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
     let rest = path.strip_prefix(prefix.trim_end_matches('/'))?;
     (rest.is_empty() || rest.starts_with('/')).then_some(rest)
 }
 
-/// The request, apart from how it travelled.
+/// The parts of the request that are independent of HTTP details.
 fn request_parts<'a>(http: &'a HttpRequest, body: &'a [u8]) -> RequestParts<'a> {
     let header = |name: &HeaderName| http.headers().get(name)?.to_str().ok();
     RequestParts {
@@ -238,7 +240,7 @@ impl CredentialSubject for Client {
         self.addresses.iter().any(|network| network.contains(&source))
     }
 
-    /// Whatever is on the way may log it.
+    /// Never: proxies can log the query.
     fn allows_query_token(&self) -> bool {
         false
     }

@@ -1,6 +1,6 @@
-//! Who sent wrong secrets waits, longer each time: one client id from one address, and never the
-//! client id alone, or else anybody could lock a firewall out. Who tries one client id after the other
-//! from one address waits too.
+//! Throttling of failed logins. The wait grows with each wrong secret for one client ID at one
+//! address. It never applies to a client ID alone, because an attacker could then lock out a
+//! firewall. Failed logins for different client IDs from one address are throttled too.
 
 use std::hash::Hash;
 use std::net::IpAddr;
@@ -10,22 +10,23 @@ use hashbrown::HashMap;
 use rollcall_config::Lockout;
 use rollcall_identity::Timestamp;
 
-/// How many pairs are remembered, and how many addresses. Each of them cost a check of 27 ms: to fill
-/// this takes minutes.
+/// How many pairs are kept, and how many addresses. Each entry needs a check of 27 ms, so filling
+/// the table takes minutes.
 const CAPACITY: usize = 4096;
 
-/// What each wrong secret costs the address that it came from, whatever the client id.
+/// The time that each wrong secret adds to the wait of its source address, for any client ID.
 const FAILURE_COST: Duration = Duration::from_secs(1);
 
-/// How many clients behind one address may use up their free wrong secrets at once. Behind it, one wrong
-/// secret a second is checked, which takes a fortieth of a core.
+/// How many clients behind one address can use their free failures at the same time. Beyond that,
+/// one wrong secret per second is checked, which takes a fortieth of a core.
 const CLIENTS_PER_ADDRESS: u32 = 4;
 
-/// The wrong secrets so far.
+/// The failed logins.
 #[derive(Debug, Default)]
 pub(super) struct Failures {
     by_client: HashMap<(String, IpAddr), Failure>,
-    /// Until when each address would have to wait if nothing were free.
+    /// For each address the time at which its failures are spent at [`FAILURE_COST`] each (the
+    /// theoretical arrival time of a leaky bucket), without regard to the free failures.
     by_address: HashMap<IpAddr, Timestamp>,
 }
 
@@ -36,7 +37,7 @@ struct Failure {
 }
 
 impl Failures {
-    /// How long this client has to wait at this address; `None` when it may try.
+    /// How long this client must wait at this address; `None` when it may log in.
     pub(super) fn client_wait(
         &self,
         client: &(String, IpAddr),
@@ -46,8 +47,8 @@ impl Failures {
         (until > now).then(|| until.since(now))
     }
 
-    /// How long whoever is at this address has to wait until another secret is checked; `None` when
-    /// nobody has to.
+    /// How long any client at this address must wait before another secret is checked; `None` when
+    /// it need not wait.
     pub(super) fn address_wait(
         &self,
         source: IpAddr,
@@ -59,7 +60,7 @@ impl Failures {
         by_address.checked_sub(free).filter(|client_wait| !client_wait.is_zero())
     }
 
-    /// Notes a wrong secret.
+    /// Records a wrong secret.
     pub(super) fn record_failure(
         &mut self,
         client: (String, IpAddr),
@@ -84,13 +85,13 @@ impl Failures {
         failure.until = now + client_wait;
     }
 
-    /// Forgets the wrong secrets of a client that knew the right one.
+    /// Removes the failures of a client that logged in.
     pub(super) fn reset(&mut self, client: &(String, IpAddr)) {
         self.by_client.remove(client);
     }
 }
 
-/// Where there is no room for one more, forgets the one that has waited most.
+/// Evicts the entry that expires first when the table is full.
 fn evict_earliest<K: Clone + Eq + Hash, V>(
     entries: &mut HashMap<K, V>,
     until: impl Fn(&V) -> Timestamp,
@@ -141,7 +142,11 @@ mod tests {
         }
         failures.record_failure(client("one more", 1), &RULE, now);
         assert_eq!(failures.address_wait(here, &RULE, now), Some(FAILURE_COST));
-        assert_eq!(failures.address_wait(client("", 2).1, &RULE, now), None, "nobody else waits");
+        assert_eq!(
+            failures.address_wait(client("", 2).1, &RULE, now),
+            None,
+            "other addresses do not wait"
+        );
         let next = now + FAILURE_COST;
         assert_eq!(failures.address_wait(here, &RULE, next), None);
         failures.record_failure(client("the next", 1), &RULE, next);

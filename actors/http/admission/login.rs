@@ -1,4 +1,5 @@
-//! The token endpoint: a client id and a secret buy an access token (RFC 6749 section 4.4).
+//! The token endpoint: a client obtains an access token with its ID and secret (RFC 6749 section
+//! 4.4).
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -16,18 +17,18 @@ use super::{Admission, ClientRegistry, CredentialSubject, locked};
 use crate::telemetry::TokenRequested;
 use rollcall_runtime::telemetry::TelemetryEvent;
 
-/// Why there is no token.
+/// Why no token is issued.
 enum LoginError {
-    /// The request or what it proves is not good enough.
+    /// The request is invalid, or the credentials are wrong.
     Rejection(TokenError),
-    /// Too many wrong secrets; this client has to wait at this address.
+    /// Too many wrong secrets: this client must wait at this address.
     LockedOut(Duration),
     /// Too many secrets are being checked.
     Busy,
 }
 
 impl Admission {
-    /// Answers somebody who wants a token.
+    /// Answers a token request.
     pub(crate) async fn login<R: ClientRegistry>(
         &self,
         request: &RequestParts<'_>,
@@ -83,7 +84,7 @@ impl Admission {
         }
         let client = registry.client(&key.0);
         let secret = client.map(|client| client.secret());
-        // Who is known without a check is none of those who guess behind the same address.
+        // A client whose secret is already verified is not an attacker behind the same address.
         if let Some(wait) = locked(&self.failures).address_wait(source, registry.lockout(), now)
             && !self.checker.is_verified(secret, &credentials, now)
         {
@@ -108,8 +109,8 @@ impl Admission {
     }
 }
 
-/// The answer to somebody who must wait: in the shape of RFC 6749 section 5.2, with a word of
-/// RFC 8628 section 3.5 for what it has none for.
+/// The response to a client that must wait: in the form of RFC 6749 section 5.2, with the error
+/// code of RFC 8628 section 3.5, because RFC 6749 has none for this case.
 fn slow_down(reason: &'static str, wait: Duration) -> (StatusCode, Vec<u8>, Option<u64>) {
     let body = format!("{{\"error\":\"slow_down\",\"error_description\":\"{reason}\"}}");
     let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);

@@ -1,4 +1,4 @@
-//! Why a question or a push is not answered: a status, a word to count by, and a sentence for the
+//! Why a query or a push is rejected: a status, a label for the metric, and a sentence for the
 //! administrator of the firewall, as problem details (RFC 9457).
 
 use actix_web::HttpResponse;
@@ -11,7 +11,7 @@ use crate::listener::body::BodyError;
 use crate::problem::Problem;
 use rollcall_runtime::mailbox::MailboxClosed;
 
-/// A refusal. Its sentence never repeats what was sent.
+/// A rejected request. The sentence never repeats input.
 #[derive(Debug)]
 pub(crate) struct Rejection {
     status: StatusCode,
@@ -21,15 +21,15 @@ pub(crate) struct Rejection {
     extra: Extra,
 }
 
-/// What the answer says besides.
+/// What the response contains besides the problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Extra {
     Nothing,
-    /// How to prove who one is (RFC 6750 section 3).
+    /// The authentication scheme (RFC 6750 section 3).
     Challenge(&'static str),
-    /// When to try again, in seconds.
+    /// When to retry, in seconds.
     RetryAfter(u64),
-    /// The rest of the body is still in the connection.
+    /// The connection is closed, because it still holds the rest of the body.
     Close,
 }
 
@@ -42,54 +42,54 @@ impl Rejection {
         Self { extra, ..self }
     }
 
-    /// Nobody may connect from there.
+    /// No client may connect from this address.
     pub(crate) fn source() -> Self {
         Self::new(StatusCode::FORBIDDEN, "source", "no client may connect from this address")
             .extra(Extra::Close)
     }
 
-    /// No token was shown, or two different ones.
+    /// The request has no token, or two different ones.
     pub(crate) fn missing_token() -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "token_missing", "an access token is needed")
+        Self::new(StatusCode::UNAUTHORIZED, "token_missing", "an access token is required")
             .extra(Extra::Challenge("Bearer realm=\"rollcall\""))
     }
 
-    /// The token is none of ours, or not any more.
+    /// The token is unknown, expired or revoked.
     pub(crate) fn bad_token() -> Self {
         let detail = "the access token is expired, revoked or unknown";
         Self::new(StatusCode::UNAUTHORIZED, "token_invalid", detail)
             .extra(Extra::Challenge("Bearer realm=\"rollcall\", error=\"invalid_token\""))
     }
 
-    /// The token is good, but not here. The client may buy one that is.
+    /// The token is valid, but not from this address. The client can obtain a token there.
     pub(crate) fn wrong_address() -> Self {
         Self { reason: "token_elsewhere", ..Self::bad_token() }
     }
 
-    /// The token is good, and shown where others can read it.
+    /// The token is valid, but it is in the query, where others can read it.
     pub(crate) fn token_in_query() -> Self {
-        let detail = "the access token stands in the query; show it as Authorization: Bearer, or set \
+        let detail = "the access token is in the query; send it as Authorization: Bearer, or set \
                       query_token in the dialect of this enforcement point";
         Self::new(StatusCode::UNAUTHORIZED, "token_in_query", detail)
             .extra(Extra::Challenge("Bearer realm=\"rollcall\", error=\"invalid_request\""))
     }
 
-    /// The client may not do this.
+    /// The client is not permitted to do this.
     pub(crate) fn forbidden(detail: &'static str) -> Self {
         Self::new(StatusCode::FORBIDDEN, "forbidden", detail)
     }
 
-    /// What is asked about is not known.
+    /// The requested object is unknown.
     pub(crate) fn unknown(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "unknown", detail)
     }
 
-    /// Nothing is at this path.
+    /// The path is unknown.
     pub(crate) fn route() -> Self {
         Self::from(QueryError::Route)
     }
 
-    /// Something of ours is not there; it will be.
+    /// A part of the server is temporarily unavailable.
     pub(crate) fn unavailable(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
             .extra(Extra::RetryAfter(1))
@@ -99,7 +99,7 @@ impl Rejection {
         self.reason == "route"
     }
 
-    /// The answer.
+    /// The response.
     pub(crate) fn answer(self) -> HttpResponse {
         let mut answer = HttpResponse::build(self.status);
         match self.extra {

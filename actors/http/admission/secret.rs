@@ -1,5 +1,5 @@
-//! Client secrets: made, hashed with argon2id, and checked, of which an attacker can make us do a
-//! bounded number at once.
+//! Client secrets: generation, hashing with argon2id, and verification. The number of verifications
+//! that an attacker can cause at the same time is bounded.
 
 use std::net::IpAddr;
 use std::num::NonZero;
@@ -29,8 +29,8 @@ pub fn generate() -> Zeroizing<String> {
     URL_SAFE_NO_PAD.encode(bytes.as_ref()).into()
 }
 
-/// The argon2id hash of a secret, with a salt of its own, for the configuration or the clients
-/// file. It takes about 30 ms.
+/// The argon2id hash of a secret, with its own salt, for the configuration or the clients file.
+/// Hashing takes about 30 ms.
 pub fn hash(secret: &str) -> SecretHash {
     let salt = SaltString::generate(&mut OsRng);
     let hash = Argon2::default()
@@ -39,43 +39,44 @@ pub fn hash(secret: &str) -> SecretHash {
     SecretHash::new(&hash.to_string()).expect("what argon2 writes is an argon2id hash")
 }
 
-/// Checks at once: a core is left for those who have a token. One takes 27 ms of the other and, which
-/// bounds them on large machines, 19 MiB.
+/// The number of concurrent checks. One core is left for clients that have a token. A check takes
+/// 27 ms of a core and 19 MiB, which limits the number on large machines.
 fn parallel_checks() -> usize {
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     (cores - 1).clamp(1, 4)
 }
 
-/// Checks that may wait: two seconds of work of one core.
+/// The number of queued checks: two seconds of work of one core.
 const MAX_QUEUED: usize = 64;
 
-/// Checks of one source that may wait or be in work: whoever sends wrong secrets all day must leave
-/// room for the others.
+/// The number of queued and running checks of one source address, so that an attacker leaves room
+/// for other clients.
 const MAX_PER_SOURCE: usize = 8;
 
-/// By how much the threads that check give way: so that a firewall which logs in beside a flood of lines
-/// waits for a second, and not for many, as it would with the most.
+/// The niceness of the threads that check secrets. With it, a firewall that logs in during a flood
+/// of log lines waits for a second; with the maximum niceness it waits for many.
 const NICENESS: i32 = 10;
 
-/// How long a secret that was right once is known without argon2.
+/// How long a verified secret is accepted without argon2.
 ///
-/// A firewall buys a token with each restart and each failover, and should not stand in a line of
-/// guesses for it. What is remembered is a hash keyed with 256 bits that exist in this process only, so
-/// that no list of secrets can be tried against a copy of it; whoever reads the memory finds the token,
-/// which is as good. There is one for each registered client, made by nothing but argon2's own yes,
-/// bound to the very hash that said it, and forgotten with every reload. Nothing can be learnt from it
-/// without the secret: who is not known by it is checked as if it were not there, and from where a
-/// client may come is looked at with each request.
+/// A firewall obtains a token with each restart and each failover, and must not wait behind an
+/// attacker's guesses. What is kept is a hash keyed with 256 bits that exist only in this process,
+/// so that no list of secrets can be tried against a copy of it. An attacker who reads the memory
+/// also finds the token, which gives the same access. There is at most one entry per registered
+/// client. It is created only after argon2 verified the secret, is bound to that exact argon2id
+/// hash, and is removed by each reload. It reveals nothing without the secret: a secret that does
+/// not match it is checked as if there were no entry, and the source address of a client is checked
+/// with each request.
 const VERIFIED_FOR: Duration = Duration::from_secs(600);
 
-/// What came of a check.
+/// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SecretCheck {
-    /// It is the secret.
+    /// The secret is right.
     Match,
-    /// It is not, or there is no such client.
+    /// The secret is wrong, or there is no such client.
     Mismatch,
-    /// Too many checks wait.
+    /// Too many checks are queued.
     Busy,
 }
 
@@ -83,20 +84,20 @@ pub(super) enum SecretCheck {
 pub(super) struct Checker {
     running: Arc<Semaphore>,
     queue: Arc<Mutex<HashMap<IpAddr, usize>>>,
-    /// With which the memory of right secrets is keyed; it never leaves this process.
+    /// The key of the hashes of verified secrets; it never leaves this process.
     key: Zeroizing<[u8; 32]>,
     verified: Mutex<HashMap<String, VerifiedSecret>>,
-    /// Checked for clients that do not exist, so that they take as long as those that do.
+    /// Checked for unknown clients, so that the response takes as long as for known ones.
     dummy_hash: SecretHash,
 }
 
-/// A right secret, as its keyed hash.
+/// A verified secret, as its keyed hash.
 struct VerifiedSecret {
     hash: [u8; 32],
     until: Timestamp,
 }
 
-/// A place in the line of those who are checked or wait.
+/// A slot in the queue of checks, held while a check waits or runs.
 struct QueueSlot {
     queue: Arc<Mutex<HashMap<IpAddr, usize>>>,
     source: IpAddr,
@@ -127,7 +128,7 @@ impl Checker {
         }
     }
 
-    /// Checks the secret in `credentials` against that of the client, `None` when there is no such
+    /// Checks the secret in `credentials` against the hash `secret`, which is `None` for an unknown
     /// client.
     pub(super) async fn check(
         &self,
@@ -146,7 +147,7 @@ impl Checker {
         let keyed_hash = secret.map(|secret| self.keyed_hash(secret, &credentials));
         let hash = secret.unwrap_or(&self.dummy_hash).clone();
         let client_id = credentials.client_id.clone();
-        // Held by the work and not by whoever asks: who goes away does not end it.
+        // Held by the task and not by the caller: a client that disconnects does not end the check.
         let held = (slot, running);
         let matches =
             run_at_low_priority(move || (verify(&hash, &credentials.client_secret), held).0);
@@ -161,7 +162,7 @@ impl Checker {
         }
     }
 
-    /// Forgets everything that was right, when secrets may have changed.
+    /// Removes all verified secrets, when secrets may have changed.
     pub(super) fn clear_verified(&self) {
         self.verified().clear();
     }
@@ -170,7 +171,7 @@ impl Checker {
         self.verified.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the secret in `credentials` was found right a short time ago.
+    /// Whether the secret in `credentials` was verified recently.
     pub(super) fn is_verified(
         &self,
         secret: Option<&SecretHash>,
@@ -184,13 +185,13 @@ impl Checker {
             .is_some_and(|known| known.until > now && known.hash.ct_eq(&keyed_hash).into())
     }
 
-    /// The keyed hash of a secret that was offered, and of what it is to be checked against.
+    /// The keyed hash of the received secret and of the argon2id hash that it is checked against.
     fn keyed_hash(&self, secret: &SecretHash, credentials: &ClientCredentials) -> [u8; 32] {
         let keyed = || Sha256::new().chain_update(self.key.as_ref());
         let inner = keyed()
             .chain_update(Sha256::digest(secret.expose()))
             .chain_update(credentials.client_secret.as_bytes());
-        // Hashed twice, as in HMAC: nothing can be appended to a keyed hash.
+        // Hashed twice, as in HMAC, so that a keyed hash cannot be extended.
         keyed().chain_update(inner.finalize()).finalize().into()
     }
 
@@ -207,10 +208,11 @@ impl Checker {
     }
 }
 
-/// Does `work` on a thread of its own, which gives way to all others: whoever has a token does not wait
-/// for whoever guesses one. `None` when there is no thread.
+/// Runs `work` on a thread of its own with a low priority, so that clients with a token do not wait
+/// for checks. `None` when the thread cannot be started.
 ///
-/// It is none of a pool, which would stay so for others; making one costs a thousandth of the work.
+/// The thread does not come from a pool, because it would keep its priority for other work.
+/// Starting it costs a thousandth of the work.
 async fn run_at_low_priority<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Option<T> {
@@ -259,7 +261,7 @@ mod tests {
         assert_eq!(check("wrong", begin).await, SecretCheck::Mismatch);
         assert_eq!(check("right", begin).await, SecretCheck::Match);
         assert_eq!(check("wrong", soon).await, SecretCheck::Mismatch);
-        // Nobody can be checked any more: only what is remembered can still be right.
+        // No more checks run: only a verified secret can match.
         checker.running.close();
         assert_eq!(check("right", soon).await, SecretCheck::Match);
         assert_eq!(check("right", begin + VERIFIED_FOR).await, SecretCheck::Busy);

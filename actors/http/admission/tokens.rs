@@ -1,4 +1,4 @@
-//! Access tokens that were given out, of which only the hash is kept.
+//! Issued access tokens, of which only the hash is kept.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,30 +11,31 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-/// Tokens of one client at once. A cluster of two needs four, with those that it has just lost in
-/// a restart; what asks for more loses its oldest.
+/// The number of valid tokens of one client. A cluster of two nodes needs four, with those lost in
+/// a restart. A client that requests more loses its oldest token.
 const MAX_PER_CLIENT: usize = 32;
 
 type Hash = [u8; 32];
 
-/// The tokens that are good.
+/// The valid tokens.
 #[derive(Debug, Default)]
 pub(super) struct Tokens {
     valid: HashMap<Hash, TokenRecord>,
     by_client: HashMap<Arc<str>, VecDeque<Hash>>,
 }
 
-/// What a token is good for.
+/// What is known about a token.
 #[derive(Debug, Clone)]
 struct TokenRecord {
     client_id: Arc<str>,
-    /// The secret that bought it: when that changes, the token ends.
+    /// The hash of the secret that it was issued for: when the secret changes, the token is
+    /// revoked.
     secret: SecretHash,
     expires: Timestamp,
 }
 
 impl Tokens {
-    /// A new token: a random UUID, as an SRX shows them.
+    /// A new token: a random UUID, as an SRX displays it.
     pub(super) fn issue(
         &mut self,
         client_id: &str,
@@ -60,16 +61,17 @@ impl Tokens {
         token
     }
 
-    /// Whose token this is, and the secret that bought it, if it is good at `now`.
+    /// The client ID of a token and the hash of the secret that it was issued for, if it is valid
+    /// at `now`.
     pub(super) fn lookup(&self, token: &str, now: Timestamp) -> Option<(Arc<str>, SecretHash)> {
-        // Found by a hash, of which an attacker cannot choose a prefix: no time tells how near a
-        // guess was.
+        // Looked up by a hash, of which an attacker cannot choose a prefix: the time of the lookup
+        // does not show how close a guess is.
         let record = self.valid.get(&hash(token))?;
         let is_valid = record.expires > now;
         is_valid.then(|| (Arc::clone(&record.client_id), record.secret.clone()))
     }
 
-    /// Ends the tokens of clients that are not there any more, or whose secret changed.
+    /// Keeps the tokens for which `is_valid` holds, and revokes the others.
     pub(super) fn retain(&mut self, is_valid: impl Fn(&str, &SecretHash) -> bool) {
         self.valid.retain(|_, record| is_valid(&record.client_id, &record.secret));
         self.by_client.retain(|_, issued| {
@@ -112,7 +114,7 @@ mod tests {
         assert!(all[1..].iter().all(|token| tokens.lookup(token, now).is_some()));
         assert!(tokens.lookup(&other, now).is_some());
         tokens.issue("srx1", &secret, HOUR, now + HOUR);
-        assert_eq!(tokens.valid.len(), 2, "the expired ones are forgotten with the next");
+        assert_eq!(tokens.valid.len(), 2, "expired tokens are removed with the next one");
     }
 
     #[test]

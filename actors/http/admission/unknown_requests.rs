@@ -1,5 +1,5 @@
-//! Requests that nothing here answers: logged in full, but for their secrets, so that one look at a
-//! real firewall settles what it sends.
+//! The log of requests for unknown paths. A request is logged in full without its secrets, which
+//! shows what a real firewall sends.
 
 use std::net::IpAddr;
 
@@ -10,12 +10,12 @@ use crate::telemetry::UnknownRequest;
 use rollcall_runtime::log_rate_limit::LogRateLimit;
 use rollcall_runtime::telemetry::TelemetryEvent;
 
-/// Those that were seen, of which some are logged: each may have 4 KiB.
+/// Rate-limited log of unknown requests; an entry has at most 4 KiB.
 #[derive(Debug, Default)]
 pub(crate) struct UnknownRequestLog(LogRateLimit);
 
 impl UnknownRequestLog {
-    /// Counts one, and logs it unless there were many just now.
+    /// Counts a request, and logs it unless too many were logged recently.
     pub(crate) fn record(&self, request: &RequestParts<'_>, source: IpAddr, now: Timestamp) {
         let unlogged = self.0.admit(now);
         let request = unlogged.map(|_| redact(request));

@@ -1,5 +1,5 @@
-//! The enforcement points and pushing programs in force, what they have bought, and how far each of
-//! them is. Shared by everything that answers, and replaced as a whole by a reload.
+//! The configured enforcement points and pushing programs, their tokens and their progress. Shared
+//! by all request handlers, and replaced as a whole by a reload.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::telemetry::{LagMeasured, PointRegistered};
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::telemetry::TelemetryEvent;
 
-/// Everybody who may log in, and what is known of them.
+/// All clients that may log in, and their state.
 pub struct Points {
     registry: ArcSwap<Registry>,
     pub(super) admission: Admission,
@@ -29,44 +29,44 @@ pub struct Points {
     clock: Clock,
 }
 
-/// The settings in force, by what they are asked for.
+/// The effective settings, indexed by client ID.
 pub(super) struct Registry {
     pub(super) settings: Enforcement,
     pub(super) push_enabled: bool,
     by_id: HashMap<String, Arc<Client>>,
 }
 
-/// Somebody who logs in.
+/// A client that logs in.
 pub(super) struct Client {
     pub(super) name: Name,
     pub(super) secret: SecretHash,
     addresses: Vec<IpNet>,
-    /// How it is answered; `None` for a program that only pushes.
+    /// The settings of its queries; `None` for a program that only pushes.
     pub(super) query_settings: Option<QuerySettings>,
-    /// As whom it pushes; `None` for a point that may not.
+    /// The settings of its pushes; `None` for a point that may not push.
     pub(super) push_settings: Option<PushSettings>,
     pub(super) stats: Arc<PointStats>,
 }
 
-/// What an enforcement point may hear, and how.
+/// What an enforcement point receives, and in which format.
 pub(super) struct QuerySettings {
     pub(super) dialect: Dialect,
     pub(super) formatter: Arc<SharedFormatter>,
     pub(super) filter: Arc<Filter>,
 }
 
-/// As whom a client pushes.
+/// How the pushes of a client are read.
 pub(super) struct PushSettings {
-    /// The origin of what comes in a firewall's own form.
+    /// The origin of events in the format of a firewall.
     pub(super) ptim: Arc<Origin>,
-    /// The origin of what is posted as Rollcall's JSON.
+    /// The origin of events in Rollcall's JSON.
     pub(super) json: Arc<Origin>,
     pub(super) domain: Option<Name>,
     pub(super) untimed: MissingTime,
 }
 
 impl Points {
-    /// Everybody in the settings. `newest` tells how far the query actor knows.
+    /// The clients in the settings. `newest` holds the newest revision of the query actor.
     pub fn new(
         enforcement: &Enforcement,
         ptim: &Ptim,
@@ -83,8 +83,8 @@ impl Points {
         }
     }
 
-    /// Puts other settings in force, from the next request on. Whoever keeps its secret keeps its
-    /// tokens, whoever keeps its name its counters.
+    /// Applies other settings, from the next request on. A client with an unchanged secret keeps
+    /// its tokens; a client with an unchanged name keeps its counters.
     pub fn apply_settings(&self, enforcement: &Enforcement, ptim: &Ptim) {
         let previous = self.registry.load_full();
         let registry = Arc::new(Registry::new(enforcement, ptim, Some(&previous)));
@@ -96,12 +96,13 @@ impl Points {
         for removed in
             previous.enforcement_points().filter(|client| !is_configured(client.name.as_str()))
         {
-            // Nobody waits for it any more. A gauge that is left would stay until the restart.
+            // The removed point has no lag. Without this, the gauge would keep its last value until
+            // the restart.
             LagMeasured { point: removed.name.as_str(), changes: 0 }.emit();
         }
     }
 
-    /// How everybody is doing, in the order of their names.
+    /// The status of all clients, ordered by name.
     pub fn status(&self) -> Vec<PointStatus> {
         let (registry, newest, now) = (self.registry(), *self.newest.borrow(), self.clock.now());
         let mut all: Vec<_> = registry
@@ -113,8 +114,8 @@ impl Points {
         all
     }
 
-    /// Sets the lag of each enforcement point in the metrics, for before they are scraped: it grows
-    /// while a firewall does not ask, when nothing else would set it.
+    /// Sets the lag of each enforcement point in the metrics before a scrape: it also grows while a
+    /// firewall does not query, when nothing else would set it.
     pub fn measure_lag(&self) {
         let (registry, newest) = (self.registry(), *self.newest.borrow());
         for client in registry.enforcement_points() {
@@ -159,19 +160,19 @@ impl Registry {
         }
     }
 
-    /// Lets the metrics know everybody who may ask.
+    /// Creates the metrics of all enforcement points.
     fn register_metrics(&self) {
         for client in self.enforcement_points() {
             PointRegistered { point: client.name.as_str() }.emit();
         }
     }
 
-    /// Those who ask who is where.
+    /// The clients that query.
     fn enforcement_points(&self) -> impl Iterator<Item = &Arc<Client>> {
         self.by_id.values().filter(|client| client.query_settings.is_some())
     }
 
-    /// Whether anybody may connect from there.
+    /// Whether any client may connect from there.
     pub(super) fn allows_source(&self, source: IpAddr) -> bool {
         self.by_id.values().any(|client| client.allows_source(source))
     }
@@ -202,7 +203,7 @@ impl CredentialSubject for Client {
         self.addresses.iter().any(|network| network.contains(&source))
     }
 
-    /// Only where its dialect needs that.
+    /// Only if its dialect requires it.
     fn allows_query_token(&self) -> bool {
         let settings = self.query_settings.as_ref();
         settings.is_some_and(|settings| settings.dialect.query_token == QueryToken::Accepted)
@@ -260,14 +261,14 @@ impl Client {
 }
 
 impl PushSettings {
-    /// The pushes of `client`, as far as nothing is configured for them.
+    /// The push settings of `client` without any configured options.
     fn of(ptim: &Ptim, client: &Name) -> Self {
         let origin = |form: &str| {
             Arc::new(Origin {
                 kind: Producer::Ptim,
                 producer: ptim.name.clone(),
                 client: client.clone(),
-                form: Name::new(form).expect("a plain word is a name"),
+                form: Name::new(form).expect("a plain word is a valid name"),
             })
         };
         let (ptim, json) = (origin("ptim"), origin("json"));
@@ -295,7 +296,7 @@ mod tests {
                 let line = format!(r#"queries_total{{point="one",kind="{kind}"}} 0"#);
                 assert!(shown.contains(&line), "{line}: {shown}");
             }
-            assert!(!shown.contains("portal"), "it only pushes: {shown}");
+            assert!(!shown.contains("portal"), "a pusher has no query metrics: {shown}");
             points.apply_settings(&other, &pushers());
             assert!(handle.render().contains(r#"reports_total{point="other"} 0"#));
         });
@@ -311,7 +312,10 @@ mod tests {
             let points = Points::new(&one, &pushers(), newest, Clock::system());
             LagMeasured { point: "one", changes: 9000 }.emit();
             points.apply_settings(&one, &pushers());
-            assert!(handle.render().contains(r#"lag_revisions{point="one"} 9000"#), "it stays");
+            assert!(
+                handle.render().contains(r#"lag_revisions{point="one"} 9000"#),
+                "the gauge is kept"
+            );
             points.apply_settings(&other, &pushers());
             points.measure_lag();
             let shown = handle.render();

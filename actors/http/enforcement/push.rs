@@ -1,4 +1,5 @@
-//! PushSink: answered with success only when their events are in the journal and visible to all.
+//! Pushes. A push is acknowledged only when its events are in the journal and visible to all
+//! consumers.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,21 +16,21 @@ use crate::admission::Rejection;
 use rollcall_identity::Receipt;
 use rollcall_producers::InputBatch;
 
-/// How long a push waits to be committed and visible. Whoever pushed is told to come again then: the
-/// disk may not answer for minutes, and what is under way would wait with every one of them.
+/// How long a push waits until its events are committed and visible. The client must retry after
+/// that: a disk may not respond for minutes, and each waiting push would hold its batch.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// In which words events are pushed.
+/// The format of pushed events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PushFormat {
-    /// Any of the candidates for a firewall.
+    /// Any of the known formats of a firewall.
     Ptim,
     /// Rollcall's own JSON.
     Json,
 }
 
-/// What became of the events, for whoever pushed them. That some were refused is not an error of
-/// the request: sending them again would change nothing.
+/// The result of a push. Refused events are not an error of the request: a retry would have the
+/// same result.
 #[derive(Serialize)]
 struct PushReply {
     received: usize,
@@ -42,7 +43,7 @@ struct PushReply {
 }
 
 impl Enforcement {
-    /// Takes what a client pushes.
+    /// Handles a push of a client.
     pub(super) async fn push(
         &self,
         request: &RequestParts<'_>,
@@ -54,18 +55,18 @@ impl Enforcement {
             return Err(Rejection::route());
         }
         if !context.registry.push_enabled {
-            return Err(Rejection::forbidden("pushes are switched off"));
+            return Err(Rejection::forbidden("pushes are disabled"));
         }
         let Some(sink) = self.pushes.get() else {
-            return Err(Rejection::unavailable("the producer of pushes is not there"));
+            return Err(Rejection::unavailable("the PTIM producer is restarting"));
         };
-        // While the producer is being renamed by a reload; it is accounted for under one name.
+        // A reload is renaming the producer; events are accounted for under one name.
         if client
             .push_settings
             .as_ref()
             .is_some_and(|p| p.json.producer.as_str() != sink.producer())
         {
-            return Err(Rejection::unavailable("the producer of pushes is being replaced"));
+            return Err(Rejection::unavailable("the PTIM producer is being replaced"));
         }
         let mut batch = InputBatch::default();
         let read = read(request, context, client, format, &mut batch);
@@ -75,14 +76,15 @@ impl Enforcement {
             let Some(pending) = pending else {
                 return Err(PtimError::from(PtimErrorKind::Empty).into());
             };
-            // A sender that goes away now leaves its events behind: they are decided all the same.
+            // A client that disconnects here leaves its events in the queue: they are decided all
+            // the same.
             let receipt = pending.receipt().await;
             receipt.map_err(|why| Rejection::unavailable(why.to_string()))
         };
         let receipt = timeout(COMMIT_TIMEOUT, commit).await.unwrap_or_else(|_| {
             Err(Rejection::unavailable(format!(
-                "not known to be on the disk after {} s; what is sent again with its time is not \
-                 counted twice",
+                "commit not confirmed within {} s; a retry with the same event time is not counted \
+                 twice",
                 COMMIT_TIMEOUT.as_secs()
             )))
         })?;
@@ -96,7 +98,7 @@ impl Enforcement {
     }
 }
 
-/// Reads the events into `batch`, or a loss, so that each push is accounted for.
+/// Reads the events into `batch`, or counts a drop, so that each push is accounted for.
 fn read(
     request: &RequestParts<'_>,
     context: &RequestContext,
@@ -106,7 +108,7 @@ fn read(
 ) -> Result<(), Rejection> {
     let Some(settings) = &client.push_settings else {
         batch.count_drop("not_allowed", None);
-        return Err(Rejection::forbidden("this enforcement point may not push"));
+        return Err(Rejection::forbidden("this enforcement point is not permitted to push"));
     };
     let origin = match format {
         PushFormat::Ptim => &settings.ptim,

@@ -1,4 +1,4 @@
-//! Questions: what is new, who is at an address, where a user is.
+//! Queries of firewalls: changes, the user of an address, the addresses of a user.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,17 +25,18 @@ use rollcall_engine::messages::{ReadChanges, SearchSessions};
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::telemetry::TelemetryEvent;
 
-/// Reports in a batch when the firewall does not say: the default of `items-per-batch`.
+/// Reports in a batch when the query does not specify the number: the default of `items-per-batch`.
 const DEFAULT_BATCH: usize = 200;
 
-/// How many pages in which the filter admits nothing one answer may pass over. Each looks at
-/// [`rollcall_identity::ChangeLog::SCAN`] places in about a millisecond; the firewall then comes back with the cookie.
+/// How many pages without an admitted change one response may skip. A page scans
+/// [`rollcall_identity::ChangeLog::SCAN`] positions in about a millisecond; the firewall then
+/// returns with the cookie.
 const MAX_EMPTY_PAGES: usize = 100;
 
-/// Addresses in the answer to a user query.
+/// Addresses in the response to a user query.
 const MAX_ADDRESSES: usize = 1000;
 
-/// What a batch is asked with.
+/// The parameters of a batch query.
 struct Batch {
     since: Option<Timestamp>,
     limit: usize,
@@ -44,7 +45,7 @@ struct Batch {
 }
 
 impl Enforcement {
-    /// Answers a question of a firewall.
+    /// Answers a query of a firewall.
     pub(super) async fn answer_query(
         &self,
         request: &RequestParts<'_>,
@@ -52,7 +53,7 @@ impl Enforcement {
         client: &Client,
     ) -> Result<HttpResponse, Rejection> {
         let Some(settings) = &client.query_settings else {
-            return Err(Rejection::forbidden("this client may push, and not ask"));
+            return Err(Rejection::forbidden("this client may push, but not query"));
         };
         let started = Clock::instant();
         let mut out = Vec::new();
@@ -93,9 +94,9 @@ impl Enforcement {
     ) -> Result<ResponseSummary, Rejection> {
         let Batch { since, limit, cookie, scope } = batch;
         let filter = combined_filter(&settings.filter, scope);
-        // A cookie that is none of ours, perhaps of the server that Rollcall replaces, is like one
-        // that is too old: the firewall begins from nothing, and is told who left in case it holds
-        // them. Were it refused, it would be sent again for ever.
+        // A cookie that is not of Rollcall, for example of the server that Rollcall replaces, is
+        // treated like one that is too old: a full resync, including the logouts of sessions that
+        // the firewall may still have. A firewall would send a rejected cookie again forever.
         let cookie = cookie.map(|cookie| cookie.parse().unwrap_or(Cookie::UNKNOWN));
         let since = since.filter(|_| cookie.is_none());
         let read = BatchRead::new(cookie, filter, settings.formatter.format);
@@ -121,7 +122,7 @@ impl Enforcement {
             .render(settings, sessions, |writer| srx::write_batch(writer, reports, &cookie, out)))
     }
 
-    /// The next page in which there is something, or the last one.
+    /// The next page with changes, or the last page.
     async fn page(&self, mut read: ReadChanges) -> Result<Page, Rejection> {
         let mut page = self.query.send(read.clone()).await?;
         let resync = page.resync;
@@ -159,7 +160,7 @@ impl Enforcement {
         out: &mut Vec<u8>,
     ) -> Result<ResponseSummary, Rejection> {
         let filter = Arc::clone(&settings.filter);
-        // Sessions have the canonical name of whoever a directory knows.
+        // Sessions have the canonical name of a user that a directory knows.
         let known = self.directory.read().resolve(&principal).map(|known| known.principal);
         let matches = move |session: &Session| {
             let is_known =
@@ -182,7 +183,7 @@ impl Enforcement {
         Ok(self.render(settings, reported.clone(), |writer| srx::write_user(writer, reported, out)))
     }
 
-    /// Has an answer that tells of these sessions written as the point is spoken to.
+    /// Writes a response about these sessions in the format of the point.
     fn render<'s>(
         &self,
         settings: &QuerySettings,
@@ -198,7 +199,7 @@ impl Enforcement {
     }
 }
 
-/// What the point's own filter and that of the request both admit.
+/// The sessions that both the filter of the point and the filter of the request admit.
 fn combined_filter(own: &Arc<Filter>, scope: QueryFilter) -> Arc<Filter> {
     if scope == QueryFilter::default() {
         return Arc::clone(own);
@@ -211,7 +212,7 @@ fn combined_filter(own: &Arc<Filter>, scope: QueryFilter) -> Arc<Filter> {
     Arc::new(Filter::clone(own).both(filter))
 }
 
-/// A pattern that matches this domain and no other, whatever characters it has.
+/// A pattern that matches only this domain, for any characters.
 fn literal(domain: &Name) -> Glob {
     let mut pattern = String::new();
     for c in domain.as_str().chars() {
@@ -220,7 +221,7 @@ fn literal(domain: &Name) -> Glob {
             _ => pattern.push(c),
         }
     }
-    Glob::new(&pattern).expect("without a special character every pattern is good")
+    Glob::new(&pattern).expect("a pattern without special characters is valid")
 }
 
 #[cfg(test)]

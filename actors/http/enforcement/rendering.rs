@@ -1,5 +1,5 @@
-//! How firewalls are spoken to: what goes out of each set of groups is prepared once for all points
-//! with the same dialect and the same filter of groups.
+//! Response formatting for firewalls. The formatted group lists are shared by all points with the
+//! same dialect and the same group filter.
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
@@ -9,12 +9,12 @@ use sha2::{Digest, Sha256};
 
 use super::list_hash::hash_list;
 
-/// One formatter, shared by all points that have it. A lock, because many answers are written at once,
-/// and nearly all of them hold nothing that is new.
+/// A formatter that is shared by all points with the same settings. It is behind a lock, because
+/// responses are written concurrently and nearly all of them need no new entry in its cache.
 #[derive(Debug)]
 pub(super) struct SharedFormatter {
     formatter: RwLock<ResponseFormatter>,
-    /// What is told by it, in one figure.
+    /// The hash of what it writes.
     pub(super) format: FormatHash,
 }
 
@@ -24,7 +24,7 @@ impl SharedFormatter {
         Self { formatter: RwLock::new(formatter), format }
     }
 
-    /// Those of `all` that is like `formatter`, or else `formatter` itself, which is then one of them.
+    /// Returns the formatter in `all` that is equal to `formatter`, or adds `formatter`.
     pub(super) fn get_or_insert(
         all: &mut Vec<Arc<Self>>,
         formatter: ResponseFormatter,
@@ -41,8 +41,8 @@ impl SharedFormatter {
         shared
     }
 
-    /// The formatter, once it has learnt what reports of these sessions hold. To be kept for no longer
-    /// than one answer is written.
+    /// The formatter, after the groups of these sessions are in its cache. The guard must be held
+    /// only while one response is written.
     pub(super) fn for_sessions<'s>(
         &self,
         sessions: impl Iterator<Item = &'s Session> + Clone,
@@ -52,7 +52,8 @@ impl SharedFormatter {
             return formatter;
         }
         drop(formatter);
-        // What a thread that panicked left is whole: a phrase is entered when it is written.
+        // The cache behind a poisoned lock is consistent: an entry is added only when it is
+        // complete.
         let mut formatter = self.formatter.write().unwrap_or_else(PoisonError::into_inner);
         sessions.for_each(|session| formatter.cache_groups(session));
         drop(formatter);
@@ -64,15 +65,15 @@ impl SharedFormatter {
     }
 }
 
-/// In which words a session is told, whatever the encoding: how users and domains are called, which
-/// groups go out. A firewall that was told in other words has to hear everything again.
+/// A hash of how a session is written, independent of the encoding: the form of users and domains,
+/// and which groups are sent. A firewall whose responses had another hash needs all sessions again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct FormatHash(pub(super) [u8; 32]);
 
-/// To be raised when the same dialect writes a session in other words than before: then every
-/// firewall hears everything once more after the update, and not only of what changes.
+/// Must be incremented when the same dialect writes a session differently than before: every
+/// firewall then receives all sessions once after the update, and not only new changes.
 ///
-/// 2: the state of a device is also told as a role.
+/// 2: the state of a device is also written as a role.
 const FORMAT_VERSION: &str = "2";
 
 impl FormatHash {
@@ -124,7 +125,7 @@ mod tests {
         let xml = format(formatter(|dialect, _| dialect.format = Format::Xml));
         assert_eq!(xml, format(ResponseFormatter::default()));
         let all = [
-            // The words by default have their place in a cookie as well: an update may write others.
+            // The default format has a hash too, because an update can change it.
             FormatHash::default(),
             format(ResponseFormatter::default()),
             format(formatter(|dialect, _| dialect.domain = DomainForm::Netbios)),

@@ -1,4 +1,4 @@
-//! What is counted of one enforcement point: the figures its administrator looks at.
+//! Statistics of one enforcement point.
 
 use std::net::IpAddr;
 use std::sync::Mutex;
@@ -12,61 +12,61 @@ use crate::admission::locked;
 use crate::telemetry::{BatchRetried, LagMeasured};
 use rollcall_runtime::telemetry::TelemetryEvent;
 
-/// How one enforcement point, or one program that pushes, is doing.
+/// The status of one enforcement point, or of a program that only pushes.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = EnforcementPoint)]
 pub struct PointStatus {
-    /// Its configured name.
+    /// The configured name.
     pub name: String,
     /// `enforcement_point`, or `pusher`: a program that only pushes.
     #[schema(value_type = String)]
     pub role: Role,
-    /// Questions answered, whatever they were.
+    /// Queries answered, of all kinds.
     pub queries: u64,
-    /// Reports in those answers.
+    /// Reports in these responses.
     pub reports: u64,
-    /// Bytes of the bodies of those answers.
+    /// Bytes of the bodies of these responses.
     pub bytes: u64,
-    /// Batches that it asked for once more, because no answer came to it.
+    /// Batch queries that were repeated because the response did not arrive.
     pub retries: u64,
-    /// Requests that were refused.
+    /// Rejected requests.
     pub errors: u64,
-    /// Why the last of them was, in plain words.
+    /// The reason of the last rejection.
     pub last_error: Option<String>,
-    /// When that was.
+    /// The time of the last rejection.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub last_error_at: Option<Timestamp>,
-    /// Events that it pushed and that were taken.
+    /// Pushed events that were accepted.
     pub pushed: u64,
-    /// When it last asked or pushed.
+    /// The time of the last query or push.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub last_seen: Option<Timestamp>,
-    /// From which address.
+    /// The source address of the last query or push.
     #[schema(value_type = Option<String>)]
     pub last_address: Option<IpAddr>,
-    /// The cookie of its last answer, which it shows next.
+    /// The cookie of the last response, which the next query contains.
     #[schema(example = "1795300716697.3~ff367dca633b512a")]
     pub cookie: Option<String>,
-    /// Up to which revision that goes.
+    /// The revision up to which this cookie goes.
     #[schema(value_type = Option<u64>)]
     pub revision: Option<Revision>,
-    /// How many revisions it is behind; `None` for one that never asked for a batch.
+    /// The lag in revisions; null without a batch query.
     pub lag_changes: Option<u64>,
-    /// For how many seconds it has not had everything; 0 when it has.
+    /// How long the point has not been up to date, in seconds; 0 when it is.
     pub lag_seconds: Option<f64>,
 }
 
-/// What somebody is who logs in.
+/// The role of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// A firewall, which asks and may push.
+    /// A firewall, which queries and may push.
     EnforcementPoint,
-    /// A program, which only pushes.
+    /// A program that only pushes.
     Pusher,
 }
 
-/// The counters behind a [`PointStatus`], kept through reloads.
+/// The counters of a [`PointStatus`]. A reload keeps them.
 pub(super) struct PointStats {
     pub(super) name: String,
     counts: Mutex<Counts>,
@@ -85,28 +85,28 @@ struct Counts {
     batch: Option<Batch>,
 }
 
-/// The last batch that was answered.
+/// The last answered batch query.
 #[derive(Debug, Clone, Copy)]
 struct Batch {
-    /// Up to where its cookie goes.
+    /// The revision up to which its cookie goes.
     revision: Revision,
-    /// When the firewall last had everything, or else asked for the first time.
+    /// When the firewall was last up to date, or else the time of its first query.
     complete_at: Timestamp,
-    /// The cookie that the firewall showed.
+    /// The cookie in the query.
     received: Option<Cookie>,
-    /// The one that it was given.
+    /// The cookie in the response.
     issued: Cookie,
 }
 
-/// A batch that is to be answered.
+/// An answered batch query.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct AnsweredBatch {
-    /// Up to where its cookie goes.
+    /// The revision up to which its cookie goes.
     pub(super) revision: Revision,
     pub(super) completeness: Completeness,
-    /// The cookie that the firewall showed.
+    /// The cookie in the query.
     pub(super) received: Option<Cookie>,
-    /// The one that it is given.
+    /// The cookie in the response.
     pub(super) issued: Cookie,
 }
 
@@ -115,12 +115,12 @@ impl PointStats {
         Self { name: name.to_string(), counts: Mutex::default() }
     }
 
-    /// It was here.
+    /// Records a request of the client.
     pub(super) fn record_activity(&self, source: IpAddr, now: Timestamp) {
         locked(&self.counts).last_seen = Some((now, source));
     }
 
-    /// A question was answered.
+    /// Records an answered query.
     pub(super) fn record_query(&self, reports: usize, bytes: usize) {
         let mut counts = locked(&self.counts);
         counts.queries += 1;
@@ -128,7 +128,7 @@ impl PointStats {
         counts.bytes += bytes as u64;
     }
 
-    /// A batch was answered.
+    /// Records an answered batch query.
     pub(super) fn record_batch(&self, batch: AnsweredBatch, now: Timestamp) {
         let AnsweredBatch { revision, completeness, received, issued } = batch;
         let mut counts = locked(&self.counts);
@@ -136,7 +136,7 @@ impl PointStats {
             (Completeness::Complete, _) | (Completeness::Partial, None) => now,
             (Completeness::Partial, Some(before)) => before.complete_at,
         };
-        // Whoever had the answer before would show the cookie that was in it.
+        // A firewall that received the previous response would send the cookie in it.
         let is_retry = |before: Batch| {
             received.is_some() && before.received == received && Some(before.issued) != received
         };
@@ -147,14 +147,14 @@ impl PointStats {
         counts.batch = Some(Batch { revision, complete_at, received, issued });
     }
 
-    /// A request was refused.
+    /// Records a rejected request.
     pub(super) fn record_error(&self, why: &str, now: Timestamp) {
         let mut counts = locked(&self.counts);
         counts.errors += 1;
         counts.last_error = Some((why.to_owned(), now));
     }
 
-    /// Events were taken.
+    /// Records accepted events.
     pub(super) fn record_push(&self, events: usize) {
         locked(&self.counts).pushed += events as u64;
     }
@@ -194,12 +194,12 @@ impl PointStats {
     }
 }
 
-/// How much of everything an answer left the firewall knowing.
+/// Whether a firewall has all changes after a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Completeness {
-    /// All of it.
+    /// It has all of them.
     Complete,
-    /// There was more than fits into one answer.
+    /// There are more than fit into one response.
     Partial,
 }
 
@@ -225,9 +225,9 @@ mod tests {
             stats.status(Role::EnforcementPoint, Revision(1), Timestamp::EPOCH).retries
         };
         assert_eq!(ask(None, "5.1"), 0);
-        assert_eq!(ask(None, "5.1"), 0, "who begins anew has lost more than an answer");
+        assert_eq!(ask(None, "5.1"), 0, "a new start is not a retry");
         assert_eq!(ask(Some("5.1"), "5.1"), 0);
-        assert_eq!(ask(Some("5.1"), "5.2"), 0, "there was nothing new before");
+        assert_eq!(ask(Some("5.1"), "5.2"), 0, "the issued cookie was the same");
         assert_eq!(ask(Some("5.1"), "5.3"), 1);
         assert_eq!(ask(Some("5.3"), "5.3"), 1);
     }

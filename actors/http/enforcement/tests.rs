@@ -1,5 +1,5 @@
-//! A whole house on loopback: journal, cache, query actor, producer of pushes and a listener, asked
-//! as a firewall asks.
+//! A complete server on loopback (journal, cache, query actor, PTIM producer and listener), queried
+//! as by a firewall.
 
 pub(super) mod fixture;
 mod groups;

@@ -1,4 +1,4 @@
-//! How many connections there are, in all and from each address.
+//! Limits the number of connections, in total and per address.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 use rollcall_config::HttpLimits;
 use strum::IntoStaticStr;
 
-/// Counts who is in.
+/// Counts the open connections.
 #[derive(Debug)]
 pub(super) struct ConnectionLimiter {
     total: usize,
@@ -21,17 +21,17 @@ struct ConnectionCounts {
     per_address: HashMap<IpAddr, usize>,
 }
 
-/// Why somebody is not let in.
+/// The limit that refuses a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub(super) enum LimitReached {
-    /// The listener has as many connections as it may.
+    /// The limit of the listener.
     Total,
-    /// The source address has.
+    /// The limit of the source address.
     Address,
 }
 
-/// One connection that was let in; its place is free again when this is dropped.
+/// The permit of one connection; dropping it releases the slot.
 #[derive(Debug)]
 pub(super) struct ConnectionPermit {
     gate: Arc<ConnectionLimiter>,
@@ -47,7 +47,7 @@ impl ConnectionLimiter {
         }
     }
 
-    /// Lets a connection from `ip` in.
+    /// Acquires a permit for a connection from `ip`.
     pub(super) fn acquire(self: &Arc<Self>, ip: IpAddr) -> Result<ConnectionPermit, LimitReached> {
         let source = source(ip);
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -77,8 +77,8 @@ impl Drop for ConnectionPermit {
     }
 }
 
-/// Who counts as one: an IPv4 address, or the /64 of an IPv6 address, all of which one machine can
-/// have (RFC 4291 section 2.5.4).
+/// The address that a connection counts for: an IPv4 address, or the /64 of an IPv6 address,
+/// because one machine can have all addresses of a /64 (RFC 4291 section 2.5.4).
 fn source(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),

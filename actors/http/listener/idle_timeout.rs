@@ -1,10 +1,11 @@
-//! How long a connection is kept on which nothing is asked.
+//! Closes idle connections.
 //!
-//! actix-http gives the first head of a connection a deadline, and none to the later ones (3.20.0:
-//! the timer of an idle connection ends with the first byte of the next head). So each connection
-//! notes whether it is being answered, and ends when it was not for [`IDLE`] and [`GRACE`]: who dribbles a head
-//! or does not read the answer is gone by then. The notes lie in the task of the connection, within
-//! which its requests are answered too.
+//! actix-http has a deadline for the first head of a connection and none for later heads (3.20.0:
+//! the timer of an idle connection ends with the first byte of the next head). Each connection
+//! therefore records whether a response is in progress, and is closed when there is none for
+//! [`IDLE`] and [`GRACE`]. This also ends connections whose peer sends a head slowly or does not
+//! read the response. The record is a task-local value of the connection, because its requests are
+//! handled in the same task.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -20,23 +21,24 @@ use futures_util::future::{Either, select};
 use rollcall_runtime::clock::Clock;
 
 /// Longer than the longest interval at which a firewall polls (`query-interval`, 60 s), so that a
-/// poll costs no handshake.
+/// poll needs no new handshake.
 pub(super) const IDLE: Duration = Duration::from_secs(75);
 
-/// What actix-http's own end of an idle connection is given before this one: a `shutdown` of TLS.
+/// The time that actix-http gets to end an idle connection before this module does: a TLS
+/// `shutdown`.
 pub(super) const GRACE: Duration = Duration::from_secs(5);
 
 tokio::task_local! {
     static CONNECTION: Rc<ConnectionActivity>;
 }
 
-/// What is known of one connection.
+/// The activity of one connection.
 struct ConnectionActivity {
     in_progress: Cell<usize>,
     idle_since: Cell<Instant>,
 }
 
-/// Runs a connection until it ends, or was idle for `limit`; then there is no outcome.
+/// Runs a connection until it ends. Returns `None` when the connection is idle for `limit`.
 pub(super) async fn close_when_idle<T>(
     limit: Duration,
     connection: impl Future<Output = T>,
@@ -63,11 +65,11 @@ pub(super) async fn close_when_idle<T>(
     }
 }
 
-/// While this is there, the connection is being answered.
+/// A response is in progress while this value exists.
 pub(super) struct ResponseInProgress(Option<Rc<ConnectionActivity>>);
 
 impl ResponseInProgress {
-    /// To be called in the task of the connection.
+    /// Must be called in the task of the connection.
     pub(super) fn start() -> Self {
         let activity = CONNECTION.try_with(Rc::clone).ok();
         if let Some(activity) = &activity {
@@ -76,8 +78,8 @@ impl ResponseInProgress {
         Self(activity)
     }
 
-    /// The body of the answer: the connection is being answered until all of it is written into
-    /// the buffers of the connection. A stream of events may last for days.
+    /// Wraps the body of the response: the response is in progress until the whole body is in the
+    /// buffers of the connection. An event stream can last for days.
     pub(super) fn track_body(self, body: BoxBody) -> BoxBody {
         BoxBody::new(Body { body, _in_progress: self })
     }

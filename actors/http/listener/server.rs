@@ -1,4 +1,4 @@
-//! The threads of one listener: they accept, count, shake hands, read heads and answer.
+//! The threads of a listener: accept, count, TLS handshake, head, response.
 
 use std::future::{Future, ready};
 use std::io;
@@ -32,21 +32,21 @@ use super::{ListenerSpec, Routes};
 use crate::telemetry::ConnectionRefused;
 use rollcall_runtime::telemetry::TelemetryEvent;
 
-/// Threads that answer: one for each core, as a question for an address needs nobody else. Two at least,
-/// so that a page of a thousand reports does not hold up whoever shares its thread, and eight at most:
-/// whatever else is asked waits for the one query actor.
+/// The number of worker threads: one per core, because a lookup of one address needs no other
+/// actor. At least two, so that a page of a thousand reports does not delay the other connections
+/// of its thread. At most eight, because all other queries wait for the single query actor.
 fn workers() -> usize {
     std::thread::available_parallelism().map_or(2, NonZero::get).clamp(2, 8)
 }
 
-/// Tells how the server ended.
+/// Resolves when the server ends, with its result.
 pub(super) type Ended = Pin<Box<dyn Future<Output = io::Result<()>>>>;
 
-/// A server at work. It ends with this.
+/// A running server. Dropping it stops the server.
 pub(super) struct RunningServer(ServerHandle);
 
 impl RunningServer {
-    /// Stops accepting and waits for those who are being answered.
+    /// Stops accepting and waits for the requests in progress.
     pub(super) fn close(&self) -> impl Future<Output = ()> + use<> {
         self.0.stop(true)
     }
@@ -54,13 +54,13 @@ impl RunningServer {
 
 impl Drop for RunningServer {
     fn drop(&mut self) {
-        // The order is given by the call; the future would only wait for it to be carried out.
+        // The call sends the stop command; the future only waits for its completion.
         drop(self.0.stop(false));
     }
 }
 
-/// Starts a server on `sockets`, on threads of its own, which outlive whatever happens to the
-/// thread of the listener's actor and end when [`RunningServer`] is dropped.
+/// Starts a server on `sockets`, on threads of its own. They are independent of the thread of the
+/// listener actor and end when [`RunningServer`] is dropped.
 pub(super) fn start(
     sockets: Vec<TcpListener>,
     spec: &ListenerSpec,
@@ -141,7 +141,8 @@ fn connection<Io: 'static>(
         .h1(app_factory(limits.head, routes))
 }
 
-/// Stands before everything else that happens on a connection, the TLS handshake included.
+/// Applies the connection limits before anything else happens on a connection, including the TLS
+/// handshake.
 #[derive(Clone)]
 struct ConnectionGuard {
     listener: &'static str,
@@ -156,7 +157,7 @@ impl ConnectionGuard {
     {
         let Self { listener, gate } = self.clone();
         apply_fn_factory(connection, move |stream: TcpStream, connection: &F::Service| {
-            // A peer that has left already has no address.
+            // A peer that has disconnected has no address.
             let peer = stream.peer_addr().ok();
             let permit = match peer.map(|peer| gate.acquire(peer.ip())) {
                 Some(Ok(permit)) => Some((permit, connection.call(stream))),
@@ -181,8 +182,8 @@ impl ConnectionGuard {
 
 type AppFactory = BoxServiceFactory<(), Request, ServiceResponse, HttpResponse, ()>;
 
-/// What the routes answer, behind the limit of the head. actix-http itself stops reading a head at
-/// 128 KiB and 96 headers.
+/// The routes behind the limit for the head. actix-http stops reading a head at 128 KiB and 96
+/// headers.
 fn app_factory(head: usize, routes: &Routes) -> AppFactory {
     let app = App::new()
         .wrap_fn(move |request, next| {
@@ -201,7 +202,7 @@ fn app_factory(head: usize, routes: &Routes) -> AppFactory {
     boxed::factory(map_config(app, |()| AppConfig::default()))
 }
 
-/// The request line and the headers, with their punctuation.
+/// The size of the request line and the headers, with their punctuation.
 fn head_length(request: &ServiceRequest) -> usize {
     let headers = request.headers().iter();
     let headers = headers.map(|(name, value)| name.as_str().len() + value.len() + 4);

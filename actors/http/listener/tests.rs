@@ -1,4 +1,5 @@
-//! Clients that are slow, long, many, or that make a handler panic; and a listener that is replaced.
+//! Clients that are slow, send too much, are too many, or make a handler panic; and a listener that
+//! is replaced.
 
 use std::time::Duration;
 
@@ -64,7 +65,7 @@ impl TestListener {
         stream
     }
 
-    /// What comes back until the server closes the connection.
+    /// The response up to the end of the connection.
     async fn response(&self, request: &str) -> String {
         read_to_end(self.send(request).await).await
     }
@@ -74,7 +75,7 @@ async fn read_to_end(mut stream: TcpStream) -> String {
     let mut response = Vec::new();
     let read = stream.read_to_end(&mut response);
     let read = tokio::time::timeout(Duration::from_secs(10), read).await;
-    // A reset after the answer is an end as well.
+    // A reset after the response also ends it.
     let _ = read.expect("the server never closed the connection");
     String::from_utf8(response).unwrap()
 }
@@ -82,7 +83,7 @@ async fn read_to_end(mut stream: TcpStream) -> String {
 fn with_listener(test: impl AsyncFnOnce(TestListener)) {
     actix::System::new().block_on(async {
         let spec = spec(|config| {
-            let bad = || async { panic!("told to") as HttpResponse };
+            let bad = || async { panic!("test panic") as HttpResponse };
             config.route("/echo", web::post().to(echo)).route("/panic", web::get().to(bad));
         });
         test(TestListener::open(spec).await).await;
@@ -149,7 +150,7 @@ fn connections_over_the_limit_of_an_address_are_closed_and_places_come_free() {
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        panic!("no place came free");
+        panic!("no connection slot was released");
     });
 }
 
@@ -179,7 +180,7 @@ fn closing_answers_who_has_asked_and_nobody_after() {
         let closed = listener.listener.queue(Close).await.unwrap();
         let mut closed = std::pin::pin!(closed);
         let early = tokio::time::timeout(Duration::from_millis(100), closed.as_mut()).await;
-        assert!(early.is_err(), "somebody is still being answered");
+        assert!(early.is_err(), "a request is still in progress");
         proceed.notify_one();
         assert!(read_to_end(pending).await.ends_with("late"));
         closed.await.unwrap();
@@ -224,7 +225,7 @@ fn over_tls_the_same_is_answered_in_http_1_1_only() {
         assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
         stream.write_all(LAST.as_bytes()).await.unwrap();
         let mut response = String::new();
-        // The server may leave without a TLS goodbye once all is said.
+        // The server may close the connection without a TLS close_notify after the response.
         let _ = stream.read_to_string(&mut response).await;
         assert!(response.ends_with("\r\n\r\nhi"), "{response}");
         let plain = listener.response(LAST).await;
@@ -232,7 +233,7 @@ fn over_tls_the_same_is_answered_in_http_1_1_only() {
     });
 }
 
-/// A client that believes the authority in `data` and offers these protocols.
+/// A client that trusts the authority in `data` and offers these protocols.
 fn tls_client(data: &std::path::Path, protocols: &[&[u8]]) -> tokio_rustls::TlsConnector {
     use rustls::pki_types::pem::PemObject;
     let mut roots = rustls::RootCertStore::empty();

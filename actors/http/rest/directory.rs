@@ -181,9 +181,9 @@ pub(super) async fn domains(rest: Data<Rest>) -> Result<Json<Vec<DomainDto>>, Pr
 #[utoipa::path(get, path = "/api/v1/users", tag = "directory", params(ListParameters),
     security(("token" = [])), responses(
         (status = 200, description = "A page of users", body = AccountPage),
-        (status = 400, description = "A parameter that cannot be understood", body = Problem,
+        (status = 400, description = "Invalid parameter", body = Problem,
          content_type = "application/problem+json"),
-        (status = 404, description = "No directory knows the domain", body = Problem,
+        (status = 404, description = "The domain is in no directory", body = Problem,
          content_type = "application/problem+json")))]
 pub(super) async fn users(
     rest: Data<Rest>,
@@ -197,9 +197,9 @@ pub(super) async fn users(
 #[utoipa::path(get, path = "/api/v1/devices", tag = "directory", params(ListParameters),
     security(("token" = [])), responses(
         (status = 200, description = "A page of computers", body = AccountPage),
-        (status = 400, description = "A parameter that cannot be understood", body = Problem,
+        (status = 400, description = "Invalid parameter", body = Problem,
          content_type = "application/problem+json"),
-        (status = 404, description = "No directory knows the domain", body = Problem,
+        (status = 404, description = "The domain is in no directory", body = Problem,
          content_type = "application/problem+json")))]
 pub(super) async fn devices(
     rest: Data<Rest>,
@@ -213,9 +213,9 @@ pub(super) async fn devices(
 #[utoipa::path(get, path = "/api/v1/groups", tag = "directory", params(ListParameters),
     security(("token" = [])), responses(
         (status = 200, description = "A page of groups", body = GroupPage),
-        (status = 400, description = "A parameter that cannot be understood", body = Problem,
+        (status = 400, description = "Invalid parameter", body = Problem,
          content_type = "application/problem+json"),
-        (status = 404, description = "No directory knows the domain", body = Problem,
+        (status = 404, description = "The domain is in no directory", body = Problem,
          content_type = "application/problem+json")))]
 pub(super) async fn groups(
     rest: Data<Rest>,
@@ -238,9 +238,9 @@ pub(super) async fn groups(
         GroupsParameters),
     security(("token" = [])), responses(
         (status = 200, description = "The groups", body = GroupsOfUser),
-        (status = 400, description = "It is no name", body = Problem,
+        (status = 400, description = "Not a valid name", body = Problem,
          content_type = "application/problem+json"),
-        (status = 404, description = "No directory knows the user, or the group", body = Problem,
+        (status = 404, description = "The user or the group is in no directory", body = Problem,
          content_type = "application/problem+json")))]
 pub(super) async fn groups_of_user(
     rest: Data<Rest>,
@@ -248,7 +248,7 @@ pub(super) async fn groups_of_user(
     Parameters(parameters): Parameters<GroupsParameters>,
 ) -> Result<Json<GroupsOfUser>, Problem> {
     query_directory(rest, move |directory| {
-        let not_found = || Problem::not_found(format!("no directory knows {:?}", name.as_str()));
+        let not_found = || Problem::not_found(format!("{:?} is in no directory", name.as_str()));
         let account = resolved(directory, &name)?.ok_or_else(not_found)?;
         let profile = directory.profile(account.guid).ok_or_else(not_found)?;
         let explain = parameters.explain.as_deref();
@@ -323,13 +323,14 @@ fn domain_and_range(
     let Some(text) = &parameters.domain else {
         return match domains.as_slice() {
             [only] => Ok((only.dns.clone(), range)),
-            [] => Err(Problem::not_found("no directory is read, or none has been read yet")),
-            _ => Err(Problem::bad_request(format!("domain: say which of {}", known()))),
+            [] => Err(Problem::not_found("no directory is configured, or none has been read yet")),
+            _ => Err(Problem::bad_request(format!("domain: specify one of {}", known()))),
         };
     };
     let name = Name::new(text).map_err(|why| Problem::bad_request(format!("domain: {why}")))?;
     let found = directory.domain(&name).map(|names| names.dns.clone());
-    let unknown = || Problem::not_found(format!("no directory knows {text:?}; known: {}", known()));
+    let unknown =
+        || Problem::not_found(format!("{text:?} is in no directory; known domains: {}", known()));
     Ok((found.ok_or_else(unknown)?, range))
 }
 

@@ -25,7 +25,7 @@ use rollcall_runtime::supervisor::{ActorState, ActorStatus, ListActors, Ping};
 
 /// Says that the process lives.
 #[utoipa::path(get, path = "/healthz", tag = "health",
-    responses((status = 200, description = "It lives", body = String)))]
+    responses((status = 200, description = "The process is alive", body = String)))]
 pub(super) async fn healthz() -> &'static str {
     "ok\n"
 }
@@ -157,7 +157,7 @@ pub(super) async fn producers(rest: Data<Rest>) -> Result<Json<Vec<Producer>>, P
     params(("name" = String, Path, description = "Its configured name")),
     responses(
         (status = 200, description = "The producer", body = Producer),
-        (status = 404, description = "None is called so", body = Problem,
+        (status = 404, description = "There is no producer of this name", body = Problem,
          content_type = "application/problem+json")))]
 pub(super) async fn producer(
     rest: Data<Rest>,
@@ -165,7 +165,7 @@ pub(super) async fn producer(
 ) -> Result<Json<Producer>, Problem> {
     let mut all = all_producers(&rest).await?.into_iter();
     let found = all.find(|producer| producer.actor.actor == *name);
-    found.map(Json).ok_or_else(|| Problem::not_found(format!("no producer is called {name}")))
+    found.map(Json).ok_or_else(|| Problem::not_found(format!("there is no producer {name}")))
 }
 
 async fn all_producers(rest: &Rest) -> Result<Vec<Producer>, Problem> {
@@ -190,12 +190,12 @@ pub(super) async fn enforcement_points(rest: Data<Rest>) -> impl Responder {
 /// Reads the configuration anew: all of it is put in force, or nothing changes.
 #[utoipa::path(post, path = "/api/v1/reload", tag = "configuration", security(("token" = [])),
     responses(
-        (status = 200, description = "It is in force", body = ReloadReport),
-        (status = 422, description = "It has errors, each among the reasons; nothing was changed",
+        (status = 200, description = "The new configuration is effective", body = ReloadReport),
+        (status = 422, description = "The configuration has errors, listed in the reasons; nothing was changed",
          body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn reload(rest: Data<Rest>) -> Result<Json<ReloadReport>, Problem> {
     (rest.reload)().await.map(Json).map_err(|reasons| {
-        let detail = "the configuration has errors; the one before stays in force";
+        let detail = "the configuration has errors; the previous configuration stays effective";
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail).with_reasons(reasons)
     })
 }

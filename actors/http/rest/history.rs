@@ -85,12 +85,12 @@ pub(super) struct DifferenceParameters {
 #[utoipa::path(get, path = "/api/v1/history/addresses/{ip}", tag = "history",
     params(("ip" = String, Path, description = "IPv4 or IPv6"), AddressParameters),
     security(("token" = [])), responses(
-        (status = 200, description = "Who had it; also where nobody had it", body = AddressHistoryDto),
-        (status = 400, description = "A parameter that cannot be understood", body = Problem,
+        (status = 200, description = "The sessions of the address; also for an address without a session", body = AddressHistoryDto),
+        (status = 400, description = "Invalid parameter", body = Problem,
          content_type = "application/problem+json"),
-        (status = 404, description = "It is not known: the journal does not reach so far back, or \
-         what would tell is missing", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "Too much is asked at once: narrow it", body = Problem,
+        (status = 404, description = "Unknown: the journal does not go back that far, or a \
+         segment is missing", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "The query is too broad", body = Problem,
          content_type = "application/problem+json")))]
 pub(super) async fn address(
     rest: Data<Rest>,
@@ -117,21 +117,21 @@ pub(super) async fn address(
             };
             Ok(Json(AddressHistoryDto::Intervals(run(&rest, &request, intervals).await?.into())))
         }
-        _ => Err(Problem::bad_request("either at alone, or from with to, limit and after")),
+        _ => Err(Problem::bad_request("use either at alone, or from, to, limit and after")),
     }
 }
 
 /// Tells which addresses a user had.
 #[utoipa::path(get, path = "/api/v1/history/users/{user}", tag = "history",
     params(("user" = String, Path, description = "`alice`, `alice@corp` or `CORP\\alice`; without \
-        a domain, all of that name"), UserParameters),
+        a domain, all users of that name"), UserParameters),
     security(("token" = [])), responses(
-        (status = 200, description = "A page of stays", body = IntervalsPageDto),
-        (status = 400, description = "A parameter that cannot be understood", body = Problem,
+        (status = 200, description = "A page of session intervals", body = IntervalsPageDto),
+        (status = 400, description = "Invalid parameter", body = Problem,
          content_type = "application/problem+json"),
-        (status = 404, description = "It is not known: the journal does not reach so far back",
+        (status = 404, description = "Unknown: the journal does not go back that far",
          body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "Too much is asked at once: narrow it", body = Problem,
+        (status = 422, description = "The query is too broad", body = Problem,
          content_type = "application/problem+json")))]
 pub(super) async fn user(
     rest: Data<Rest>,
@@ -154,11 +154,11 @@ pub(super) async fn user(
 #[utoipa::path(get, path = "/api/v1/history/diff", tag = "history", params(DifferenceParameters),
     security(("token" = [])), responses(
         (status = 200, description = "A page of addresses that differ", body = DiffPageDto),
-        (status = 400, description = "A parameter that cannot be understood", body = Problem,
+        (status = 400, description = "Invalid parameter", body = Problem,
          content_type = "application/problem+json"),
-        (status = 404, description = "It is not known: the journal does not reach so far back",
+        (status = 404, description = "Unknown: the journal does not go back that far",
          body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "Too much is asked at once: narrow it", body = Problem,
+        (status = 422, description = "The query is too broad", body = Problem,
          content_type = "application/problem+json")))]
 pub(super) async fn difference(
     rest: Data<Rest>,
@@ -193,7 +193,7 @@ where
     History: Handler<RunQuery<Q>>,
 {
     let Some(history) = &rest.history else {
-        let text = "the journal is kept in memory: nothing is known of the past";
+        let text = "the journal is in memory: there is no history";
         return Err(Problem::not_found(text));
     };
     let peer = request.peer_addr().map(|peer| peer.ip());
@@ -221,7 +221,7 @@ fn timestamp(key: &str, text: &str) -> Result<Timestamp, Problem> {
     // In a query, a plus that is not written as %2B is a blank.
     text.replace(' ', "+").parse().or_else(|_| text.parse()).map_err(|_| {
         Problem::bad_request(format!(
-            "{key}: {text:?} is not a moment with its distance to UTC, such as \
+            "{key}: {text:?} is not a timestamp with a UTC offset, such as \
              2026-11-20T14:05:00Z or 2026-11-20T15:05:00+01:00"
         ))
     })
@@ -242,7 +242,7 @@ fn after_address(after: Option<String>) -> Result<Option<Address>, Problem> {
 }
 
 fn invalid_token() -> Problem {
-    Problem::bad_request("after: only the `next` of the page before can stand here")
+    Problem::bad_request("after: must be the `next` of the previous page")
 }
 
 #[cfg(test)]

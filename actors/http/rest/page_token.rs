@@ -30,7 +30,7 @@ impl fmt::Display for PageToken {
 
 /// A text that is no place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("after: only the `next` of the page before can stand here")]
+#[error("after: must be the `next` of the previous page")]
 pub(super) struct InvalidPageToken;
 
 impl FromStr for PageToken {

@@ -29,8 +29,8 @@ pub(super) struct Accepted {
 #[utoipa::path(post, path = "/api/v1/push-targets/{name}/resync", tag = "configuration",
     security(("token" = [])), params(("name" = String, Path, description = "Its configured name")),
     responses(
-        (status = 202, description = "It will be told", body = Accepted),
-        (status = 404, description = "There is none of this name", body = Problem,
+        (status = 202, description = "The resync is scheduled", body = Accepted),
+        (status = 404, description = "There is no push target of this name", body = Problem,
          content_type = "application/problem+json")))]
 pub(super) async fn resync(rest: Data<Rest>, name: Path<String>) -> Result<HttpResponse, Problem> {
     rest.targets.resync(&name).await.ok_or_else(|| unknown(&name))??;
@@ -42,10 +42,10 @@ pub(super) async fn resync(rest: Data<Rest>, name: Path<String>) -> Result<HttpR
 #[utoipa::path(post, path = "/api/v1/push-targets/{name}/verify", tag = "health",
     security(("token" = [])), params(("name" = String, Path, description = "Its configured name")),
     responses(
-        (status = 200, description = "What was found", body = Drift),
-        (status = 404, description = "There is none of this name", body = Problem,
+        (status = 200, description = "The result of the comparison", body = Drift),
+        (status = 404, description = "There is no push target of this name", body = Problem,
          content_type = "application/problem+json"),
-        (status = 503, description = "It cannot be compared now", body = Problem,
+        (status = 503, description = "The comparison is not possible now", body = Problem,
          content_type = "application/problem+json")))]
 pub(super) async fn verify(rest: Data<Rest>, name: Path<String>) -> Result<Json<Drift>, Problem> {
     let answer = tokio::time::timeout(super::VERIFY_TIMEOUT, rest.targets.check(&name)).await;
@@ -59,10 +59,10 @@ pub(super) async fn verify(rest: Data<Rest>, name: Path<String>) -> Result<Json<
 /// It goes on being compared; what is in its way, when that is known.
 fn timeout_problem(rest: &Rest, name: &str) -> Problem {
     let (limit, found) =
-        (super::VERIFY_TIMEOUT.as_secs(), "what is found will stand in /api/v1/push-targets");
+        (super::VERIFY_TIMEOUT.as_secs(), "the result will be shown in /api/v1/push-targets");
     match rest.targets.error(name) {
         Some(why) => unavailable(format!("it cannot be compared now: it {why}")),
-        None => unavailable(format!("it was not compared within {limit} s; {found}")),
+        None => unavailable(format!("the comparison did not complete within {limit} s; {found}")),
     }
 }
 

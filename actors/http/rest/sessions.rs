@@ -74,9 +74,9 @@ struct Listing<'a> {
 #[utoipa::path(get, path = "/api/v1/sessions", tag = "sessions", params(SessionsParameters),
     security(("token" = [])), responses(
         (status = 200, description = "A page of sessions", body = SessionPage),
-        (status = 400, description = "A parameter that cannot be understood", body = Problem,
+        (status = 400, description = "Invalid parameter", body = Problem,
          content_type = "application/problem+json"),
-        (status = 410, description = "`after` is of an earlier life of the server: begin again",
+        (status = 410, description = "`after` is of an earlier epoch of the journal: start again without it",
          body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn list(
     rest: Data<Rest>,
@@ -178,7 +178,7 @@ fn check_epoch(after: Option<Cursor>, now: Cursor) -> Result<(), Problem> {
     if after.is_none_or(|after| after.epoch == now.epoch) {
         return Ok(());
     }
-    let detail = "after: the server was started anew since; begin without it";
+    let detail = "after: the token is of an earlier epoch; start again without it";
     Err(Problem::new(StatusCode::GONE, detail))
 }
 
@@ -189,14 +189,14 @@ fn check_epoch(after: Option<Cursor>, now: Cursor) -> Result<(), Problem> {
         (status = 200, description = "The session", body = SessionDto),
         (status = 400, description = "Not an address", body = Problem,
          content_type = "application/problem+json"),
-        (status = 404, description = "Nobody is there", body = Problem,
+        (status = 404, description = "No session at this address", body = Problem,
          content_type = "application/problem+json")))]
 pub(super) async fn one(rest: Data<Rest>, ip: Path<String>) -> Result<Json<SessionDto>, Problem> {
     let address = address(&ip)?;
     match rest.query.send(LookupAddress(address)).await? {
         Some(session) => Ok(Json(SessionDto::active(&session))),
         None => Err(Problem::not_found(format!(
-            "nobody has {address}; /api/v1/sessions/{address}/explain says why"
+            "no session at {address}; see /api/v1/sessions/{address}/explain"
         ))),
     }
 }
@@ -205,7 +205,7 @@ pub(super) async fn one(rest: Data<Rest>, ip: Path<String>) -> Result<Json<Sessi
 #[utoipa::path(get, path = "/api/v1/sessions/{ip}/explain", tag = "sessions",
     params(("ip" = String, Path, description = "IPv4 or IPv6")), security(("token" = [])),
     responses(
-        (status = 200, description = "Why, also where nobody is", body = ExplanationDto),
+        (status = 200, description = "The explanation; also for an address without a session", body = ExplanationDto),
         (status = 400, description = "Not an address", body = Problem,
          content_type = "application/problem+json")))]
 pub(super) async fn explain(

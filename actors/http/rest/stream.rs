@@ -79,8 +79,8 @@ const RETRY_DELAY: Duration = Duration::from_millis(200);
     security(("token" = [])), responses(
         (status = 200, content_type = "text/event-stream", body = ChangeDto,
          description = "Events `began`, `altered`, `ended` with a Change as data; `resync` with a \
-                        Resync: what the reader holds is void, everybody who is there follows"),
-        (status = 400, description = "A parameter that cannot be understood", body = Problem,
+                        Resync: the client discards its state, all current sessions follow"),
+        (status = 400, description = "Invalid parameter", body = Problem,
          content_type = "application/problem+json")))]
 pub(super) async fn stream(
     rest: Data<Rest>,

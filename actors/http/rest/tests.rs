@@ -259,7 +259,7 @@ fn the_description_in_the_tree_is_current_and_names_every_route() {
                     continue;
                 }
                 let answer = server.ask(&method.to_uppercase(), &path).await;
-                assert!(answer.status != 405 && !answer.body.contains("nothing at"), "{path}");
+                assert!(answer.status != 405 && !answer.body.contains("no resource at"), "{path}");
             }
         }
     });

@@ -61,7 +61,7 @@ impl std::fmt::Debug for Token {
 pub fn read(path: &Path) -> io::Result<Zeroizing<String>> {
     let mode = fs::metadata(path)?.permissions().mode();
     if mode & 0o077 != 0 {
-        let why = format!("others may read it (mode {:03o}); chmod 600 it", mode & 0o777);
+        let why = format!("other users can read it (mode {:03o}); set mode 600", mode & 0o777);
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
     }
     let mut text = Zeroizing::new(fs::read_to_string(path)?);
@@ -118,7 +118,7 @@ mod tests {
         assert_eq!(
             fs::read_dir(path.parent().unwrap()).unwrap().count(),
             1,
-            "nothing is left over"
+            "no temporary file is left"
         );
     }
 
@@ -128,7 +128,7 @@ mod tests {
         let path = folder.path().join("admin.token");
         fs::write(&path, "x").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-        assert!(create(&path).is_err(), "what is there already is never overwritten");
+        assert!(create(&path).is_err(), "an existing file is never overwritten");
         assert_eq!(fs::read_to_string(&path).unwrap(), "x");
     }
 

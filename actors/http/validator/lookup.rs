@@ -1,4 +1,4 @@
-//! Questions of J-Web, answered from the directory.
+//! Answers queries of J-Web from the directory.
 
 use rollcall_identity::directory::{
     AccountClass, AccountKind, AccountState, Directory, Group, ResolvedAccount, UnknownDomain,
@@ -17,11 +17,11 @@ pub(super) struct ValidatorReply {
     pub(super) body: Vec<u8>,
 }
 
-/// Answers a question.
+/// Answers a query.
 ///
 /// # Errors
-/// When a list is asked for of a domain that no directory knows, or of none in particular where
-/// there are several.
+/// A list is requested for a domain that no directory knows, or without a domain where there are
+/// several.
 pub(super) fn lookup(
     directory: &Directory,
     query: &ValidatorQuery,
@@ -92,7 +92,7 @@ fn validity_reply(found: Option<(&Name, &Name, Option<bool>)>) -> ValidatorReply
     ValidatorReply { outcome, body: json(&validity) }
 }
 
-/// A computer by its host name, full or bare, or by its account's name.
+/// A computer by its host name, fully qualified or short, or by its account name.
 fn device(directory: &Directory, name: &Name, domain: Option<&Name>) -> Option<ResolvedAccount> {
     let Some(domain) = domain else {
         let bare = Name::new(name.as_str().trim_end_matches('$')).ok()?;
@@ -103,7 +103,8 @@ fn device(directory: &Directory, name: &Name, domain: Option<&Name>) -> Option<R
     directory.resolve(&account)
 }
 
-/// A group by its name, in the domain that is written with it, or else in the only one that has it.
+/// A group by its name, in the given domain, or else in the only domain that has a group of this
+/// name.
 fn group<'a>(directory: &'a Directory, principal: &Principal) -> Option<&'a Group> {
     let found =
         |dns: &Name| directory.group(dns, &principal.user).ok().flatten().map(|group| &**group);
@@ -114,17 +115,17 @@ fn group<'a>(directory: &'a Directory, principal: &Principal) -> Option<&'a Grou
     all.next().filter(|_| all.next().is_none())
 }
 
-/// The DNS name of the domain that is meant.
+/// The DNS name of the requested domain.
 fn domain_dns_name(directory: &Directory, domain: Option<&Name>) -> Result<Name, Rejection> {
     let domains = directory.domains();
     match (domain, domains.as_slice()) {
         (Some(name), _) => {
             let known = directory.domain(name).map(|names| names.dns.clone());
-            known.ok_or_else(|| Rejection::unknown("no directory knows the domain"))
+            known.ok_or_else(|| Rejection::unknown("the domain is in no directory"))
         }
         (None, [only]) => Ok(only.dns.clone()),
         (None, []) => Err(Rejection::unknown("no directory has been read yet")),
-        (None, _) => Err(Rejection::unknown("there are several domains: say which")),
+        (None, _) => Err(Rejection::unknown("there are several domains; specify one")),
     }
 }
 

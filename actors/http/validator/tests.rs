@@ -1,4 +1,4 @@
-//! The listener on loopback, asked as a web interface may ask it.
+//! The listener on loopback, queried as by a web interface.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -166,7 +166,7 @@ fn lists_are_cut_by_prefix_start_and_count() {
         let (status, problem) = server.get(&token, "/groups").await;
         assert_eq!(
             (status, &problem["detail"]),
-            (404, &json!("there are several domains: say which"))
+            (404, &json!("there are several domains; specify one"))
         );
     });
 }
@@ -194,12 +194,16 @@ fn a_reload_ends_the_tokens_of_whoever_is_gone_and_refuses_other_addresses() {
     with_server(async |server| {
         let token = server.token().await;
         server.validator.apply_settings(&settings("127.0.0.1/32"));
-        assert_eq!(server.get(&token, "/user/bob").await.0, 200, "nothing changed for it");
+        assert_eq!(
+            server.get(&token, "/user/bob").await.0,
+            200,
+            "unchanged credentials keep the token"
+        );
         let nobody = config::Validator { clients: Vec::new(), ..settings("127.0.0.1/32") };
         server.validator.apply_settings(&nobody);
         assert_eq!(server.get(&token, "/user/bob").await.0, 403);
         server.validator.apply_settings(&settings("127.0.0.1/32"));
-        assert_eq!(server.get(&token, "/user/bob").await.0, 401, "its token ended");
+        assert_eq!(server.get(&token, "/user/bob").await.0, 401, "its token is revoked");
         server.validator.apply_settings(&settings("127.0.0.2/32"));
         assert_eq!(server.get(&token, "/user/bob").await.0, 403);
     });

@@ -1,4 +1,5 @@
-//! Whatever becomes of its filter, a firewall that follows its cookies ends with what that admits.
+//! A firewall that follows its cookies ends with the sessions that its filter admits, through all
+//! filter changes.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -41,8 +42,8 @@ fn filters() -> Vec<Filter> {
     ]
 }
 
-/// The one in the documentation. Another one here means that every firewall hears everything once
-/// more after the update: is that meant?
+/// The value in the documentation. If it changes, every firewall receives all sessions once after
+/// the update; this must be intended.
 #[test]
 fn the_fingerprint_of_no_filter_and_the_words_by_default_is_the_same_in_every_build() {
     let format = SharedFormatter::new(ResponseFormatter::default()).format;
@@ -113,7 +114,7 @@ fn a_changed_filter_is_noticed_once() {
     assert_eq!(second.finish_page(&mut page, Timestamp::EPOCH).mode, Mode::Incremental);
 }
 
-/// One thing that happens.
+/// One step of the model.
 #[derive(Debug, Clone)]
 enum Step {
     Apply {
@@ -123,11 +124,11 @@ enum Step {
     },
     /// Time passes, in seconds.
     Mode(i64),
-    /// The expiries that are due are folded.
+    /// The expiry events that are due are applied.
     Expire,
-    /// The firewall asks once for so many.
+    /// The firewall polls once, with this limit.
     Poll(usize),
-    /// Another filter is put in force.
+    /// Another filter is configured.
     SetFilter(usize),
 }
 
@@ -151,9 +152,9 @@ struct Model {
     revision: u64,
     now: Timestamp,
     filter: Arc<Filter>,
-    /// What the firewall shows the next time.
+    /// The cookie of the next query.
     cookie: Option<String>,
-    /// What it took from the answers.
+    /// The sessions that the firewall has, from the responses.
     held: BTreeMap<Address, String>,
 }
 
@@ -201,7 +202,7 @@ impl Model {
         }
     }
 
-    /// The firewall asks once; says whether there is more.
+    /// The firewall polls once; returns whether there are more changes.
     fn poll(&mut self, limit: usize) -> bool {
         let cookie = self.cookie.as_ref().map(|cookie| cookie.parse().unwrap());
         let reading = BatchRead::new(cookie, Arc::clone(&self.filter), FormatHash::default());
@@ -246,8 +247,8 @@ fn user_of(session: &Session) -> String {
     session.principal.as_ref().map(ToString::to_string).unwrap_or_default()
 }
 
-/// A session that lapsed is read while its expiry is still on the way; the filter that admitted it
-/// is gone by then, and nobody would tell its end afterwards.
+/// An expired session is read before its expiry event is applied. The filter that admitted it has
+/// changed by then, so that its end would not be reported afterwards.
 #[test]
 fn a_session_that_lapses_while_the_filter_changes_is_not_kept() {
     let mut model = Model::new(ChangeLogLimits::default());
@@ -276,12 +277,12 @@ proptest! {
         for step in &steps {
             model.step(step);
         }
-        // A minute later whatever lapsed is folded, even where an expiry was lost before.
+        // A minute later all expired sessions are ended, even if an expiry event was lost before.
         model.now = model.now + Duration::from_secs(60);
         model.expire();
         while model.poll(limit) {}
         prop_assert_eq!(&model.held, &model.expected());
-        // And it is settled: nothing is told twice, whatever was told before.
+        // The state is final: nothing is reported twice.
         let before = model.cookie.clone();
         prop_assert!(!model.poll(limit));
         prop_assert!(!before.unwrap().ends_with(ALL));

@@ -1,4 +1,4 @@
-//! The house, and a client that speaks just enough HTTP/1.1.
+//! A test server with all actors, and a minimal HTTP/1.1 client.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
@@ -33,7 +33,7 @@ pub(super) fn name(text: &str) -> Name {
     Name::new(text).unwrap()
 }
 
-/// A firewall that may come from 127.0.0.1 only, and hears and pushes everything.
+/// A firewall that may connect only from 127.0.0.1, and may query and push everything.
 pub(in crate::enforcement) fn point(name_and_id: &str) -> config::EnforcementPoint {
     config::EnforcementPoint {
         name: name(name_and_id),
@@ -82,7 +82,7 @@ pub(in crate::enforcement) fn settings(
     }
 }
 
-/// A program that may come from 127.0.0.2 only.
+/// A program that may connect only from 127.0.0.2.
 pub(in crate::enforcement) fn pushers() -> config::Ptim {
     let pusher = config::PtimClient {
         name: name("portal"),
@@ -104,7 +104,7 @@ pub(super) struct TestServer {
     pub(super) directory: SharedDirectory,
 }
 
-/// What came back.
+/// A response.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: u16,
@@ -118,7 +118,7 @@ impl Answer {
     }
 }
 
-/// Runs a test in a house with these points.
+/// Runs a test on a server with these points.
 pub(super) fn with_server(
     points: Vec<config::EnforcementPoint>,
     test: impl AsyncFnOnce(TestServer),
@@ -180,7 +180,7 @@ impl TestServer {
         self.now.fetch_add(i64::try_from(by.as_millis()).unwrap(), SeqCst);
     }
 
-    /// Ends an actor for good.
+    /// Stops an actor permanently.
     pub(super) async fn stop_actor(&self, actor: &str) {
         self.supervisor.send(Stop(actor.to_owned())).await.unwrap();
     }
@@ -190,7 +190,7 @@ impl TestServer {
         self.request_from([127, 0, 0, 1], head, headers, body).await
     }
 
-    /// Sends a request: its first line without the version, its headers, its body.
+    /// Sends a request with this request line (without the version), these headers and this body.
     pub(super) async fn request_from(
         &self,
         source: [u8; 4],
@@ -210,7 +210,7 @@ impl TestServer {
         exchange(stream, &request).await
     }
 
-    /// Buys a token at 127.0.0.1.
+    /// Obtains a token from 127.0.0.1.
     pub(super) async fn token(&self, client: &str) -> String {
         self.token_from([127, 0, 0, 1], client).await
     }
@@ -221,18 +221,18 @@ impl TestServer {
         answer.json()["access_token"].as_str().unwrap_or_else(|| panic!("{answer:?}")).to_owned()
     }
 
-    /// Tries to log in with this secret, and returns the status.
+    /// Logs in with this secret, and returns the status.
     pub(super) async fn try_login(&self, source: [u8; 4], client: &str, secret: &str) -> u16 {
         let body = login(client, secret);
         self.request_from(source, "POST /oauth_token/oauth", &[], &body).await.status
     }
 
-    /// Asks with a token.
+    /// Sends a query with a token.
     pub(super) async fn get(&self, token: &str, path: &str) -> Answer {
         self.request(&format!("GET /user_query/v2{path}"), &[&bearer(token)], "").await
     }
 
-    /// Posts Rollcall's own JSON with a token.
+    /// Posts events in Rollcall's JSON with a token.
     pub(super) async fn post(&self, token: &str, body: &str) -> Answer {
         self.request("POST /api/v1/events", &[&bearer(token)], body).await
     }

@@ -1,4 +1,4 @@
-//! What firewalls hear of groups and domains, each as it is configured.
+//! Groups and domains in reports, according to the configuration of each point.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::fixture::{TestServer, point, pushers, settings, with_server};
 use rollcall_engine::directory::sample::corp;
 
-/// A point that hears of the groups below an organisational unit, and of one by its name.
+/// A point that receives the groups below an organizational unit, and one group by its name.
 fn choosy(called: &str) -> config::EnforcementPoint {
     let mut point = point(called);
     point.groups.names = vec![Glob::new("staff").unwrap()];
@@ -100,7 +100,7 @@ fn another_filter_of_groups_reaches_what_the_firewall_holds() {
     });
 }
 
-/// What the point hears with `cookie`, and with the cookie that it is given then.
+/// The reports for `cookie`. The cookie of this response must give an empty one.
 async fn told_once(server: &TestServer, token: &str, cookie: &str) -> Vec<Value> {
     let reports = server.get(token, &format!("?cookie={cookie}")).await.json();
     let again = format!("?cookie={}", reports["cookie"].as_str().unwrap());
@@ -119,7 +119,8 @@ fn a_cookie_of_the_time_when_the_same_dialect_wrote_other_words_is_told_everythi
         let first = server.get(&token, "").await.json();
         let cookie = first["cookie"].as_str().unwrap();
         assert_eq!(told_once(&server, &token, cookie).await, [Value::Null; 0], "it knows that");
-        // The fingerprint of words by default and no filter, before the words had a part in it.
+        // The fingerprint of the default format without a filter, from before the format was part
+        // of it.
         let (cursor, _) = cookie.split_once('~').unwrap();
         let reports = told_once(&server, &token, &format!("{cursor}~e3b0c44298fc1c14")).await;
         assert_eq!(roles(&reports[0]), ["posture-healthy", "staff"]);

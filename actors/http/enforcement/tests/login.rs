@@ -1,4 +1,4 @@
-//! Tokens: every form of asking, wrong secrets, other addresses, other times.
+//! Tokens: every form of the request, wrong secrets, other addresses, expiry.
 
 use std::time::Duration;
 
@@ -160,7 +160,7 @@ fn a_token_in_the_query_is_refused_unless_the_dialect_needs_it() {
                 assert_eq!(answer.status, status, "{client}: {answer:?}");
                 assert!(!answer.body.contains(&token), "the answer does not repeat it");
             }
-            // In the header as well: it was in the query all the same.
+            // With the token in the header too: it is still in the query.
             assert_eq!(server.request(&request, &[&bearer(&token)], "").await.status, status);
             assert_eq!(status_with(&server, &token).await, 200, "{client} by the header");
         }

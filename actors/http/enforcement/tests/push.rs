@@ -1,4 +1,4 @@
-//! PushSink in every form, their receipts, and what is refused.
+//! Pushes in every format, their receipts, and rejected pushes.
 
 use std::time::Duration;
 
@@ -140,7 +140,7 @@ fn without_the_cache_or_the_producer_a_push_is_503() {
     });
 }
 
-/// A morning of pushes, in the order in which they were sent, each with its own time.
+/// Pushes in the order in which they were sent, each with its own time.
 const MORNING: [&str; 4] = [
     r#"{"kind":"vpn_up","address":"10.0.0.1","user":"alice","at":"2026-11-18T11:06:35Z"}"#,
     r#"{"kind":"rekey","address":"10.0.0.1","user":"alice","at":"2026-11-18T11:06:36Z"}"#,
@@ -159,7 +159,7 @@ fn captured_pushes_sent_again_change_nothing_where_a_time_is_required() {
             assert_eq!((answer.status, &answer.json()["applied"]), (200, &1.into()), "{push}");
         }
         let seen = server.get(&token, "").await.body;
-        // At once, after some minutes, and when the logins are too old.
+        // Immediately, after some minutes, and when the logins are too old.
         for pause in [0, 5, 15] {
             server.advance(Duration::from_secs(60 * pause));
             for push in MORNING {

@@ -1,4 +1,4 @@
-//! Batches by cookie, addresses, users, filters, and what is refused.
+//! Batch queries by cookie, address queries, user queries, filters, and rejected queries.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::super::Role;
 use super::fixture::{TestServer, bearer, point, pushers, settings, with_server};
 
-/// PushSink so many logins, `u<n>` at `10.0.<n / 256>.<n % 256>`, half of them in each domain.
+/// Pushes `count` logins, `u<n>` at `10.0.<n / 256>.<n % 256>`, half of them in each domain.
 async fn fill(server: &TestServer, token: &str, count: usize) {
     let events: Vec<_> = (0..count)
         .map(|n| {
@@ -23,7 +23,7 @@ async fn fill(server: &TestServer, token: &str, count: usize) {
     assert_eq!(answer.json()["applied"].as_u64(), Some(count as u64), "{answer:?}");
 }
 
-/// Polls until an answer is empty, and returns who is where by then.
+/// Polls until a response is empty, and returns the users by address.
 async fn poll(
     server: &TestServer,
     token: &str,
@@ -85,7 +85,7 @@ fn a_cookie_goes_on_where_the_answer_ended_and_a_strange_one_begins_from_nothing
             let answer = server.get(&token, &format!("?cookie={unknown}")).await.json();
             let reports = answer["report_entries"].as_array().unwrap();
             let logouts = reports.iter().filter(|report| report["activity"] == "logout").count();
-            // The firewall may hold whom it was told of before: it hears who left.
+            // The firewall may still have ended sessions: it receives their logouts.
             assert_eq!((reports.len(), logouts), (3, 1), "{unknown}");
         }
     });
@@ -160,7 +160,7 @@ fn filters_of_the_point_and_of_the_request_hold_for_every_question() {
     });
 }
 
-/// The activities and users of the next answer, by address, and its cookie.
+/// The activities and users of the next response, by address, and its cookie.
 async fn next(
     server: &TestServer,
     token: &str,
@@ -191,7 +191,8 @@ fn a_reload_of_the_filter_reaches_what_the_firewall_holds() {
         let (reports, cookie) = next(&server, &token, &cookie).await;
         assert_eq!(reports.len(), 0, "the same filter: nothing is told twice");
 
-        // Fewer networks: whoever is outside is a logout, even one who left meanwhile.
+        // Fewer networks: an address outside them is reported as a logout, even if its session
+        // ended meanwhile.
         apply_settings(&|point| point.include = vec!["10.0.0.0/31".parse().unwrap()]);
         let logouts =
             r#"{"kind":"logout","address":"10.0.0.3","user":"u3","domain":"lab.example"}"#;
@@ -200,7 +201,7 @@ fn a_reload_of_the_filter_reaches_what_the_firewall_holds() {
         let expected = ["login u0", "login u1", "logout ", "logout "];
         assert_eq!(reports.into_values().collect::<Vec<_>>(), expected, "and without their names");
 
-        // Another domain, while another user takes over unseen.
+        // Another domain, while another user logs in at an address that the filter does not admit.
         apply_settings(&|point| point.domains = vec![Glob::new("lab.*").unwrap()]);
         let over = r#"{"kind":"login","address":"10.0.0.1","user":"bob","domain":"corp.example"}"#;
         server.advance(std::time::Duration::from_secs(1));
@@ -209,12 +210,12 @@ fn a_reload_of_the_filter_reaches_what_the_firewall_holds() {
         let expected = ["logout ", "logout ", "logout "];
         assert_eq!(reports.into_values().collect::<Vec<_>>(), expected);
 
-        // Everything: also those who were there all the time.
+        // No filter: sessions that existed all the time are reported too.
         apply_settings(&|_| {});
         let (reports, cookie) = next(&server, &token, &cookie).await;
         assert_eq!(reports["10.0.0.0"], "login u0");
         assert_eq!((reports["10.0.0.1"].as_str(), reports.len()), ("login bob", 3));
-        // So does the filter of the request.
+        // The filter of the request has the same effect.
         let (reports, cookie) =
             next(&server, &token, &format!("{cookie}&domain=lab.example")).await;
         assert_eq!(reports["10.0.0.0"], "logout ");

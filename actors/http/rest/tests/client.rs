@@ -77,7 +77,7 @@ impl Events {
 
     /// The first block of the stream, with the reader's place.
     pub(super) async fn greeting(&mut self) -> String {
-        self.block().await.expect("a greeting")
+        self.block().await.expect("a first block")
     }
 
     /// The next event; `None` when the stream has ended.

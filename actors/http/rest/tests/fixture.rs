@@ -63,7 +63,9 @@ pub(super) fn with_server(test: impl AsyncFnOnce(TestServer)) {
     System::new().block_on(async {
         let limits = ChangeLogLimits::default();
         let with_server = async { test(TestServer::open(limits).await).await };
-        tokio::time::timeout(Duration::from_secs(60), with_server).await.expect("the story ends");
+        tokio::time::timeout(Duration::from_secs(60), with_server)
+            .await
+            .expect("the test ends in time");
     });
 }
 

@@ -14,7 +14,7 @@ fn summary(event: &Event) -> (&str, &str, &str) {
 
 async fn next(events: &mut Events) -> Event {
     let event = tokio::time::timeout(Duration::from_secs(10), events.next());
-    event.await.expect("an event comes").expect("the stream goes on")
+    event.await.expect("an event arrives").expect("the stream continues")
 }
 
 #[test]
