@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn the_wait_begins_after_the_free_failures_doubles_and_has_an_end() {
+    fn the_wait_starts_after_the_free_failures_doubles_and_is_capped() {
         let (mut failures, mut now) = (Failures::default(), Timestamp::EPOCH);
         let mut waits = Vec::new();
         for _ in 0..5 {
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_tries_one_client_after_the_other_waits_for_each_and_is_free_again_later() {
+    fn failures_for_different_clients_from_one_address_are_throttled() {
         let (mut failures, now) = (Failures::default(), Timestamp::EPOCH);
         let (here, free) = (client("", 1).1, CLIENTS_PER_ADDRESS * RULE.failures);
         for at in 0..free {
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn any_number_of_names_takes_bounded_memory_and_frees_nobody_who_waits() {
+    fn memory_is_bounded_and_waiting_entries_are_kept() {
         let (mut failures, now) = (Failures::default(), Timestamp::EPOCH);
         for _ in 0..9 {
             failures.record_failure(client("srx1", 1), &RULE, now);

@@ -93,7 +93,7 @@ mod tests {
     const HOUR: Duration = Duration::from_secs(3600);
 
     #[test]
-    fn a_token_is_good_until_it_expires() {
+    fn a_token_is_valid_until_it_expires() {
         let (mut tokens, secret, now) = (Tokens::default(), secret::hash("s"), Timestamp::EPOCH);
         let token = tokens.issue("srx1", &secret, HOUR, now);
         assert_eq!(Uuid::parse_str(&token).unwrap().get_version_num(), 4);
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_has_a_bounded_number_of_tokens_and_loses_the_oldest() {
+    fn a_client_has_a_bounded_number_of_tokens_and_the_oldest_is_revoked() {
         let (mut tokens, secret, now) = (Tokens::default(), secret::hash("s"), Timestamp::EPOCH);
         let other = tokens.issue("srx2", &secret, HOUR, now);
         let all: Vec<_> =
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_revoked_is_forgotten() {
+    fn revoked_tokens_are_removed() {
         let (mut tokens, secret, now) = (Tokens::default(), secret::hash("s"), Timestamp::EPOCH);
         let kept = tokens.issue("srx1", &secret, HOUR, now);
         let ended = tokens.issue("srx2", &secret, HOUR, now);

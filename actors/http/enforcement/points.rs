@@ -284,7 +284,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_counters_of_a_point_begin_at_zero_when_it_becomes_known() {
+    fn the_counters_of_a_new_point_start_at_zero() {
         let recorder = PrometheusBuilder::new().build_recorder();
         let handle = recorder.handle();
         metrics::with_local_recorder(&recorder, || {
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn a_point_that_is_taken_out_lags_no_more() {
+    fn a_removed_point_has_no_lag() {
         let recorder = PrometheusBuilder::new().build_recorder();
         let handle = recorder.handle();
         metrics::with_local_recorder(&recorder, || {

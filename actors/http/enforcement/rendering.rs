@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn points_that_are_spoken_to_alike_share_a_voice() {
+    fn points_with_equal_settings_share_a_formatter() {
         let mut all = Vec::new();
         let first = SharedFormatter::get_or_insert(&mut all, ResponseFormatter::default());
         let other =
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn other_words_are_another_wording_and_another_encoding_is_not() {
+    fn the_format_hash_depends_on_the_content_and_not_on_the_encoding() {
         let format = |formatter: ResponseFormatter| FormatHash::of(&formatter);
         let xml = format(formatter(|dialect, _| dialect.format = Format::Xml));
         assert_eq!(xml, format(ResponseFormatter::default()));

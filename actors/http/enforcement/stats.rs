@@ -212,7 +212,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cookie_that_comes_again_although_another_was_given_is_a_retry() {
+    fn a_repeated_cookie_after_a_newer_one_counts_as_a_retry() {
         let stats = PointStats::new(&Name::new("fw1").unwrap());
         let cookie = |text: &str| text.parse::<Cookie>().unwrap();
         let ask = |received: Option<&str>, issued: &str| {

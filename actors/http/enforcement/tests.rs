@@ -10,7 +10,7 @@ mod queries;
 use super::{Route, route};
 
 #[test]
-fn each_path_has_its_place_whatever_the_prefix_is() {
+fn paths_are_routed_with_any_prefix() {
     let of = |path| match route(path, "/oauth_token/oauth", "/api/who") {
         Route::Token => "token".to_owned(),
         Route::Api(rest) => format!("api {rest}"),

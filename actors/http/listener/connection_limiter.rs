@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_address_and_all_together_have_their_limit() {
+    fn connections_are_limited_per_address_and_in_total() {
         let gate = ConnectionLimiter { total: 3, per_address: 2, counts: Mutex::default() };
         let gate = Arc::new(gate);
         let acquire = |ip: &str| gate.acquire(ip.parse().unwrap());
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_remembered_who_has_left() {
+    fn closed_connections_leave_no_entry() {
         let gate =
             Arc::new(ConnectionLimiter { total: 9, per_address: 9, counts: Mutex::default() });
         drop((gate.acquire("10.0.0.1".parse().unwrap()), gate.acquire("::1".parse().unwrap())));

@@ -122,12 +122,12 @@ mod tests {
     const LIMIT: Duration = Duration::from_millis(50);
 
     #[tokio::test]
-    async fn a_connection_that_asks_nothing_ends() {
+    async fn a_connection_without_a_request_is_closed() {
         assert_eq!(close_when_idle(LIMIT, pending::<()>()).await, None);
     }
 
     #[tokio::test]
-    async fn one_that_is_answered_for_long_ends_only_after_its_body() {
+    async fn a_connection_with_a_response_in_progress_is_kept() {
         let started = Clock::instant();
         let connection = async {
             let body = ResponseInProgress::start().track_body(BoxBody::new(()));
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_that_ends_of_itself_has_an_outcome() {
+    async fn a_connection_that_ends_before_the_limit_has_a_result() {
         assert_eq!(close_when_idle(LIMIT, async { 7 }).await, Some(7));
     }
 }

@@ -94,7 +94,7 @@ const LAST: &str =
     "POST /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi";
 
 #[test]
-fn a_request_is_answered_and_a_panicking_handler_costs_its_own_connection_only() {
+fn a_panicking_handler_ends_only_its_own_connection() {
     with_listener(async |listener| {
         assert!(listener.response(LAST).await.ends_with("\r\n\r\nhi"));
         assert_eq!(listener.response("GET /panic HTTP/1.1\r\nHost: x\r\n\r\n").await, "");
@@ -132,7 +132,7 @@ fn a_long_head_ends_with_431_and_a_long_body_with_413() {
 }
 
 #[test]
-fn connections_over_the_limit_of_an_address_are_closed_and_places_come_free() {
+fn connections_over_the_limit_of_an_address_are_closed_until_slots_are_released() {
     with_listener(async |listener| {
         let mut open = Vec::new();
         for _ in 0..4 {
@@ -155,7 +155,7 @@ fn connections_over_the_limit_of_an_address_are_closed_and_places_come_free() {
 }
 
 #[test]
-fn closing_answers_who_has_asked_and_nobody_after() {
+fn close_completes_requests_in_progress() {
     actix::System::new().block_on(async {
         let (started, proceed) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let (started_signal, proceed_signal) = (Arc::clone(&started), Arc::clone(&proceed));
@@ -209,7 +209,7 @@ fn a_replaced_listener_serves_the_same_sockets() {
 }
 
 #[test]
-fn over_tls_the_same_is_answered_in_http_1_1_only() {
+fn tls_connections_use_http_1_1_only() {
     actix::System::new().block_on(async {
         let data = tempfile::tempdir().unwrap();
         let authority_files = rollcall_runtime::tls::SelfSigned::new(data.path(), "test", &[], &[]);

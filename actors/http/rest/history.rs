@@ -252,7 +252,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_moment_has_its_distance_to_utc() {
+    fn a_timestamp_needs_a_utc_offset() {
         let at = timestamp("at", "2026-11-20T14:05:00Z").unwrap();
         for text in
             ["2026-11-20T15:05:00+01:00", "2026-11-20T15:05:00 01:00", "2026-11-20 14:05:00Z"]

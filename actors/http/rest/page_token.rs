@@ -57,7 +57,7 @@ mod tests {
     use rollcall_identity::Revision;
 
     #[test]
-    fn a_place_is_itself_after_its_text() {
+    fn a_page_token_round_trips_through_text() {
         let cursor = Cursor::new(1_763_755_200_000, Revision(77));
         for token in [
             PageToken::Active(None),
@@ -70,14 +70,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_place_is_refused() {
+    fn invalid_page_tokens_are_rejected() {
         for text in ["", "x", "a1", "a1.2.3.4", "é1.2", "1.2", "a 1.2"] {
             assert_eq!(text.parse::<PageToken>(), Err(InvalidPageToken), "{text:?}");
         }
     }
     proptest! {
         #[test]
-        fn any_text_is_a_place_that_can_be_written_or_none(text in any::<String>(), near in "[ae]?[0-9.]{0,9}") {
+        fn any_text_is_a_page_token_that_round_trips_or_an_error(text in any::<String>(), near in "[ae]?[0-9.]{0,9}") {
             for text in [text, near] {
                 if let Ok(token) = text.parse::<PageToken>() {
                     // What a cursor need not say is left out the first time it is written.

@@ -110,7 +110,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn networks_are_those_in_which_sessions_are() {
+    fn ipv4_mapped_networks_are_canonicalized() {
         let read = |text| networks(text).unwrap().iter().map(IpNet::to_string).collect::<Vec<_>>();
         assert_eq!(read("::ffff:10.0.0.0/104, ::ffff:a01:203/128"), ["10.0.0.0/8", "10.1.2.3/32"]);
         assert_eq!(read("10.0.0.0/8,2001:db8::/32,::/0"), ["10.0.0.0/8", "2001:db8::/32", "::/0"]);

@@ -26,7 +26,7 @@ fn assert_problem(answer: &Answer, status: u16) -> Value {
 }
 
 #[test]
-fn the_token_is_asked_for_everywhere_under_api_and_nowhere_else() {
+fn the_token_is_required_under_api_and_nowhere_else() {
     with_server(async |server| {
         for path in [
             "/api/v1/sessions",
@@ -65,7 +65,7 @@ fn the_token_is_asked_for_everywhere_under_api_and_nowhere_else() {
 }
 
 #[test]
-fn what_is_not_there_or_not_possible_is_a_problem() {
+fn unknown_paths_methods_and_parameters_are_problems() {
     with_server(async |server| {
         let parts = ["/api/v1/sessions/10.0.0.1/nothing", "/api/v1/producers/nobody"];
         for path in ["/", "/nothing", "/api", "/api/v1"].into_iter().chain(parts) {
@@ -103,7 +103,7 @@ fn what_is_not_there_or_not_possible_is_a_problem() {
 }
 
 #[test]
-fn one_address_has_its_user_or_a_hint_where_to_look() {
+fn an_address_without_a_session_refers_to_explain() {
     with_server(async |server| {
         let event = server.event("2001:db8::7", "CORP\\alice", rollcall_identity::Kind::Login);
         let since = event.at.to_string();
@@ -130,7 +130,7 @@ fn one_address_has_its_user_or_a_hint_where_to_look() {
 }
 
 #[test]
-fn explain_says_why_and_what_lost_and_why_nobody() {
+fn explain_shows_the_cause_and_competing_events() {
     with_server(async |server| {
         server.login("10.0.0.1", "alice@corp").await;
         server.logout("10.0.0.1", "bob@corp").await;
@@ -158,7 +158,7 @@ fn explain_says_why_and_what_lost_and_why_nobody() {
 }
 
 #[test]
-fn a_server_that_cannot_answer_is_not_ready_and_never_says_nobody() {
+fn without_the_query_actor_the_server_is_not_ready_and_never_returns_an_empty_result() {
     with_server(async |server| {
         server.login("10.0.0.1", "alice@corp").await;
         assert_eq!(server.get("/readyz").await.body, "ready\n");
@@ -174,7 +174,7 @@ fn a_server_that_cannot_answer_is_not_ready_and_never_says_nobody() {
 }
 
 #[test]
-fn a_server_that_stops_is_not_ready() {
+fn a_draining_server_is_not_ready() {
     with_server(async |server| {
         server.draining.send_replace(true);
         let problem = assert_problem(&server.get("/readyz").await, 503);
@@ -200,7 +200,7 @@ fn actors_points_and_a_reload_are_shown() {
 }
 
 #[test]
-fn a_producer_is_shown_with_its_account() {
+fn a_producer_is_shown_with_its_event_account() {
     with_server(async |server| {
         let producer = server.start_producer("rest-test-syslog").await;
         let event = server.event("10.0.0.1", "alice@corp", rollcall_identity::Kind::Login);
@@ -241,7 +241,7 @@ fn the_metrics_can_be_scraped_and_name_no_user() {
 }
 
 #[test]
-fn the_description_in_the_tree_is_current_and_names_every_route() {
+fn the_openapi_description_is_current_and_lists_every_route() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi.json");
     let written = std::fs::read_to_string(path).unwrap_or_default();
     if written != openapi() && std::env::var_os("ROLLCALL_WRITE").is_some() {

@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_made_once_and_read_again() {
+    fn a_token_is_created_once_and_read_again() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("data/admin.token");
         let made = Token::open(&path).unwrap();
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn two_who_start_together_have_one_token() {
+    fn an_existing_token_file_is_never_overwritten() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("admin.token");
         fs::write(&path, "x").unwrap();
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_others_may_read_or_that_is_too_short_is_refused() {
+    fn a_token_file_that_others_can_read_or_that_is_too_short_is_rejected() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("admin.token");
         let good = "0123456789abcdef0123456789abcdef";

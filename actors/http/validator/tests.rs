@@ -109,7 +109,7 @@ impl TestServer {
 }
 
 #[test]
-fn users_groups_and_devices_are_valid_when_a_directory_knows_them() {
+fn users_groups_and_devices_in_a_directory_are_valid() {
     with_server(async |server| {
         corp(&mut server.directory.write());
         let token = server.token().await;
@@ -144,7 +144,7 @@ fn users_groups_and_devices_are_valid_when_a_directory_knows_them() {
 }
 
 #[test]
-fn lists_are_cut_by_prefix_start_and_count() {
+fn lists_are_limited_by_prefix_start_and_count() {
     with_server(async |server| {
         let token = server.token().await;
         assert_eq!(server.get(&token, "/groups").await.0, 404);
@@ -172,7 +172,7 @@ fn lists_are_cut_by_prefix_start_and_count() {
 }
 
 #[test]
-fn nobody_is_answered_without_a_token_of_this_listener() {
+fn requests_without_a_token_of_this_listener_are_rejected() {
     with_server(async |server| {
         assert_eq!(server.ask("GET /validator/v1/users", "", "").await.0, 401);
         let token = server.token().await;
@@ -190,7 +190,7 @@ fn nobody_is_answered_without_a_token_of_this_listener() {
 }
 
 #[test]
-fn a_reload_ends_the_tokens_of_whoever_is_gone_and_refuses_other_addresses() {
+fn a_reload_revokes_tokens_of_removed_clients_and_rejects_other_addresses() {
     with_server(async |server| {
         let token = server.token().await;
         server.validator.apply_settings(&settings("127.0.0.1/32"));

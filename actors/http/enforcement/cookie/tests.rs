@@ -45,14 +45,14 @@ fn filters() -> Vec<Filter> {
 /// The value in the documentation. If it changes, every firewall receives all sessions once after
 /// the update; this must be intended.
 #[test]
-fn the_fingerprint_of_no_filter_and_the_words_by_default_is_the_same_in_every_build() {
+fn the_fingerprint_of_the_default_format_without_a_filter_is_stable() {
     let format = SharedFormatter::new(ResponseFormatter::default()).format;
     let Fingerprint(fingerprint) = Fingerprint::of(&Filter::default(), format);
     assert_eq!(format!("{fingerprint:016x}"), "ff367dca633b512a");
 }
 
 #[test]
-fn a_fingerprint_is_that_of_what_is_admitted() {
+fn equivalent_filters_have_the_same_fingerprint() {
     let of = |filter: Filter| Fingerprint::of(&filter, FormatHash::default());
     let both = |one: Filter, other: Filter| of(one.both(other));
     assert_eq!(of(domains(&["a", "B*"])), of(domains(&["b*", "A", "a"])));
@@ -78,7 +78,7 @@ fn a_fingerprint_is_that_of_what_is_admitted() {
 }
 
 #[test]
-fn what_is_no_cookie_is_strange() {
+fn invalid_cookies_are_rejected() {
     let good = "7.120.400~00ff00ff00ff00ff~all";
     assert_eq!(good.parse::<Cookie>().unwrap().to_string(), good);
     for text in [
@@ -98,7 +98,7 @@ fn what_is_no_cookie_is_strange() {
 }
 
 #[test]
-fn a_changed_filter_is_noticed_once() {
+fn a_changed_filter_causes_one_full_read() {
     let cookie: Cookie = "7.3~00ff00ff00ff00ff".parse().unwrap();
     let filter = Arc::new(domains(&["corp"]));
     let first = BatchRead::new(Some(cookie), Arc::clone(&filter), FormatHash::default());
@@ -250,7 +250,7 @@ fn user_of(session: &Session) -> String {
 /// An expired session is read before its expiry event is applied. The filter that admitted it has
 /// changed by then, so that its end would not be reported afterwards.
 #[test]
-fn a_session_that_lapses_while_the_filter_changes_is_not_kept() {
+fn a_session_that_expires_during_a_filter_change_is_removed() {
     let mut model = Model::new(ChangeLogLimits::default());
     model.record(Kind::VpnUp, "10.0.0.1", "alice@corp");
     model.poll(9);
@@ -267,7 +267,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn a_firewall_holds_what_its_filter_admits_however_often_that_changes(
+    fn a_firewall_ends_with_the_admitted_sessions_through_all_filter_changes(
         steps in prop::collection::vec(step(), 1..120),
         tombstone_count in prop_oneof![0..4_usize, Just(1000)],
         limit in 1..4_usize,
@@ -289,7 +289,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_a_cookie_or_strange(
+    fn any_text_is_a_cookie_or_rejected(
         text in "([0-9]{1,3}\\.){1,2}[0-9]{1,3}(~[0-9a-f]{16})?(~all)?|\\PC*",
     ) {
         if let Ok(cookie) = text.parse::<Cookie>() {

@@ -30,7 +30,7 @@ fn roles(report: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn each_point_hears_the_groups_that_it_is_configured_with() {
+fn each_point_receives_the_groups_of_its_group_filter() {
     let short = {
         let mut point = choosy("srx2");
         point.dialect.domain = DomainForm::Netbios;
@@ -58,7 +58,7 @@ fn each_point_hears_the_groups_that_it_is_configured_with() {
 }
 
 #[test]
-fn the_state_of_a_device_reaches_a_policy_as_a_role() {
+fn the_posture_of_a_device_is_reported_as_a_role() {
     let field = {
         let mut point = point("srx2");
         point.dialect.posture = PostureForm::Field;
@@ -85,7 +85,7 @@ fn the_state_of_a_device_reaches_a_policy_as_a_role() {
 }
 
 #[test]
-fn another_filter_of_groups_reaches_what_the_firewall_holds() {
+fn a_changed_group_filter_applies_to_sessions_that_the_firewall_has() {
     with_server(vec![point("srx1")], async |server| {
         let token = server.token("srx1").await;
         alice_logs_in(&server, &token).await;
@@ -112,7 +112,7 @@ const HEALTHY: &str = r#"{"kind":"login","address":"10.0.0.7","user":"alice","gr
     "posture":"healthy"}"#;
 
 #[test]
-fn a_cookie_of_the_time_when_the_same_dialect_wrote_other_words_is_told_everything_once() {
+fn a_cookie_of_an_earlier_format_causes_one_full_read() {
     with_server(vec![point("srx1")], async |server| {
         let token = server.token("srx1").await;
         assert_eq!(server.post(&token, HEALTHY).await.json()["applied"], 1);
@@ -128,7 +128,7 @@ fn a_cookie_of_the_time_when_the_same_dialect_wrote_other_words_is_told_everythi
 }
 
 #[test]
-fn a_firewall_that_is_to_hear_of_devices_by_role_hears_of_those_that_it_holds() {
+fn a_changed_posture_form_applies_to_sessions_that_the_firewall_has() {
     let with = |posture| {
         let mut point = point("srx1");
         point.dialect.posture = posture;

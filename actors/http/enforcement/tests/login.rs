@@ -18,7 +18,7 @@ async fn status_with(server: &TestServer, token: &str) -> u16 {
 }
 
 #[test]
-fn a_token_is_bought_in_every_form_and_good_for_a_query() {
+fn a_token_is_issued_for_every_request_form_and_valid_for_a_query() {
     with_server(vec![point("srx1")], async |server| {
         let query = login("srx1", "s3cr-t_");
         let basic = format!("Authorization: Basic {}", STANDARD.encode("srx1:s3cr-t_"));
@@ -103,7 +103,7 @@ fn a_token_expires_and_is_good_only_from_the_addresses_of_its_client() {
 }
 
 #[test]
-fn an_address_that_nobody_has_gets_403_before_any_work() {
+fn an_unconfigured_source_address_is_403() {
     with_server(vec![point("srx1")], async |server| {
         let stranger = [127, 0, 0, 3];
         let body = login("srx1", "s3cr-t_");
@@ -114,7 +114,7 @@ fn an_address_that_nobody_has_gets_403_before_any_work() {
 }
 
 #[test]
-fn a_reload_ends_the_tokens_of_changed_secrets_and_vanished_points_only() {
+fn a_reload_revokes_only_tokens_of_changed_secrets_and_removed_points() {
     with_server(vec![point("srx1"), point("srx2"), point("srx3")], async |server| {
         let mut tokens = Vec::new();
         for client in ["srx1", "srx2", "srx3"] {
@@ -138,7 +138,7 @@ fn a_reload_ends_the_tokens_of_changed_secrets_and_vanished_points_only() {
 }
 
 #[test]
-fn a_long_token_request_is_not_read() {
+fn an_oversized_token_request_is_rejected() {
     with_server(vec![point("srx1")], async |server| {
         let body = login("srx1", &"x".repeat(5000));
         let answer = server.request("POST /oauth_token/oauth", &[], &body).await;
@@ -147,7 +147,7 @@ fn a_long_token_request_is_not_read() {
 }
 
 #[test]
-fn a_token_in_the_query_is_refused_unless_the_dialect_needs_it() {
+fn a_token_in_the_query_is_rejected_unless_the_dialect_accepts_it() {
     let mut old = point("old");
     old.dialect.query_token = QueryToken::Accepted;
     with_server(vec![point("srx1"), old], async |server| {

@@ -10,7 +10,7 @@ use super::fixture::{bearer, point, pushers, settings, with_server};
 const THERE: [u8; 4] = [127, 0, 0, 2];
 
 #[test]
-fn what_is_pushed_is_told_to_whoever_asks_next() {
+fn pushed_events_are_visible_to_the_next_query() {
     with_server(vec![point("srx1"), point("srx2")], async |server| {
         let (one, other) = (server.token("srx1").await, server.token("srx2").await);
         let xml = "<userfw-entries><userfw-entry><operation>logon</operation><IP>10.0.0.3</IP>\
@@ -51,7 +51,7 @@ fn what_is_pushed_is_told_to_whoever_asks_next() {
 }
 
 #[test]
-fn a_receipt_counts_what_was_known_and_what_was_refused() {
+fn a_receipt_counts_deduplicated_and_refused_events() {
     with_server(vec![point("srx1")], async |server| {
         let token = server.token("srx1").await;
         let events = r#"[{"kind":"login","address":"10.0.0.1","user":"alice"},
@@ -73,7 +73,7 @@ fn a_receipt_counts_what_was_known_and_what_was_refused() {
 }
 
 #[test]
-fn a_bad_body_is_refused_as_a_whole_with_the_place_of_the_mistake() {
+fn an_invalid_body_is_rejected_as_a_whole_and_the_error_names_the_item() {
     with_server(vec![point("srx1")], async |server| {
         let token = server.token("srx1").await;
         let bad = r#"[{"kind":"login","address":"10.0.0.1","user":"alice"},
@@ -92,7 +92,7 @@ fn a_bad_body_is_refused_as_a_whole_with_the_place_of_the_mistake() {
 }
 
 #[test]
-fn a_program_pushes_from_its_own_address_and_asks_nothing() {
+fn a_pusher_may_push_from_its_address_and_may_not_query() {
     with_server(vec![point("srx1")], async |server| {
         let token = server.token_from(THERE, "portal").await;
         let event = r#"{"kind":"login","address":"10.0.0.1","user":"alice"}"#;
@@ -111,7 +111,7 @@ fn a_program_pushes_from_its_own_address_and_asks_nothing() {
 }
 
 #[test]
-fn who_may_not_push_gets_403_and_so_does_everybody_when_pushes_are_off() {
+fn a_push_without_permission_or_with_pushes_disabled_is_403() {
     let mut mute = point("srx1");
     mute.push = None;
     with_server(vec![mute, point("srx2")], async |server| {
@@ -149,7 +149,7 @@ const MORNING: [&str; 4] = [
 ];
 
 #[test]
-fn captured_pushes_sent_again_change_nothing_where_a_time_is_required() {
+fn replayed_pushes_change_nothing_when_a_time_is_required() {
     let mut strict = point("srx1");
     strict.push_untimed = MissingTime::Reject;
     with_server(vec![strict], async |server| {

@@ -51,7 +51,7 @@ async fn poll(
 }
 
 #[test]
-fn a_firewall_that_follows_the_cookies_knows_everybody() {
+fn a_firewall_that_follows_the_cookies_receives_all_sessions() {
     with_server(vec![point("srx1")], async |server| {
         let token = server.token("srx1").await;
         fill(&server, &token, 300).await;
@@ -65,7 +65,7 @@ fn a_firewall_that_follows_the_cookies_knows_everybody() {
 }
 
 #[test]
-fn a_cookie_goes_on_where_the_answer_ended_and_a_strange_one_begins_from_nothing() {
+fn a_cookie_continues_after_the_last_response_and_an_unknown_one_starts_a_full_resync() {
     with_server(vec![point("srx1")], async |server| {
         let token = server.token("srx1").await;
         fill(&server, &token, 3).await;
@@ -92,7 +92,7 @@ fn a_cookie_goes_on_where_the_answer_ended_and_a_strange_one_begins_from_nothing
 }
 
 #[test]
-fn an_address_has_its_user_or_nobody() {
+fn an_address_query_returns_the_user_or_no_report() {
     with_server(vec![point("srx1")], async |server| {
         let token = server.token("srx1").await;
         fill(&server, &token, 2).await;
@@ -130,7 +130,7 @@ fn a_user_is_found_at_every_address() {
 }
 
 #[test]
-fn filters_of_the_point_and_of_the_request_hold_for_every_question() {
+fn filters_of_the_point_and_of_the_request_apply_to_every_query() {
     let mut narrow = point("srx2");
     narrow.domains = vec![Glob::new("corp.*").unwrap()];
     narrow.exclude = vec!["10.0.0.0/28".parse().unwrap()];
@@ -177,7 +177,7 @@ async fn next(
 }
 
 #[test]
-fn a_reload_of_the_filter_reaches_what_the_firewall_holds() {
+fn a_changed_filter_applies_to_sessions_that_the_firewall_has() {
     with_server(vec![point("srx1"), point("srx2")], async |server| {
         let (token, pushes) = (server.token("srx1").await, server.token("srx2").await);
         let apply_settings = |change: &dyn Fn(&mut rollcall_config::EnforcementPoint)| {
@@ -225,7 +225,7 @@ fn a_reload_of_the_filter_reaches_what_the_firewall_holds() {
 }
 
 #[test]
-fn a_reload_amid_the_pages_is_followed_to_the_end() {
+fn a_filter_change_during_paging_ends_with_the_admitted_sessions() {
     with_server(vec![point("srx1")], async |server| {
         let token = server.token("srx1").await;
         fill(&server, &token, 60).await;
@@ -269,7 +269,7 @@ fn a_point_is_answered_in_its_dialect() {
 }
 
 #[test]
-fn bad_parameters_and_unknown_routes_are_named() {
+fn errors_name_the_bad_parameter_or_the_unknown_route() {
     with_server(vec![point("srx1")], async |server| {
         let token = server.token("srx1").await;
         for (path, status, detail) in [
@@ -293,7 +293,7 @@ fn bad_parameters_and_unknown_routes_are_named() {
 }
 
 #[test]
-fn the_status_tells_how_far_behind_a_point_is() {
+fn the_status_shows_the_lag_of_a_point() {
     with_server(vec![point("srx1"), point("srx2")], async |server| {
         let (asks, pushes) = (server.token("srx1").await, server.token("srx2").await);
         fill(&server, &pushes, 10).await;
@@ -315,7 +315,7 @@ fn the_status_tells_how_far_behind_a_point_is() {
 }
 
 #[test]
-fn without_the_query_actor_the_answer_is_503_and_never_empty() {
+fn without_the_query_actor_the_response_is_503_and_never_empty() {
     with_server(vec![point("srx1")], async |server| {
         let token = server.token("srx1").await;
         server.stop_actor("query").await;

@@ -35,7 +35,7 @@ fn a_session_shows_the_groups_that_directories_know() {
 }
 
 #[test]
-fn lists_are_searched_by_prefix_and_paged() {
+fn lists_are_filtered_by_prefix_and_paged() {
     with_server(async |server| {
         assert_problem(&server.get("/api/v1/users").await, 404);
         assert_eq!(get_json(&server, "/domains").await, json!([]));
@@ -66,7 +66,7 @@ fn lists_are_searched_by_prefix_and_paged() {
 }
 
 #[test]
-fn the_way_to_a_group_is_told() {
+fn explain_shows_the_membership_path_of_a_group() {
     with_server(async |server| {
         corp(&mut server.directory.write());
         for name in ["alice", "CORP%5Calice", "alice@corp.example.com", "a.smith@example.org"] {

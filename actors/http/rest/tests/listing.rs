@@ -50,7 +50,7 @@ async fn fill(server: &TestServer, count: usize) {
 }
 
 #[test]
-fn every_filter_chooses_and_all_must_hold() {
+fn all_filters_must_match() {
     with_server(async |server| {
         server.login("10.0.0.1", "alice@corp").await;
         server.login("10.0.0.2", "bob@corp").await;
@@ -77,7 +77,7 @@ fn every_filter_chooses_and_all_must_hold() {
 }
 
 #[test]
-fn ended_sessions_are_listed_with_their_end() {
+fn ended_sessions_are_listed_with_their_end_time() {
     with_server(async |server| {
         for (address, user) in
             [("10.0.0.1", "alice@corp"), ("10.0.0.2", "bob@lab"), ("10.0.0.3", "eve@lab")]
@@ -103,7 +103,7 @@ fn ended_sessions_are_listed_with_their_end() {
 }
 
 #[test]
-fn nobody_who_stays_is_missed_by_pages_while_others_come_go_and_move() {
+fn paging_misses_no_active_session_during_concurrent_changes() {
     with_server(async |server| {
         fill(&server, 2500).await;
         let server = &server;
@@ -129,7 +129,7 @@ fn nobody_who_stays_is_missed_by_pages_while_others_come_go_and_move() {
 }
 
 #[test]
-fn an_after_of_an_earlier_life_is_gone() {
+fn a_page_token_of_an_earlier_epoch_is_410() {
     with_server(async |server| {
         server.login("10.0.0.1", "alice@corp").await;
         for after in ["a1.1", "e1.1"] {

@@ -18,7 +18,7 @@ async fn next(events: &mut Events) -> Event {
 }
 
 #[test]
-fn what_happens_is_told_as_it_happens() {
+fn changes_are_streamed_as_they_happen() {
     with_server(async |server| {
         server.login("10.0.0.9", "before@corp").await;
         let mut events = server.stream("", "").await;
@@ -36,7 +36,7 @@ fn what_happens_is_told_as_it_happens() {
 }
 
 #[test]
-fn from_the_start_everybody_who_is_there_follows_a_resync() {
+fn from_the_start_a_resync_precedes_all_current_sessions() {
     with_server(async |server| {
         for (address, user) in [("10.0.0.1", "alice@corp"), ("10.0.0.2", "bob@corp")] {
             server.login(address, user).await;
@@ -50,7 +50,7 @@ fn from_the_start_everybody_who_is_there_follows_a_resync() {
 }
 
 #[test]
-fn a_reader_that_comes_back_misses_nothing() {
+fn a_resumed_stream_misses_nothing() {
     with_server(async |server| {
         let mut first = server.stream("", "").await;
         server.login("10.0.0.1", "alice@corp").await;
@@ -71,7 +71,7 @@ fn a_reader_that_comes_back_misses_nothing() {
 }
 
 #[test]
-fn a_reader_that_comes_back_at_any_event_ends_with_the_same_table() {
+fn a_stream_resumed_at_any_event_ends_with_the_same_table() {
     with_server(async |server| {
         let batch = (0..600).map(|n| {
             let address = format!("10.3.{}.{}", n / 200, n % 200 + 1);
@@ -100,7 +100,7 @@ fn a_reader_that_comes_back_at_any_event_ends_with_the_same_table() {
 }
 
 #[test]
-fn an_unknown_cursor_is_told_to_begin_anew() {
+fn an_unknown_cursor_causes_a_resync() {
     with_server(async |server| {
         server.login("10.0.0.1", "alice@corp").await;
         let mut events = server.stream("?cursor=1.1", "").await;
@@ -110,7 +110,7 @@ fn an_unknown_cursor_is_told_to_begin_anew() {
 }
 
 #[test]
-fn a_filter_lets_through_only_its_own() {
+fn a_filter_passes_only_matching_changes() {
     with_server(async |server| {
         let mut domain = server.stream("?domain=lab", "").await;
         let mut network = server.stream("?cidr=10.9.0.0/16", "").await;
@@ -133,7 +133,7 @@ fn a_filter_lets_through_only_its_own() {
 }
 
 #[test]
-fn a_stream_ends_when_the_server_stops() {
+fn a_stream_ends_when_the_server_drains() {
     with_server(async |server| {
         let mut events = server.stream("", "").await;
         events.greeting().await;
