@@ -1,4 +1,4 @@
-//! How the reading of each configured directory is.
+//! The read status of each configured directory.
 
 use std::collections::BTreeMap;
 
@@ -11,49 +11,50 @@ use utoipa::ToSchema;
 use super::Rest;
 use rollcall_producers::active_directory::{DirectoryState, DirectoryStatus, LastSync};
 
-/// A directory that is configured.
+/// The status of a configured directory.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Directory)]
 pub(super) struct DirectoryDto {
-    /// Its configured name.
+    /// The configured name.
     #[schema(value_type = String, example = "corp")]
     name: Name,
-    /// `connecting`, `reading`, `current`, or `failing`: what was known last is in force then.
+    /// `connecting`, `reading`, `current`, or `failing`; while it is `failing`, the last known
+    /// state is used.
     #[schema(value_type = String)]
     state: DirectoryState,
-    /// Since when it is so.
+    /// The start of this state.
     #[schema(value_type = Option<String>, format = DateTime)]
     since: Option<Timestamp>,
-    /// The server that answers, or did last.
+    /// The server in use, or the last one in use.
     server: Option<String>,
-    /// The DNS name of its domain, once that was read.
+    /// The DNS name of the domain, after it has been read.
     #[schema(value_type = Option<String>)]
     domain: Option<Name>,
-    /// The last time that everything was read.
+    /// The last full read.
     whole: Option<Reading>,
-    /// The last time that it was asked what changed.
+    /// The last read of changes.
     changes: Option<Reading>,
-    /// What could not be read of objects since everything was read, by kind.
+    /// Properties that could not be read since the last full read, by kind.
     problems: BTreeMap<&'static str, u64>,
-    /// By how many seconds the server's clock is ahead of this one.
+    /// The number of seconds by which the clock of the server is ahead of the clock of Rollcall.
     clock_ahead_seconds: Option<i64>,
-    /// What went wrong last.
+    /// The last error.
     error: Option<String>,
 }
 
-/// One reading.
+/// A read of the directory.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Reading {
-    /// When it ended.
+    /// The time of completion.
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
-    /// How many objects it brought.
+    /// The number of objects.
     objects: usize,
-    /// How long it took.
+    /// The duration.
     seconds: f64,
 }
 
-/// Lists the configured directories and how they are.
+/// Lists the configured directories and their status.
 #[utoipa::path(get, path = "/api/v1/directories", tag = "directory", security(("token" = [])),
     responses((status = 200, description = "All of them, by name", body = Vec<DirectoryDto>)))]
 pub(super) async fn list(rest: Data<Rest>) -> impl Responder {

@@ -1,4 +1,5 @@
-//! The directory, asked: its domains, who and what is in them, who is in which group and by which way.
+//! Queries of the directory: its domains, users, devices and groups, and the memberships of a user
+//! with their path.
 
 use std::ops::Range;
 
@@ -20,19 +21,19 @@ use crate::problem::Problem;
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Domain)]
 pub(super) struct DomainDto {
-    /// Its DNS name.
+    /// The DNS name.
     #[schema(value_type = String, example = "corp.example.com")]
     name: Name,
-    /// Its NetBIOS name, in lower case.
+    /// The NetBIOS name, in lower case.
     #[schema(value_type = String, example = "corp")]
     netbios: Name,
-    /// What the SIDs of its accounts begin with.
+    /// The domain SID, the prefix of the SIDs of its accounts.
     sid: String,
-    /// How many users and service accounts it has.
+    /// The number of users and service accounts.
     users: usize,
-    /// How many computers.
+    /// The number of computers.
     devices: usize,
-    /// How many groups.
+    /// The number of groups.
     groups: usize,
 }
 
@@ -40,15 +41,15 @@ pub(super) struct DomainDto {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = DirectoryAccount)]
 pub(super) struct AccountDto {
-    /// sAMAccountName; a computer's ends in `$`.
+    /// sAMAccountName; it ends in `$` for a computer.
     #[schema(value_type = String, example = "alice")]
     name: Name,
-    /// The DNS name of its domain.
+    /// The DNS name of the domain.
     #[schema(value_type = String, example = "corp.example.com")]
     domain: Name,
     /// `user`, `service` or `device`.
     kind: &'static str,
-    /// Whether it may be used.
+    /// Whether the account is enabled.
     enabled: bool,
     /// userPrincipalName.
     #[schema(value_type = Option<String>)]
@@ -56,7 +57,7 @@ pub(super) struct AccountDto {
     /// displayName.
     #[schema(value_type = Option<String>)]
     display: Option<Name>,
-    /// The mail address, where it is configured to be read.
+    /// The mail address, if the configuration reads it.
     #[schema(value_type = Option<String>)]
     mail: Option<Name>,
     /// The host name of a computer.
@@ -65,11 +66,11 @@ pub(super) struct AccountDto {
     /// The operating system of a computer.
     #[schema(value_type = Option<String>)]
     system: Option<Name>,
-    /// Its distinguished name.
+    /// The distinguished name.
     dn: String,
-    /// Its security identifier.
+    /// The security identifier.
     sid: Option<String>,
-    /// What no renaming and no moving changes.
+    /// objectGUID, which a rename or a move does not change.
     guid: String,
 }
 
@@ -80,79 +81,79 @@ pub(super) struct GroupDto {
     /// sAMAccountName.
     #[schema(value_type = String, example = "Staff")]
     name: Name,
-    /// The DNS name of its domain.
+    /// The DNS name of the domain.
     #[schema(value_type = String)]
     domain: Name,
-    /// Its distinguished name.
+    /// The distinguished name.
     dn: String,
-    /// Its security identifier.
+    /// The security identifier.
     sid: Option<String>,
-    /// The way by which the user is in it, where that was asked for: the group that holds the user
-    /// first, this group last.
+    /// The membership path, if requested: from the group that has the user as a direct member to
+    /// this group.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<String>>)]
     path: Option<Vec<Name>>,
 }
 
-/// A part of the accounts of a domain.
+/// A page of the accounts of a domain.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct AccountPage {
-    /// How many there are in all.
+    /// The total number.
     total: usize,
-    /// In the order of their names.
+    /// Ordered by name.
     accounts: Vec<AccountDto>,
-    /// What to ask with as `start` to go on; null at the end.
+    /// The value of `start` for the next page; null at the end.
     next: Option<usize>,
 }
 
-/// A part of the groups of a domain.
+/// A page of the groups of a domain.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct GroupPage {
-    /// How many there are in all.
+    /// The total number.
     total: usize,
-    /// In the order of their names.
+    /// Ordered by name.
     groups: Vec<GroupDto>,
-    /// What to ask with as `start` to go on; null at the end.
+    /// The value of `start` for the next page; null at the end.
     next: Option<usize>,
 }
 
 /// A user with all groups.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct GroupsOfUser {
-    /// Who.
+    /// The user.
     user: AccountDto,
-    /// All groups that the user is in, directly or through others, in the order of their names.
+    /// All groups of the user, direct and nested, ordered by name.
     groups: Vec<GroupDto>,
 }
 
-/// What a list is asked with.
+/// The parameters of a list.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ListParameters {
-    /// The DNS or NetBIOS name of the domain; needed where there are several.
+    /// The DNS or NetBIOS name of the domain; required if there are several.
     domain: Option<String>,
-    /// What the names begin with, case ignored.
+    /// The prefix of the names, case-insensitive.
     #[serde(default)]
     prefix: String,
-    /// How many to pass over.
+    /// The number of entries to skip.
     #[serde(default)]
     start: usize,
-    /// How many at most, 1 to 1000; 100 when not given.
+    /// The maximum number of entries, 1 to 1000; the default is 100.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
 }
 
-/// What the groups of a user are asked with.
+/// The parameters of the groups of a user.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct GroupsParameters {
-    /// Tell for each group by which way the user is in it; with the name of a group, only for it.
+    /// Return the membership path of each group; with the name of a group, only of this group.
     explain: Option<String>,
 }
 
-/// How many one page holds at most, and without a wish.
+/// The maximum and the default size of a page.
 const LIMITS: std::ops::RangeInclusive<usize> = 1..=1000;
 const DEFAULT_LIMIT: usize = 100;
 
@@ -177,7 +178,7 @@ pub(super) async fn domains(rest: Data<Rest>) -> Result<Json<Vec<DomainDto>>, Pr
     .await
 }
 
-/// Lists the users of a domain, service accounts among them.
+/// Lists the users of a domain, including service accounts.
 #[utoipa::path(get, path = "/api/v1/users", tag = "directory", params(ListParameters),
     security(("token" = [])), responses(
         (status = 200, description = "A page of users", body = AccountPage),
@@ -231,7 +232,7 @@ pub(super) async fn groups(
     .await
 }
 
-/// Lists the groups of a user, nested ones included, and on request why the user is in them.
+/// Lists the groups of a user, including nested ones, and on request the membership path.
 #[utoipa::path(get, path = "/api/v1/users/{name}/groups", tag = "directory",
     params(
         ("name" = String, Path, description = "`alice`, `CORP\\alice`, `alice@corp.example.com`, a UPN or a SID"),
@@ -272,8 +273,8 @@ pub(super) async fn groups_of_user(
     .await
 }
 
-/// Puts a question to the directory, on a thread where others do not wait for it: a list looks at
-/// every object there is.
+/// Reads the directory on a blocking thread, where it delays no other request: a list scans every
+/// object.
 async fn query_directory<T: Send + 'static>(
     rest: Data<Rest>,
     read: impl FnOnce(&Directory) -> Result<T, Problem> + Send + 'static,
@@ -286,7 +287,7 @@ async fn query_directory<T: Send + 'static>(
     answer.map_err(stopping)?.map(Json)
 }
 
-/// Who is meant by a name in any spelling, or a SID.
+/// The account for a name in any form, or for a SID.
 fn resolved(directory: &Directory, text: &str) -> Result<Option<ResolvedAccount>, Problem> {
     if let Ok(sid) = text.parse::<Sid>() {
         return Ok(directory.resolve_sid(&sid));
@@ -308,7 +309,7 @@ fn accounts(
     Ok(AccountPage { total, accounts, next: next(total, &range) })
 }
 
-/// The domain and the part of its list that are asked for.
+/// The requested domain and range of the list.
 fn domain_and_range(
     directory: &Directory,
     parameters: &ListParameters,

@@ -1,4 +1,4 @@
-//! How the reading of an event log is: a part of what is said of its producer.
+//! The read status of an event log, a part of the status of its producer.
 
 use std::net::IpAddr;
 
@@ -11,37 +11,39 @@ use rollcall_producers::event_log::{
     Cause, EventLogState, EventLogStatus, LastEvent, LastFailure, LastGap,
 };
 
-/// How the reading of an event log is.
+/// The read status of an event log.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = EventLog)]
 pub(super) struct EventLogDto {
     /// `connecting`, `catching_up`, `following`, `silent`, or `failing`.
     #[schema(value_type = String, example = "following")]
     state: EventLogState,
-    /// The same in a sentence.
+    /// The state in a sentence.
     #[schema(example = "connected; events are read as they are written")]
     in_words: &'static str,
-    /// Since when it is so.
+    /// The start of this state.
     #[schema(value_type = Option<String>, format = DateTime)]
     since: Option<Timestamp>,
-    /// Where the server is: nobody works at these addresses.
+    /// The addresses of the server. No user session is at these addresses.
     #[schema(value_type = Vec<String>)]
     addresses: Vec<IpAddr>,
-    /// The newest event that was read since the process began.
+    /// The newest event that was read since the start of the process.
     last_event: Option<EventDto>,
-    /// The number of the record behind which reading goes on after a restart.
+    /// The record number after which reading continues after a restart.
     bookmark: Option<u64>,
-    /// How often events were lost since the process began.
+    /// How often events were lost since the start of the process.
     gaps: u64,
-    /// The last time that events were lost.
+    /// The last loss of events.
     last_gap: Option<GapDto>,
-    /// Why the server does not tell whether events were overwritten unread, when it does not.
+    /// Why Rollcall cannot detect events that were overwritten before they were read; null if it
+    /// can.
     gaps_unverifiable: Option<String>,
-    /// How many records could not be read since the process began; the others were.
+    /// The number of records that could not be decoded since the start of the process. Other
+    /// records are not affected.
     bad_records: u64,
-    /// What the server does not audit of that which logons are read from, as far as it is known.
+    /// Audit subcategories with logon events that the server does not audit, as far as it is known.
     unaudited: Vec<UnauditedDto>,
-    /// What went wrong last, whether it was mended since or not.
+    /// The last error, even if it is resolved.
     last_error: Option<ErrorDto>,
 }
 
@@ -54,53 +56,54 @@ pub(super) struct EventDto {
     /// When it was received.
     #[schema(value_type = String, format = DateTime)]
     received: Timestamp,
-    /// Its number in the log.
+    /// The record number in the log.
     record_id: u64,
 }
 
-/// Events that were lost.
+/// A loss of events.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct GapDto {
-    /// When it was noticed.
+    /// When it was detected.
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
     /// `refused`, `overwritten`, `cleared`, `log_reset`, or `audits_lost`.
     #[schema(value_type = String)]
     cause: Cause,
-    /// The last record that was read before.
+    /// The last record that was read before it.
     after: u64,
-    /// At most how many records, those included that are never read; null when nobody knows.
+    /// The maximum number of lost records, including records that are never read; null if unknown.
     records: Option<u64>,
-    /// What helps.
+    /// The remedy.
     remedy: &'static str,
 }
 
-/// Successes that the server does not audit.
+/// Success audits that the server does not write.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct UnauditedDto {
-    /// What auditpol calls them.
+    /// The name in auditpol.
     #[schema(example = "Kerberos Authentication Service")]
     subcategory: &'static str,
-    /// Since when, by the clock of the server.
+    /// The start, by the clock of the server.
     #[schema(value_type = String, format = DateTime)]
     since: Timestamp,
     /// `policy`, by event 4719, or `absence`.
     by: &'static str,
-    /// What helps.
+    /// The remedy.
     remedy: String,
 }
 
-/// Why it could not be read.
+/// Why the event log could not be read.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ErrorDto {
-    /// When.
+    /// The time.
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
-    /// How far it came: `names`, `endpoint`, `credentials`, `rights`, `read`, or `handing_over`.
+    /// The stage that failed: `names`, `endpoint`, `credentials`, `rights`, `read`, or
+    /// `handing_over`.
     stage: &'static str,
-    /// What went wrong.
+    /// The error.
     error: String,
-    /// What helps, where that is known.
+    /// The remedy, if known.
     remedy: Option<&'static str>,
 }
 

@@ -1,4 +1,4 @@
-//! How the server is: whether it lives, whether it can answer, and what each part of it is doing.
+//! Health: liveness, readiness, and the status of each part of the server.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,18 +23,18 @@ use rollcall_runtime::mailbox::MailboxClosed;
 use rollcall_runtime::prometheus::Process;
 use rollcall_runtime::supervisor::{ActorState, ActorStatus, ListActors, Ping};
 
-/// Says that the process lives.
+/// Reports that the process is alive.
 #[utoipa::path(get, path = "/healthz", tag = "health",
     responses((status = 200, description = "The process is alive", body = String)))]
 pub(super) async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// How long an actor may take to answer before the server counts as not ready. A cache folding the
-/// largest batch answers in a few milliseconds.
+/// How long an actor may take to answer before the server counts as not ready. A cache that applies
+/// the largest batch answers in a few milliseconds.
 const ANSWER: Duration = Duration::from_secs(1);
 
-/// Says whether questions are answered and events are taken.
+/// Reports whether queries are answered and events are accepted.
 #[utoipa::path(get, path = "/readyz", tag = "health", responses(
     (status = 200, description = "Ready", body = String),
     (status = 503, description = "Not ready, with the reasons", body = Problem,
@@ -57,7 +57,7 @@ pub(super) async fn readyz(rest: Data<Rest>) -> Result<&'static str, Problem> {
     Err(problem.with_reasons(reasons))
 }
 
-/// Why the answer did not come, if it did not.
+/// The reason if the answer does not arrive.
 async fn answers<T>(
     actor: &str,
     answer: impl Future<Output = Result<T, MailboxClosed>>,
@@ -69,34 +69,34 @@ async fn answers<T>(
     }
 }
 
-/// One actor and what became of it.
+/// The status of an actor.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Actor {
-    /// Its name.
+    /// The name.
     #[schema(example = "cache")]
     actor: String,
-    /// What it is.
+    /// The kind.
     kind: &'static str,
-    /// Where it stands: `receiving`, `deciding`, `answering`, `pushing` or `supervising`.
+    /// The stage: `receiving`, `deciding`, `answering`, `pushing` or `supervising`.
     #[schema(value_type = String)]
     stage: Stage,
     /// `running`, or `backing_off` before it is replaced.
     #[schema(value_type = String)]
     state: ActorState,
-    /// Since when.
+    /// The start of this state.
     #[schema(value_type = String, format = DateTime)]
     since: Timestamp,
-    /// How often it was replaced, by cause.
+    /// The number of restarts, by cause.
     restarts: BTreeMap<&'static str, u64>,
-    /// The error of its last end.
+    /// The error of its last exit.
     last_error: Option<String>,
-    /// How many messages wait or are in work.
+    /// The number of queued and running messages.
     mailbox_depth: u64,
-    /// How many can be.
+    /// The maximum of `mailbox_depth`.
     mailbox_capacity: usize,
     /// Messages handled.
     handled: u64,
-    /// Messages turned away.
+    /// Messages refused.
     refused: u64,
     /// When it last handled a message.
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -132,27 +132,27 @@ pub(super) async fn actors(rest: Data<Rest>) -> Result<Json<Vec<Actor>>, Problem
     Ok(Json(status.into_iter().map(Actor::from).collect()))
 }
 
-/// A producer: the actor and its account.
+/// A producer: its actor and its event account.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Producer {
     /// The actor.
     #[serde(flatten)]
     actor: Actor,
-    /// What became of everything that it received.
+    /// The event account.
     account: Account,
-    /// Of an event log: how the reading of it is.
+    /// The read status; only for an event log.
     #[serde(skip_serializing_if = "Option::is_none")]
     event_log: Option<EventLogDto>,
 }
 
-/// Lists the producers, with what became of what they received.
+/// Lists the producers with their event accounts.
 #[utoipa::path(get, path = "/api/v1/producers", tag = "health", security(("token" = [])),
     responses((status = 200, description = "All producers, by name", body = Vec<Producer>)))]
 pub(super) async fn producers(rest: Data<Rest>) -> Result<Json<Vec<Producer>>, Problem> {
     all_producers(&rest).await.map(Json)
 }
 
-/// Shows one producer, as it is in the list of them.
+/// Shows one producer.
 #[utoipa::path(get, path = "/api/v1/producers/{name}", tag = "health", security(("token" = [])),
     params(("name" = String, Path, description = "Its configured name")),
     responses(
@@ -187,7 +187,7 @@ pub(super) async fn enforcement_points(rest: Data<Rest>) -> impl Responder {
     Json((rest.points)())
 }
 
-/// Reads the configuration anew: all of it is put in force, or nothing changes.
+/// Reloads the configuration. Either all of it is applied, or nothing changes.
 #[utoipa::path(post, path = "/api/v1/reload", tag = "configuration", security(("token" = [])),
     responses(
         (status = 200, description = "The new configuration is effective", body = ReloadReport),
@@ -200,8 +200,8 @@ pub(super) async fn reload(rest: Data<Rest>) -> Result<Json<ReloadReport>, Probl
     })
 }
 
-/// Shows all metrics in the Prometheus text format. No user, host or foreign address is in them,
-/// so it needs no token: a scrape works from the first minute.
+/// Shows all metrics in the Prometheus text format. They contain no user, host or foreign address,
+/// so no token is required, and a scrape needs no setup.
 #[utoipa::path(get, path = "/metrics", tag = "health", responses(
     (status = 200, description = "Prometheus text format 0.0.4", body = String,
      content_type = "text/plain")))]
@@ -212,7 +212,7 @@ pub(super) async fn metrics(rest: Data<Rest>) -> HttpResponse {
     response.body(rest.prometheus.render())
 }
 
-/// Shows the description of this interface.
+/// Shows the OpenAPI description of this interface.
 #[utoipa::path(get, path = "/api/v1/openapi.json", tag = "configuration",
     security(("token" = [])),
     responses((status = 200, description = "OpenAPI 3.1", body = Object)))]

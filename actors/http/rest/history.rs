@@ -1,5 +1,5 @@
-//! Who was where: an address at a moment or over a time, a user, and what changed between two
-//! moments.
+//! Past sessions: an address at a point in time or in a period, a user, and the differences between
+//! two points in time.
 
 use std::sync::Arc;
 
@@ -21,67 +21,70 @@ use rollcall_history::{
 };
 use rollcall_runtime::mailbox::Handler;
 
-/// The header in which whoever asks may say who they are: it goes into the record.
+/// The header in which a client may name its operator, for the audit log.
 const OPERATOR_HEADER: &str = "Rollcall-Operator";
 
-/// What an address is asked about: a moment, or the time between two.
+/// The parameters for an address: a point in time, or a period.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct AddressParameters {
-    /// The moment, RFC 3339, such as `2026-11-20T14:05:00Z`. Without it, it is told of a time.
+    /// The point in time, RFC 3339, for example `2026-11-20T14:05:00Z`. Without it, the query is
+    /// about a period.
     at: Option<String>,
-    /// From when on; for the last day before `to` when not given, as far as the journal reaches back.
+    /// The start of the period; the default is one day before `to`, or the start of the journal if
+    /// that is later.
     from: Option<String>,
-    /// Until when; until now when not given.
+    /// The end of the period; the default is now.
     to: Option<String>,
-    /// How many at most, 1 to 1000; 100 when not given.
+    /// The maximum number of entries, 1 to 1000; the default is 100.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
-    /// The `next` of the page before.
+    /// The `next` of the previous page.
     after: Option<String>,
 }
 
-/// What a user is asked about.
+/// The parameters for a user.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct UserParameters {
-    /// From when on, RFC 3339, such as `2026-11-20T14:05:00Z`; for the last day before `to` when not
-    /// given, as far as the journal reaches back.
+    /// The start of the period, RFC 3339, for example `2026-11-20T14:05:00Z`; the default is one
+    /// day before `to`, or the start of the journal if that is later.
     from: Option<String>,
-    /// Until when; until now when not given.
+    /// The end of the period; the default is now.
     to: Option<String>,
-    /// At how many addresses at most, 1 to 1000; 100 when not given.
+    /// The maximum number of addresses, 1 to 1000; the default is 100.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
-    /// The `next` of the page before.
+    /// The `next` of the previous page.
     after: Option<String>,
 }
 
-/// Between which moments, and of whom. All filters that are given must hold, before or after.
+/// The parameters of a difference. All given filters must match the session before or the session
+/// after.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct DifferenceParameters {
-    /// The first moment, RFC 3339, such as `2026-11-20T14:05:00Z`.
+    /// The first point in time, RFC 3339, for example `2026-11-20T14:05:00Z`.
     from: String,
-    /// The second; now when not given.
+    /// The second point in time; the default is now.
     to: Option<String>,
-    /// A glob over `alice` and over `alice@corp`; `CORP\alice` is understood.
+    /// A glob for `alice` or `alice@corp`; `CORP\alice` is accepted.
     user: Option<String>,
-    /// A glob over domains.
+    /// A glob for domains.
     domain: Option<String>,
     /// Networks, separated by commas.
     cidr: Option<String>,
-    /// How many at most, 1 to 1000; 100 when not given.
+    /// The maximum number of entries, 1 to 1000; the default is 100.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
-    /// The `next` of the page before.
+    /// The `next` of the previous page.
     after: Option<String>,
 }
 
-/// Tells who had an address at a moment and why, or who had it one after the other.
+/// Returns the session of an address at a point in time and its cause, or its sessions in a period.
 #[utoipa::path(get, path = "/api/v1/history/addresses/{ip}", tag = "history",
     params(("ip" = String, Path, description = "IPv4 or IPv6"), AddressParameters),
     security(("token" = [])), responses(
@@ -121,7 +124,7 @@ pub(super) async fn address(
     }
 }
 
-/// Tells which addresses a user had.
+/// Returns the addresses of a user in a period.
 #[utoipa::path(get, path = "/api/v1/history/users/{user}", tag = "history",
     params(("user" = String, Path, description = "`alice`, `alice@corp` or `CORP\\alice`; without \
         a domain, all users of that name"), UserParameters),
@@ -150,7 +153,8 @@ pub(super) async fn user(
     Ok(Json(run(&rest, &request, question).await?.into()))
 }
 
-/// Tells what was different between two moments: who came, left, was replaced or altered.
+/// Returns the differences between two points in time: sessions that started, ended, were replaced
+/// or altered.
 #[utoipa::path(get, path = "/api/v1/history/diff", tag = "history", params(DifferenceParameters),
     security(("token" = [])), responses(
         (status = 200, description = "A page of addresses that differ", body = DiffPageDto),
@@ -216,9 +220,9 @@ impl From<HistoryError> for Problem {
     }
 }
 
-/// Reads a moment.
+/// Parses a timestamp.
 fn timestamp(key: &str, text: &str) -> Result<Timestamp, Problem> {
-    // In a query, a plus that is not written as %2B is a blank.
+    // In a query string, a plus that is not written as %2B is a space.
     text.replace(' ', "+").parse().or_else(|_| text.parse()).map_err(|_| {
         Problem::bad_request(format!(
             "{key}: {text:?} is not a timestamp with a UTC offset, such as \
@@ -227,7 +231,7 @@ fn timestamp(key: &str, text: &str) -> Result<Timestamp, Problem> {
     })
 }
 
-/// Reads how many a page holds.
+/// Parses the size of a page.
 fn page_size(limit: Option<usize>) -> Result<usize, Problem> {
     let limit = limit.unwrap_or(100);
     if (1..=1000).contains(&limit) {
@@ -236,7 +240,7 @@ fn page_size(limit: Option<usize>) -> Result<usize, Problem> {
     Err(Problem::bad_request(format!("limit: {limit} is not 1 to 1000")))
 }
 
-/// Reads the address behind which a page begins.
+/// Parses the address after which a page starts.
 fn after_address(after: Option<String>) -> Result<Option<Address>, Problem> {
     after.map(|after| after.parse()).transpose().map_err(|_| invalid_token())
 }

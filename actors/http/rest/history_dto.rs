@@ -1,4 +1,4 @@
-//! The JSON shapes of what is told of the past.
+//! The JSON types of answers about the past.
 
 use rollcall_identity::{Address, Principal, SessionInterval, Timestamp};
 use serde::Serialize;
@@ -12,12 +12,12 @@ use rollcall_journal::archive_reader::SegmentInfo;
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Segment)]
 pub(super) struct SegmentDto {
-    /// Its file in the journal's folder.
+    /// The file in the directory of the journal.
     #[schema(example = "events-00000000000000000001.db")]
     file: String,
-    /// The position of its first event.
+    /// The position of the first event.
     first: u64,
-    /// The position of its last event; null while it is written.
+    /// The position of the last event; null for the segment that is being written.
     last: Option<u64>,
 }
 
@@ -28,16 +28,17 @@ impl From<&SegmentInfo> for SegmentDto {
     }
 }
 
-/// Where an answer comes from.
+/// The sources of an answer.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Sources)]
 pub(super) struct SourcesDto {
     /// The segments of the journal that were read.
     segments: Vec<SegmentDto>,
-    /// In how many others an index had nothing about it, or only told who was there when they began.
+    /// The number of other segments for which an index was sufficient: it has no relevant entry, or
+    /// only the sessions at the start of the segment.
     looked_up: usize,
-    /// Sentences about what is unknown or may have been decided by other rules at the time. Empty when
-    /// the answer is whole.
+    /// Sentences about periods that are unknown, or that may have been decided by other rules.
+    /// Empty if the answer is complete.
     notes: Vec<String>,
 }
 
@@ -48,25 +49,26 @@ impl From<Sources> for SourcesDto {
     }
 }
 
-/// Who had an address at a moment, and why.
+/// The session of an address at a point in time, and its cause.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Moment)]
 pub(super) struct PointInTimeDto {
-    /// The moment that was asked about.
+    /// The requested point in time.
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
-    /// As it would have been explained at that moment.
+    /// The explanation as of that point in time.
     #[serde(flatten)]
     explanation: ExplanationDto,
-    /// From when on everybody who asked was told so; null where nobody was there.
+    /// When the session became visible to consumers; null without a session.
     #[schema(value_type = Option<String>, format = DateTime)]
     learnt: Option<Timestamp>,
-    /// Until when; null where nobody was there, and where it went on at `known_until`.
+    /// When it stopped being visible; null without a session, or if the session still exists at
+    /// `known_until`.
     #[schema(value_type = Option<String>, format = DateTime)]
     until: Option<Timestamp>,
     /// The cause of its end; null also if its logoff time passed.
     ended_by: Option<CauseDto>,
-    /// How far the end was looked for.
+    /// The time up to which the end was searched.
     #[schema(value_type = String, format = DateTime)]
     known_until: Timestamp,
     sources: SourcesDto,
@@ -88,17 +90,18 @@ impl From<PointInTimeAnswer> for PointInTimeDto {
     }
 }
 
-/// Somebody was at an address for a while.
+/// An interval in which an address had a session.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = SessionInterval)]
 pub(super) struct IntervalDto {
-    /// From when on everybody who asked was told so, by Rollcall's clock.
+    /// When the session became visible to consumers, by the clock of Rollcall.
     #[schema(value_type = String, format = DateTime)]
     learnt: Timestamp,
-    /// Until when, likewise; null while it goes on at the end of what was asked.
+    /// When it stopped being visible, by the clock of Rollcall; null if it still exists at the end
+    /// of the period.
     #[schema(value_type = Option<String>, format = DateTime)]
     until: Option<Timestamp>,
-    /// The session as it stood last.
+    /// The last state of the session.
     session: SessionDto,
     /// The cause of its end; null also if its logoff time passed.
     ended_by: Option<CauseDto>,
@@ -117,7 +120,7 @@ impl From<&SessionInterval> for IntervalDto {
     }
 }
 
-/// Who was where from one moment to another.
+/// The session intervals of a period.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = IntervalsPage)]
 pub(super) struct IntervalsPageDto {
@@ -125,7 +128,7 @@ pub(super) struct IntervalsPageDto {
     from: Timestamp,
     #[schema(value_type = String, format = DateTime)]
     to: Timestamp,
-    /// In the order in which they began.
+    /// Ordered by their start.
     stays: Vec<IntervalDto>,
     /// The value of `after` for the next page; null at the end.
     next: Option<String>,
@@ -152,17 +155,17 @@ pub(super) enum AddressHistoryDto {
     Intervals(IntervalsPageDto),
 }
 
-/// An address that had somebody else, or the same otherwise.
+/// An address whose session differs between the two points in time.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Difference)]
 pub(super) struct DifferenceDto {
     #[schema(value_type = String)]
     address: Address,
-    /// In what; `unknown` where it is not known who was there before.
+    /// The kind of difference; `unknown` if the session before is unknown.
     what: DiffKind,
-    /// Who was there at `from`.
+    /// The session at `from`.
     before: Option<SessionDto>,
-    /// Who was there at `to`.
+    /// The session at `to`.
     after: Option<SessionDto>,
 }
 
@@ -187,10 +190,10 @@ pub(super) struct DiffPageDto {
     from: Timestamp,
     #[schema(value_type = String, format = DateTime)]
     to: Timestamp,
-    /// In the order of their addresses.
+    /// Ordered by address.
     differences: Vec<DifferenceDto>,
-    /// The value of `after` for the next page; null at the end. A page may hold fewer than its limit,
-    /// or none, and not be the last.
+    /// The value of `after` for the next page; null at the end. A page can have fewer entries than
+    /// its limit, or none, without being the last one.
     next: Option<String>,
     sources: SourcesDto,
 }
@@ -204,7 +207,7 @@ impl From<DiffPage> for DiffPageDto {
     }
 }
 
-/// Reads a user of a path: `alice`, `alice@corp` or `CORP\alice`.
+/// Parses the user in a path: `alice`, `alice@corp` or `CORP\alice`.
 pub(super) fn user(text: &str) -> Result<Principal, crate::problem::Problem> {
     Principal::parse(text, None)
         .map_err(|why| crate::problem::Problem::bad_request(format!("{text:?}: {why}")))

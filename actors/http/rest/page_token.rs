@@ -1,17 +1,17 @@
-//! Where a reader of the session list stands: the opaque `after` of the next page.
+//! The page token of the session list: the opaque `after` of the next page.
 
 use std::fmt;
 use std::str::FromStr;
 
 use rollcall_identity::Cursor;
 
-/// First the sessions that are there, then those that ended. Each by position, so that a session
-/// that changes while somebody pages through moves on and is met again rather than missed.
+/// The list has the active sessions first, then the ended ones. Each part is ordered by journal
+/// position, so that a session that changes during paging is listed again and not missed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PageToken {
-    /// Among the active ones, after this position; `None` before the first.
+    /// In the active sessions, after this position; `None` before the first.
     Active(Option<Cursor>),
-    /// Among the ended ones, after this position; `None` before the oldest that is remembered.
+    /// In the ended sessions, after this position; `None` before the oldest that is kept.
     Ended(Option<Cursor>),
 }
 
@@ -28,7 +28,7 @@ impl fmt::Display for PageToken {
     }
 }
 
-/// A text that is no place.
+/// The text is not a page token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("after: must be the `next` of the previous page")]
 pub(super) struct InvalidPageToken;
@@ -80,7 +80,8 @@ mod tests {
         fn any_text_is_a_page_token_that_round_trips_or_an_error(text in any::<String>(), near in "[ae]?[0-9.]{0,9}") {
             for text in [text, near] {
                 if let Ok(token) = text.parse::<PageToken>() {
-                    // What a cursor need not say is left out the first time it is written.
+                    // The first text may contain optional parts of a cursor that are not written
+                    // again.
                     let written = token.to_string();
                     let again = written.parse::<PageToken>().map(|token| token.to_string());
                     prop_assert_eq!(again, Ok(written));

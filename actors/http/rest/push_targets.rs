@@ -1,4 +1,4 @@
-//! The push targets: how far each has come, what stands in its way, and what can be asked of it.
+//! The push targets: their status, resync and verification.
 
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Json, Path};
@@ -11,21 +11,21 @@ use super::Rest;
 use crate::problem::Problem;
 use rollcall_push::{Drift, TargetStatus};
 
-/// Lists the push targets, with what each has acknowledged, its lag and its last error.
+/// Lists the push targets with their acknowledged position, lag and last error.
 #[utoipa::path(get, path = "/api/v1/push-targets", tag = "health", security(("token" = [])),
     responses((status = 200, description = "All push targets, by name", body = Vec<TargetStatus>)))]
 pub(super) async fn list(rest: Data<Rest>) -> impl Responder {
     Json(rest.targets.status())
 }
 
-/// What will be done.
+/// A scheduled operation.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Accepted {
-    /// The name of the target that is told everything anew.
+    /// The name of the target that receives a full resync.
     accepted: String,
 }
 
-/// Tells a push target everything anew.
+/// Starts a full resync of a push target.
 #[utoipa::path(post, path = "/api/v1/push-targets/{name}/resync", tag = "configuration",
     security(("token" = [])), params(("name" = String, Path, description = "Its configured name")),
     responses(
@@ -37,8 +37,7 @@ pub(super) async fn resync(rest: Data<Rest>, name: Path<String>) -> Result<HttpR
     Ok(HttpResponse::Accepted().json(Accepted { accepted: name.into_inner() }))
 }
 
-/// Compares what a push target holds with what it should hold; it is told everything anew where
-/// that differs.
+/// Compares the state of a push target with the expected state. A difference causes a full resync.
 #[utoipa::path(post, path = "/api/v1/push-targets/{name}/verify", tag = "health",
     security(("token" = [])), params(("name" = String, Path, description = "Its configured name")),
     responses(
@@ -56,7 +55,7 @@ pub(super) async fn verify(rest: Data<Rest>, name: Path<String>) -> Result<Json<
     Ok(Json(drift))
 }
 
-/// It goes on being compared; what is in its way, when that is known.
+/// The comparison continues in the background. Returns its current error, if there is one.
 fn timeout_problem(rest: &Rest, name: &str) -> Problem {
     let (limit, found) =
         (super::VERIFY_TIMEOUT.as_secs(), "the result will be shown in /api/v1/push-targets");

@@ -1,11 +1,11 @@
-//! Which sessions a request is about: its filters, read from the query.
+//! The session filter of a request, parsed from the query string.
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use rollcall_identity::{Address, Filter, Glob, Name, Principal, Session};
 
 use crate::problem::Problem;
 
-/// The filters as they are written. All that are given must hold.
+/// The filter parameters as received. All given filters must match.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct FilterParameters<'a> {
     pub(super) user: Option<&'a str>,
@@ -15,19 +15,19 @@ pub(super) struct FilterParameters<'a> {
     pub(super) producer: Option<&'a str>,
 }
 
-/// The filters as they are meant.
+/// The parsed filters.
 #[derive(Debug, Clone, Default)]
 pub(super) struct SessionFilter {
-    /// Domains and networks: what the log of changes filters by itself.
+    /// Domains and networks: the part that the log of changes applies itself.
     pub(super) filter: Filter,
-    /// The one address that was asked for.
+    /// The requested address.
     pub(super) address: Option<Address>,
     user: Option<Glob>,
     producer: Option<Name>,
 }
 
 impl SessionFilter {
-    /// Reads the filters.
+    /// Parses the filters.
     pub(super) fn read(filters: FilterParameters<'_>) -> Result<Self, Problem> {
         let FilterParameters { user, domain, ip, cidr, producer } = filters;
         let address = ip.map(address).transpose()?;
@@ -47,7 +47,7 @@ impl SessionFilter {
         Ok(Self { filter, address, user, producer })
     }
 
-    /// Whether the session is meant.
+    /// Whether the session matches all filters.
     pub(super) fn matches(&self, session: &Session) -> bool {
         self.filter.admits(session)
             && self.user.as_ref().is_none_or(|glob| glob_matches(glob, session.principal.as_ref()))
@@ -60,7 +60,7 @@ fn glob_matches(glob: &Glob, principal: Option<&Principal>) -> bool {
     principal.is_some_and(|who| glob.matches(who.user.as_str()) || glob.matches(&who.to_string()))
 }
 
-/// `CORP\alice` as `alice@CORP`; everything else as it is.
+/// `CORP\alice` as `alice@CORP`; other text unchanged.
 fn with_at_sign(text: &str) -> String {
     match text.split_once('\\') {
         Some((domain, user)) => format!("{user}@{domain}"),
@@ -72,7 +72,7 @@ fn glob(key: &str, text: &str) -> Result<Glob, Problem> {
     Glob::new(text).map_err(|why| Problem::bad_request(format!("{key}: {why}")))
 }
 
-/// Reads an address of a path or a query.
+/// Parses an address of a path or a query string.
 pub(super) fn address(text: &str) -> Result<Address, Problem> {
     text.parse().map_err(|_| {
         Problem::bad_request(format!(
@@ -91,8 +91,8 @@ fn networks(text: &str) -> Result<Vec<IpNet>, Problem> {
     text.split(',').map(network).collect()
 }
 
-/// A network of IPv4-mapped addresses as that of IPv4 which it is: so sessions have their addresses
-/// (RFC 4291 section 2.5.5.2).
+/// A network of IPv4-mapped addresses as an IPv4 network, because sessions have IPv4 addresses (RFC
+/// 4291 section 2.5.5.2).
 fn canonical(network: IpNet) -> IpNet {
     let mapped = |v6: Ipv6Net| {
         let length = v6.prefix_len().checked_sub(96)?;

@@ -1,4 +1,4 @@
-//! Who is where: the list of sessions, one address, and why.
+//! Sessions: the list, one address, and the explanation of an address.
 
 use std::sync::Arc;
 
@@ -18,27 +18,27 @@ use rollcall_engine::messages::{
     GetNewestCursor, GetOldestCursor, LookupAddress, ReadChanges, SearchSessions,
 };
 
-/// Which sessions, by whether they still are.
+/// The state of the requested sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum StateFilter {
-    /// Those that are.
+    /// Active sessions.
     #[default]
     Active,
-    /// Those that were.
+    /// Ended sessions.
     Ended,
-    /// First those that are, then those that were.
+    /// Active sessions, then ended sessions.
     All,
 }
 
-/// What the list is asked with. All filters that are given must hold.
+/// The parameters of the list. All given filters must match.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct SessionsParameters {
-    /// A glob over `alice` and over `alice@corp`; `CORP\alice` is understood.
+    /// A glob for `alice` or `alice@corp`; `CORP\alice` is accepted.
     user: Option<String>,
-    /// A glob over domains.
+    /// A glob for domains.
     domain: Option<String>,
     /// An address.
     ip: Option<String>,
@@ -46,23 +46,23 @@ pub(super) struct SessionsParameters {
     cidr: Option<String>,
     /// The configured name of a producer.
     producer: Option<String>,
-    /// Whether they still are.
+    /// The state of the sessions.
     #[serde(default)]
     #[param(inline)]
     state: StateFilter,
-    /// How many at most, 1 to 1000; 100 when not given.
+    /// The maximum number of sessions, 1 to 1000; the default is 100.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
-    /// The `next` of the page before.
+    /// The `next` of the previous page.
     after: Option<String>,
 }
 
-/// How many sessions one page holds at most, and without a wish: what a terminal scrolls through,
-/// and what a script fetches in one answer of about 400 KB.
+/// The maximum and the default size of a page: the maximum is a response of about 400 KB for a
+/// script, the default is for a terminal.
 const LIMITS: std::ops::RangeInclusive<usize> = 1..=1000;
 const DEFAULT_LIMIT: usize = 100;
 
-/// A list that is being put together.
+/// A list under construction.
 struct Listing<'a> {
     rest: &'a Rest,
     filter: Arc<SessionFilter>,
@@ -115,7 +115,7 @@ pub(super) async fn list(
 }
 
 impl Listing<'_> {
-    /// Adds active sessions after a position, and says where to go on.
+    /// Adds active sessions after a position, and returns the token of the next page.
     async fn active(&mut self, after: Option<Cursor>) -> Result<Option<PageToken>, Problem> {
         if let Some(address) = self.filter.address {
             let session = self.rest.query.send(LookupAddress(address)).await?;
@@ -136,8 +136,8 @@ impl Listing<'_> {
         Ok(found.next.map(|revision| PageToken::Active(Some(Cursor::new(newest.epoch, revision)))))
     }
 
-    /// Adds ended sessions after a position, and says where to go on. What the log has forgotten
-    /// meanwhile is no longer listed.
+    /// Adds ended sessions after a position, and returns the token of the next page. Sessions whose
+    /// tombstone has been removed meanwhile are not listed.
     async fn ended(&mut self, after: Option<Cursor>) -> Result<Option<PageToken>, Problem> {
         let oldest = self.rest.query.send(GetOldestCursor).await?;
         check_epoch(after, oldest)?;
@@ -150,7 +150,7 @@ impl Listing<'_> {
         };
         let page = self.rest.query.send(read).await?;
         if page.resync {
-            // More was forgotten between the two questions: from the oldest again.
+            // Tombstones were removed between the two messages: continue with the oldest one.
             return Ok(Some(PageToken::Ended(None)));
         }
         for change in &page.changes {
@@ -169,11 +169,11 @@ impl Listing<'_> {
     }
 }
 
-/// How many changes are read at once to find ended sessions among them: those that are not ends are
-/// passed over, and a reading takes a fraction of a millisecond.
+/// How many changes are read at once to find ended sessions. Other changes are skipped; a read
+/// takes a fraction of a millisecond.
 const ENDED_SCAN_LIMIT: usize = ChangeLog::MAX_SCAN / 8;
 
-/// Positions mean something only within the life of the journal that handed them out.
+/// A position is valid only in the epoch that issued it.
 fn check_epoch(after: Option<Cursor>, now: Cursor) -> Result<(), Problem> {
     if after.is_none_or(|after| after.epoch == now.epoch) {
         return Ok(());
@@ -182,7 +182,7 @@ fn check_epoch(after: Option<Cursor>, now: Cursor) -> Result<(), Problem> {
     Err(Problem::new(StatusCode::GONE, detail))
 }
 
-/// Shows who has an address.
+/// Shows the session of an address.
 #[utoipa::path(get, path = "/api/v1/sessions/{ip}", tag = "sessions",
     params(("ip" = String, Path, description = "IPv4 or IPv6")), security(("token" = [])),
     responses(

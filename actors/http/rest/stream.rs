@@ -1,7 +1,8 @@
 //! The live stream: every change as a server-sent event (HTML Living Standard, section 9.2).
 //!
-//! A reader is a cursor and nothing else. It is served from the compacted log at its own speed, so
-//! one that is slow or stops reading holds no memory here and misses no last state of any address.
+//! The state of a client is a cursor. The server reads from the compacted log at the speed of the
+//! client, so that a slow or stalled client uses no memory and receives the last state of every
+//! address.
 
 use std::convert::Infallible;
 use std::fmt::Write;
@@ -29,50 +30,51 @@ use rollcall_engine::query::Query;
 use rollcall_runtime::mailbox::Mailbox;
 use rollcall_runtime::telemetry::TelemetryEvent;
 
-/// Where a reader without a cursor begins.
+/// The start of a stream without a cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum StartPosition {
-    /// With what happens next.
+    /// New changes only.
     #[default]
     Now,
-    /// With everybody who is there.
+    /// All current sessions, then changes.
     Start,
 }
 
-/// What the stream is asked with. All filters that are given must hold.
+/// The parameters of the stream. All given filters must match.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct StreamParameters {
-    /// A glob over domains.
+    /// A glob for domains.
     domain: Option<String>,
     /// An address.
     ip: Option<String>,
     /// Networks, separated by commas.
     cidr: Option<String>,
-    /// Where to begin without a cursor.
+    /// The start without a cursor.
     #[serde(default)]
     #[param(inline)]
     from: StartPosition,
-    /// Where to go on: the `id` of the last event. The header `Last-Event-ID` goes before it.
+    /// The cursor to continue after: the `id` of the last event. The header `Last-Event-ID` takes
+    /// precedence.
     cursor: Option<String>,
 }
 
-/// A comment keeps the connection alive through proxies and firewalls, whose idle timeouts are 30
-/// seconds at the least, and shows a reader that is gone.
+/// The interval of a comment. It keeps the connection open through proxies and firewalls, whose
+/// idle timeouts are at least 30 seconds, and detects a client that has disconnected.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// How many changes are written at once, about 128 KB.
+/// The maximum number of changes in one write, about 128 KB.
 const MAX_CHANGES: usize = 256;
 
-/// How soon a browser comes back, in milliseconds.
+/// The reconnection time of a browser, in milliseconds.
 const RETRY_MS: u64 = 2000;
 
-/// How soon an actor that is being replaced is asked again.
+/// The delay before a message to a restarting actor is retried.
 const RETRY_DELAY: Duration = Duration::from_millis(200);
 
-/// Streams changes as they become true.
+/// Streams changes as they are applied.
 #[utoipa::path(get, path = "/api/v1/stream", tag = "stream",
     params(StreamParameters, ("Last-Event-ID" = Option<String>, Header,
         description = "The `id` of the last event that was read")),
@@ -120,7 +122,7 @@ fn respond(events: impl Stream<Item = Result<Bytes, Infallible>> + 'static) -> H
     HttpResponse::Ok()
         .content_type("text/event-stream")
         .insert_header((CACHE_CONTROL, "no-store"))
-        // nginx would hold the events back until its buffer is full.
+        // nginx otherwise buffers the events until its buffer is full.
         .insert_header(("X-Accel-Buffering", "no"))
         .streaming(events)
 }
@@ -135,23 +137,23 @@ fn parse(text: &str) -> Result<Cursor, Problem> {
     text.parse().map_err(|why| Problem::bad_request(format!("cursor: {why}")))
 }
 
-/// One reader.
+/// The state of one stream.
 struct Reader {
     query: Mailbox<Query>,
     newest: watch::Receiver<Revision>,
     draining: watch::Receiver<bool>,
     filter: Arc<Filter>,
     cursor: Option<Cursor>,
-    /// Whether it was told where it begins.
+    /// Whether the first block with the start position was written.
     started: bool,
     _connection: OpenConnection,
 }
 
 impl Reader {
-    /// The next piece of the stream; `None` when the server drains.
+    /// The next chunk of the stream; `None` when the server drains.
     async fn next(&mut self) -> Option<String> {
         let mut draining = self.draining.clone();
-        // When whoever would tell that it drains is gone, so is the server.
+        // A closed channel means that the server has stopped.
         let drained = std::pin::pin!(draining.wait_for(|draining| *draining));
         let chunk = std::pin::pin!(self.chunk());
         match select(drained, chunk).await {
@@ -162,13 +164,13 @@ impl Reader {
 
     async fn chunk(&mut self) -> String {
         if !std::mem::replace(&mut self.started, true) {
-            // The head of the answer and the place where it begins, at once.
+            // The head of the response and the start position are sent immediately.
             return format!("retry: {RETRY_MS}\n{}\n", self.id());
         }
         match timeout(HEARTBEAT, self.changes()).await {
             Ok(page) => write_page(&page),
-            // An id without data makes no event, and moves the place to which a reader comes back
-            // past everything that its filter left out.
+            // An id without data is not an event. It advances the position at which a client
+            // resumes past the changes that its filter excludes.
             Err(_) => format!(": alive\n{}\n", self.id()),
         }
     }
@@ -177,10 +179,10 @@ impl Reader {
         self.cursor.map(|cursor| format!("id: {cursor}\n")).unwrap_or_default()
     }
 
-    /// Waits for a page with something to tell.
+    /// Waits for a page with changes.
     async fn changes(&mut self) -> Page {
         loop {
-            // Marked before the reading: what comes while it goes on is not slept over.
+            // Marked before the read, so that a change during the read wakes the loop.
             self.newest.mark_unchanged();
             let read = ReadChanges {
                 cursor: self.cursor,
@@ -203,16 +205,16 @@ impl Reader {
     }
 }
 
-/// Writes a page as events, each with the cursor that goes on behind it.
+/// Writes a page as events, each with the cursor after it.
 fn write_page(page: &Page) -> String {
     let mut text = String::with_capacity(512 * page.changes.len() + 128);
     let mut id = page.next;
     if page.resync {
-        // No id: a reader that comes back after this event alone must hear it again.
+        // No id: a client that disconnects after this event alone must receive it again.
         event(&mut text, "resync", None, &Resync { cursor: page.next });
     }
     for (index, change) in page.changes.iter().enumerate() {
-        // Behind the last one lies also what the filter left out.
+        // The cursor after the last event also covers the changes that the filter excludes.
         let last = index + 1 == page.changes.len();
         id.revision = if last { page.next.revision } else { change.revision };
         event(&mut text, name(change), Some(id), &ChangeDto::from(change));
@@ -234,11 +236,11 @@ fn event(text: &mut String, name: &str, id: Option<Cursor>, data: &impl Serializ
     if let Some(id) = id {
         let _ = writeln!(text, "id: {id}");
     }
-    // JSON has no line breaks of its own: names are escaped.
+    // The JSON text has no line breaks: they are escaped in strings.
     let _ = write!(text, "event: {name}\ndata: {data}\n\n");
 }
 
-/// Counts the reader among the open ones, for as long as it is there.
+/// Counts an open stream until it is dropped.
 struct OpenConnection;
 
 impl OpenConnection {

@@ -14,7 +14,7 @@ use super::*;
 
 const PROBLEM: &str = "application/problem+json";
 
-/// The whole of a problem, so that no answer is half of one.
+/// Checks all members of a problem.
 fn assert_problem(answer: &Answer, status: u16) -> Value {
     assert_eq!(answer.status, status, "{answer:?}");
     assert_eq!(answer.header("content-type"), Some(PROBLEM));

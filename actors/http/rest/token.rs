@@ -1,5 +1,5 @@
-//! The administrators' bearer token: made at the first start, kept in a file that nobody else may
-//! read, and compared in constant time.
+//! The bearer token of the administrators: created at the first start, kept in a file that only its
+//! owner can read, and compared in constant time.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
@@ -13,21 +13,21 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-/// What opens the REST interface. Only its hash is kept: neither a memory dump nor the time of a
-/// comparison tells it.
+/// The token of the REST interface. Only its hash is kept, so that neither a memory dump nor the
+/// duration of a comparison reveals it.
 #[derive(Clone)]
 pub struct Token([u8; 32]);
 
-/// The shortest token taken from a file that somebody else wrote: 128 bits in base64.
+/// The minimum length of a token in an existing file: 128 bits in base64.
 const MIN_LENGTH: usize = 22;
 
 impl Token {
-    /// The token in the file at `path`. Without a file, one of 256 random bits is made and written
-    /// there with mode 0600.
+    /// The token in the file at `path`. If the file does not exist, it is created with mode 0600
+    /// and a token of 256 random bits.
     ///
     /// # Errors
-    /// When the file cannot be read or written, when others may read it, or when what is in it is
-    /// shorter than 22 characters.
+    /// The file cannot be read or written, other users can read it, or its token is shorter than 22
+    /// characters.
     pub fn open(path: &Path) -> io::Result<Self> {
         match read(path) {
             Err(missing) if missing.kind() == io::ErrorKind::NotFound => create(path),
@@ -36,7 +36,7 @@ impl Token {
         .map(|text| Self::new(&text))
     }
 
-    /// A token of this text.
+    /// A token with this text.
     pub fn new(text: &str) -> Self {
         Self(Sha256::digest(text).into())
     }
@@ -54,10 +54,10 @@ impl std::fmt::Debug for Token {
     }
 }
 
-/// Reads a token file, for the server and for the command line beside it.
+/// Reads a token file, for the server and for the command line.
 ///
 /// # Errors
-/// As [`Token::open`], and when there is no file.
+/// As [`Token::open`], and if the file does not exist.
 pub fn read(path: &Path) -> io::Result<Zeroizing<String>> {
     let mode = fs::metadata(path)?.permissions().mode();
     if mode & 0o077 != 0 {
@@ -82,8 +82,9 @@ fn create(path: &Path) -> io::Result<Zeroizing<String>> {
     if let Some(folder) = path.parent() {
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }
-    // Written whole under another name: a process that dies in between leaves no empty token, and
-    // one that starts at the same time finds its own link refused and reads ours.
+    // Written completely under a temporary name: a process that dies in between leaves no empty
+    // token file. If two processes start at the same time, the link of the second fails, and it
+    // reads the token of the first.
     let new = path.with_extension(format!("new-{}", std::process::id()));
     let mut file =
         OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;

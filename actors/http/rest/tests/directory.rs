@@ -1,4 +1,4 @@
-//! The directory in the answers: sessions with their groups, lists by prefix, and ways to groups.
+//! The directory in responses: sessions with their groups, lists by prefix, and membership paths.
 
 use rollcall_identity::Kind;
 use serde_json::{Value, json};

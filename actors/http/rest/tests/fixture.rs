@@ -1,4 +1,4 @@
-//! A house for the tests: the actors of the spine, and the REST routes on a port of their own.
+//! A test server: the engine, and the REST routes on a listener of its own.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -41,7 +41,7 @@ pub(super) struct TestServer {
     pub(super) directory: SharedDirectory,
 }
 
-/// The recorder of this process, which all tests share.
+/// The recorder of this process, shared by all tests.
 fn prometheus() -> PrometheusHandle {
     static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
     RECORDER
@@ -58,7 +58,7 @@ fn name(text: &str) -> Name {
     Name::new(text).unwrap()
 }
 
-/// Tells a story in a house of its own.
+/// Runs a test on a server of its own.
 pub(super) fn with_server(test: impl AsyncFnOnce(TestServer)) {
     System::new().block_on(async {
         let limits = ChangeLogLimits::default();
@@ -172,7 +172,7 @@ impl TestServer {
         Events::open(self.address, &path, &(authorization() + headers)).await
     }
 
-    /// Hires a producer that sees what a test tells it.
+    /// Starts a producer whose input comes from the test.
     pub(super) async fn start_producer(&self, named: &str) -> ScriptedInput {
         let mailbox = Mailbox::<ProducerActor>::new(named, self.clock.clone());
         let (sender, receiver) = mpsc::channel(1);
@@ -190,7 +190,7 @@ fn authorization() -> String {
     format!("Authorization: Bearer {}\r\n", TestServer::TOKEN)
 }
 
-/// Limits that no test meets.
+/// Limits that no test reaches.
 fn limits_of_http() -> HttpLimits {
     HttpLimits {
         body: 4096,
@@ -202,7 +202,7 @@ fn limits_of_http() -> HttpLimits {
     }
 }
 
-/// Rules by which the one client may say everything.
+/// Rules that allow all kinds of events from the one client.
 fn rules() -> Rules {
     let kinds = vec![Kind::Login, Kind::Logout, Kind::VpnUp, Kind::DeviceSeen];
     let mut rules = Rules::default();
@@ -211,7 +211,7 @@ fn rules() -> Rules {
     rules
 }
 
-/// A configuration that is good the first time and wrong after that.
+/// A reload that succeeds the first time and fails after that.
 fn reload() -> Reload {
     let failed_before = AtomicBool::new(false);
     Arc::new(move || {
@@ -224,11 +224,11 @@ fn reload() -> Reload {
 
 type Input = (Vec<Event>, tokio::sync::oneshot::Sender<()>);
 
-/// Tells a scripted producer what it sees.
+/// The input of a scripted producer.
 pub(super) struct ScriptedInput(mpsc::Sender<Input>);
 
 impl ScriptedInput {
-    /// Lets it see `events` and a line without a user, and waits until they are decided.
+    /// Submits `events` and one drop for a line without a user, and waits until they are decided.
     pub(super) async fn submit(&self, events: Vec<Event>) {
         let (done, decided) = tokio::sync::oneshot::channel();
         self.0.send((events, done)).await.unwrap();

@@ -1,4 +1,4 @@
-//! The list of sessions: filters, pages, and changes while somebody pages.
+//! The list of sessions: filters, pages, and changes during paging.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::assert_problem;
 use super::fixture::{TestServer, with_server};
 
-/// What all pages of a list show, with `between` happening between any two of them.
+/// The sessions of all pages of a list, with a call of `between` between two pages.
 async fn addresses(
     server: &TestServer,
     parameters: &str,
@@ -108,7 +108,7 @@ fn paging_misses_no_active_session_during_concurrent_changes() {
         fill(&server, 2500).await;
         let server = &server;
         let pages = addresses(server, "limit=200", async |page| {
-            // Everything happens at once: ends, new users at old addresses, new addresses.
+            // Concurrent changes: ended sessions, new users at existing addresses, new addresses.
             let ends = (page * 10..page * 10 + 5)
                 .map(|n| server.event(&address(n), &format!("user{n}@corp"), Kind::Logout));
             let takes = (page * 10 + 5..page * 10 + 10)

@@ -1,4 +1,4 @@
-//! The live stream: from now or from the start, resumed, filtered, and told to begin anew.
+//! The live stream: from now or from the start, resumed, filtered, and after a resync.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::client::{Event, Events};
 use super::fixture::{TestServer, with_server};
 
-/// What one event says: its name, where, and who.
+/// The name, the address and the user of an event.
 fn summary(event: &Event) -> (&str, &str, &str) {
     let user = event.data["session"]["user"].as_str().unwrap_or("nobody");
     (&event.name, event.data["address"].as_str().unwrap_or(""), user)
@@ -82,7 +82,7 @@ fn a_stream_resumed_at_any_event_ends_with_the_same_table() {
         let mut events = server.stream("?from=start", "").await;
         assert_eq!(next(&mut events).await.name, "resync");
         for _ in 0..6 {
-            // A hundred events, then the connection breaks while the first reading goes on.
+            // A hundred events, then the connection breaks during the first full read.
             let mut id = None;
             for _ in 0..100 {
                 let event = next(&mut events).await;
@@ -126,7 +126,7 @@ fn a_filter_passes_only_matching_changes() {
         assert_eq!(summary(&next(&mut domain).await), ("began", "10.0.0.2", "bob"));
         assert_eq!(summary(&next(&mut network).await), ("began", "10.9.0.1", "eve"));
         assert_eq!(summary(&next(&mut single).await), ("began", "10.0.0.3", "dan"));
-        // Who leaves the domain is gone for those who asked for it.
+        // An address whose new user has another domain is reported as ended.
         server.login("10.0.0.2", "carol@corp").await;
         assert_eq!(summary(&next(&mut domain).await), ("ended", "10.0.0.2", "bob"));
     });
