@@ -45,7 +45,7 @@ impl BoundSockets {
         };
         let inherited = |address: &SocketAddr| {
             let mut all = previous.iter().flat_map(|previous| previous.0.iter());
-            all.find(|(asked, _)| asked == address).map(|(_, socket)| socket.try_clone())
+            all.find(|(configured, _)| configured == address).map(|(_, socket)| socket.try_clone())
         };
         let bind = |address: &SocketAddr| {
             let socket = inherited(address).unwrap_or_else(|| TcpListener::bind(address));

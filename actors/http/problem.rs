@@ -72,8 +72,8 @@ impl Problem {
 
 impl From<MailboxClosed> for Problem {
     /// The actor is restarting: no state is lost, and a retry succeeds.
-    fn from(gone: MailboxClosed) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, format!("{gone}; retry"))
+    fn from(closed: MailboxClosed) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, format!("{closed}; retry"))
     }
 }
 

@@ -215,7 +215,7 @@ mod tests {
     fn a_repeated_cookie_after_a_newer_one_counts_as_a_retry() {
         let stats = PointStats::new(&Name::new("fw1").unwrap());
         let cookie = |text: &str| text.parse::<Cookie>().unwrap();
-        let ask = |received: Option<&str>, issued: &str| {
+        let answer = |received: Option<&str>, issued: &str| {
             let (revision, completeness) = (Revision(1), Completeness::Complete);
             let (received, issued) = (received.map(cookie), cookie(issued));
             stats.record_batch(
@@ -224,11 +224,11 @@ mod tests {
             );
             stats.status(Role::EnforcementPoint, Revision(1), Timestamp::EPOCH).retries
         };
-        assert_eq!(ask(None, "5.1"), 0);
-        assert_eq!(ask(None, "5.1"), 0, "a new start is not a retry");
-        assert_eq!(ask(Some("5.1"), "5.1"), 0);
-        assert_eq!(ask(Some("5.1"), "5.2"), 0, "the issued cookie was the same");
-        assert_eq!(ask(Some("5.1"), "5.3"), 1);
-        assert_eq!(ask(Some("5.3"), "5.3"), 1);
+        assert_eq!(answer(None, "5.1"), 0);
+        assert_eq!(answer(None, "5.1"), 0, "a new start is not a retry");
+        assert_eq!(answer(Some("5.1"), "5.1"), 0);
+        assert_eq!(answer(Some("5.1"), "5.2"), 0, "the issued cookie was the same");
+        assert_eq!(answer(Some("5.1"), "5.3"), 1);
+        assert_eq!(answer(Some("5.3"), "5.3"), 1);
     }
 }

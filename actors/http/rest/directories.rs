@@ -31,9 +31,9 @@ pub(super) struct DirectoryDto {
     #[schema(value_type = Option<String>)]
     domain: Option<Name>,
     /// The last full read.
-    whole: Option<Reading>,
+    whole: Option<DirectoryRead>,
     /// The last read of changes.
-    changes: Option<Reading>,
+    changes: Option<DirectoryRead>,
     /// Properties that could not be read since the last full read, by kind.
     problems: BTreeMap<&'static str, u64>,
     /// The number of seconds by which the clock of the server is ahead of the clock of Rollcall.
@@ -44,7 +44,7 @@ pub(super) struct DirectoryDto {
 
 /// A read of the directory.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Reading {
+pub(super) struct DirectoryRead {
     /// The time of completion.
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
@@ -71,8 +71,8 @@ impl From<(Name, DirectoryStatus)> for DirectoryDto {
             since: status.since,
             server: status.server,
             domain: status.domain.map(|names| names.dns),
-            whole: status.whole.map(Reading::from),
-            changes: status.changes.map(Reading::from),
+            whole: status.whole.map(DirectoryRead::from),
+            changes: status.changes.map(DirectoryRead::from),
             problems: problems.map(|(problem, count)| ((*problem).into(), *count)).collect(),
             clock_ahead_seconds: status.skew,
             error: status.error,
@@ -80,7 +80,7 @@ impl From<(Name, DirectoryStatus)> for DirectoryDto {
     }
 }
 
-impl From<LastSync> for Reading {
+impl From<LastSync> for DirectoryRead {
     fn from(LastSync { at, objects, millis }: LastSync) -> Self {
         Self { at, objects, seconds: std::time::Duration::from_millis(millis).as_secs_f64() }
     }

@@ -49,6 +49,7 @@ pub(super) struct EventLogDto {
 
 /// An event that was read.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = EventLogEvent)]
 pub(super) struct EventDto {
     /// When it was written, by the clock of the server.
     #[schema(value_type = String, format = DateTime)]
@@ -62,6 +63,7 @@ pub(super) struct EventDto {
 
 /// A loss of events.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = EventLogGap)]
 pub(super) struct GapDto {
     /// When it was detected.
     #[schema(value_type = String, format = DateTime)]
@@ -79,6 +81,7 @@ pub(super) struct GapDto {
 
 /// Success audits that the server does not write.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AuditGap)]
 pub(super) struct UnauditedDto {
     /// The name in auditpol.
     #[schema(example = "Kerberos Authentication Service")]
@@ -94,6 +97,7 @@ pub(super) struct UnauditedDto {
 
 /// Why the event log could not be read.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = EventLogError)]
 pub(super) struct ErrorDto {
     /// The time.
     #[schema(value_type = String, format = DateTime)]

@@ -64,7 +64,7 @@ async fn answers<T>(
 ) -> Option<String> {
     match timeout(ANSWER, answer).await {
         Ok(Ok(_)) => None,
-        Ok(Err(gone)) => Some(gone.to_string()),
+        Ok(Err(closed)) => Some(closed.to_string()),
         Err(_) => Some(format!("{actor} does not answer within {} s", ANSWER.as_secs())),
     }
 }

@@ -107,7 +107,7 @@ pub(super) async fn address(
         (Some(at), None) if to.is_none() && limit.is_none() && after.is_none() => {
             let point = PointInTime { address, at: timestamp("at", &at)? };
             let answer = run(&rest, &request, point).await?;
-            Ok(Json(AddressHistoryDto::Moment(Box::new(answer.into()))))
+            Ok(Json(AddressHistoryDto::PointInTime(Box::new(answer.into()))))
         }
         (None, from) => {
             let after = after.map(|after| after.parse().map(Revision)).transpose();

@@ -51,7 +51,7 @@ impl From<Sources> for SourcesDto {
 
 /// The session of an address at a point in time, and its cause.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Moment)]
+#[schema(as = PointInTime)]
 pub(super) struct PointInTimeDto {
     /// The requested point in time.
     #[schema(value_type = String, format = DateTime)]
@@ -150,7 +150,7 @@ impl<After: ToString> From<IntervalsPage<After>> for IntervalsPageDto {
 #[schema(as = AddressHistory)]
 pub(super) enum AddressHistoryDto {
     /// With `at`.
-    Moment(Box<PointInTimeDto>),
+    PointInTime(Box<PointInTimeDto>),
     /// With `from`.
     Intervals(IntervalsPageDto),
 }

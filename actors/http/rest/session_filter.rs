@@ -57,7 +57,7 @@ impl SessionFilter {
 
 /// Whether the glob matches `alice` or `alice@corp`.
 fn glob_matches(glob: &Glob, principal: Option<&Principal>) -> bool {
-    principal.is_some_and(|who| glob.matches(who.user.as_str()) || glob.matches(&who.to_string()))
+    principal.is_some_and(|p| glob.matches(p.user.as_str()) || glob.matches(&p.to_string()))
 }
 
 /// `CORP\alice` as `alice@CORP`; other text unchanged.

@@ -78,7 +78,7 @@ fn unknown_paths_methods_and_parameters_are_problems() {
             ("PUT", "/api/v1/sessions/10.0.0.1", "GET"),
             ("GET", "/api/v1/reload", "POST"),
         ] {
-            let answer = server.ask(method, path).await;
+            let answer = server.request(method, path).await;
             assert_problem(&answer, 405);
             assert_eq!(answer.header("allow"), Some(allow), "{method} {path}");
         }
@@ -192,9 +192,9 @@ fn actors_points_and_a_reload_are_shown() {
         let points = server.get("/api/v1/enforcement-points").await.json();
         assert_eq!(points, json!([{"name": "srx1", "lag": 0}]));
 
-        let good = server.ask("POST", "/api/v1/reload").await;
+        let good = server.request("POST", "/api/v1/reload").await;
         assert_eq!(good.json()["changed"], json!(["rules"]), "{good:?}");
-        let problem = assert_problem(&server.ask("POST", "/api/v1/reload").await, 422);
+        let problem = assert_problem(&server.request("POST", "/api/v1/reload").await, 422);
         assert_eq!(problem["reasons"], json!(["rollcall.toml:3: rest.listen is wrong"]));
     });
 }
@@ -258,7 +258,7 @@ fn the_openapi_description_is_current_and_lists_every_route() {
                 if path.ends_with("/stream") {
                     continue;
                 }
-                let answer = server.ask(&method.to_uppercase(), &path).await;
+                let answer = server.request(&method.to_uppercase(), &path).await;
                 assert!(answer.status != 405 && !answer.body.contains("no resource at"), "{path}");
             }
         }

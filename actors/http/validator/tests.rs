@@ -77,7 +77,7 @@ impl TestServer {
         Self { at, validator, directory, _engine: engine }
     }
 
-    async fn ask(&self, head: &str, headers: &str, body: &str) -> (u16, Value) {
+    async fn request(&self, head: &str, headers: &str, body: &str) -> (u16, Value) {
         let mut stream = TcpStream::connect(self.at).await.unwrap();
         let length = body.len();
         let request = format!(
@@ -93,7 +93,7 @@ impl TestServer {
 
     async fn login(&self, secret: &str) -> (u16, Value) {
         let body = format!("grant_type=client_credentials&client_id=jweb&client_secret={secret}");
-        self.ask("POST /oauth_token/oauth", "", &body).await
+        self.request("POST /oauth_token/oauth", "", &body).await
     }
 
     async fn token(&self) -> String {
@@ -104,7 +104,7 @@ impl TestServer {
 
     async fn get(&self, token: &str, path: &str) -> (u16, Value) {
         let header = format!("Authorization: Bearer {token}\r\n");
-        self.ask(&format!("GET /validator/v1{path}"), &header, "").await
+        self.request(&format!("GET /validator/v1{path}"), &header, "").await
     }
 }
 
@@ -116,12 +116,12 @@ fn users_groups_and_devices_in_a_directory_are_valid() {
         let of =
             |name: &str| json!({"valid": true, "name": name, "domain-name": "corp.example.com"});
         let account = |name: &str| {
-            let mut wanted = of(name);
-            wanted["enabled"] = json!(true);
-            wanted
+            let mut expected = of(name);
+            expected["enabled"] = json!(true);
+            expected
         };
         let none = json!({"valid": false});
-        for (path, wanted) in [
+        for (path, expected) in [
             ("/validate/user?name=alice&domain=corp.example.com", account("Alice")),
             ("/user/ALICE?domain=CORP", account("Alice")),
             ("/user/CORP%5Calice", account("Alice")),
@@ -138,7 +138,7 @@ fn users_groups_and_devices_in_a_directory_are_valid() {
             ("/device/pc1$?domain=corp", account("PC1$")),
             ("/device/alice", none),
         ] {
-            assert_eq!(server.get(&token, path).await, (200, wanted), "{path}");
+            assert_eq!(server.get(&token, path).await, (200, expected), "{path}");
         }
     });
 }
@@ -150,14 +150,14 @@ fn lists_are_limited_by_prefix_start_and_count() {
         assert_eq!(server.get(&token, "/groups").await.0, 404);
         corp(&mut server.directory.write());
         let listed = |names: &[&str], total: usize, start: usize| json!({"domain-name": "corp.example.com", "total": total, "start": start, "names": names});
-        for (path, wanted) in [
+        for (path, expected) in [
             ("/groups", listed(&["Everybody", "Laptops", "Staff", "VPN-Users"], 4, 0)),
             ("/groups?start=1&count=2", listed(&["Laptops", "Staff"], 4, 1)),
             ("/domains/CORP/groups?prefix=vpn*", listed(&["VPN-Users"], 1, 0)),
             ("/users", listed(&["Alice"], 1, 0)),
             ("/list/devices?domain=corp.example.com", listed(&["PC1$"], 1, 0)),
         ] {
-            assert_eq!(server.get(&token, path).await, (200, wanted), "{path}");
+            assert_eq!(server.get(&token, path).await, (200, expected), "{path}");
         }
         assert_eq!(server.get(&token, "/domains/lab/groups").await.0, 404);
         let (dns, netbios) = ("lab.example.com".parse().unwrap(), "lab".parse().unwrap());
@@ -174,12 +174,12 @@ fn lists_are_limited_by_prefix_start_and_count() {
 #[test]
 fn requests_without_a_token_of_this_listener_are_rejected() {
     with_server(async |server| {
-        assert_eq!(server.ask("GET /validator/v1/users", "", "").await.0, 401);
+        assert_eq!(server.request("GET /validator/v1/users", "", "").await.0, 401);
         let token = server.token().await;
         let in_query = format!("GET /validator/v1/users?access_token={token}");
-        assert_eq!(server.ask(&in_query, "", "").await.0, 401);
+        assert_eq!(server.request(&in_query, "", "").await.0, 401);
         assert_eq!(server.get(&token, "/printers").await.0, 404);
-        assert_eq!(server.ask("GET /user_query/v2", "", "").await.0, 404);
+        assert_eq!(server.request("GET /user_query/v2", "", "").await.0, 404);
         let long = format!("/user/{}", "x".repeat(66));
         assert_eq!(server.get(&token, &long).await.0, 400);
         for _ in 0..3 {
@@ -199,8 +199,8 @@ fn a_reload_revokes_tokens_of_removed_clients_and_rejects_other_addresses() {
             200,
             "unchanged credentials keep the token"
         );
-        let nobody = config::Validator { clients: Vec::new(), ..settings("127.0.0.1/32") };
-        server.validator.apply_settings(&nobody);
+        let without_clients = config::Validator { clients: Vec::new(), ..settings("127.0.0.1/32") };
+        server.validator.apply_settings(&without_clients);
         assert_eq!(server.get(&token, "/user/bob").await.0, 403);
         server.validator.apply_settings(&settings("127.0.0.1/32"));
         assert_eq!(server.get(&token, "/user/bob").await.0, 401, "its token is revoked");

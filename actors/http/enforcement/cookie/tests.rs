@@ -215,7 +215,10 @@ impl Model {
         }
         for change in &page.changes {
             let admitted = |session: &Arc<Session>| self.filter.admits(session);
-            assert!(change.session().is_none_or(admitted), "told in passing: {change:?}");
+            assert!(
+                change.session().is_none_or(admitted),
+                "a change that the filter excludes: {change:?}"
+            );
             assert_eq!(change.effect == Effect::Ended, change.after.is_none());
             match &change.after {
                 Some(session) => self.held.insert(change.address, user_of(session)),

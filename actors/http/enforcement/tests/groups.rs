@@ -40,11 +40,11 @@ fn each_point_receives_the_groups_of_its_group_filter() {
     with_server(vec![point("srx1"), short], async |server| {
         let (first, second) = (server.token("srx1").await, server.token("srx2").await);
         alice_logs_in(&server, &first).await;
-        let wanted = ["Everybody", "Staff", "VPN-Users"];
+        let expected = ["Everybody", "Staff", "VPN-Users"];
         for path in ["", "/ip/10.0.0.7", "/user/alice", "/user/a.smith%40example.org"] {
             let answer = server.get(&first, path).await.json();
             let report = &answer["report_entries"][0];
-            assert_eq!(roles(report), wanted, "{path}");
+            assert_eq!(roles(report), expected, "{path}");
             assert_eq!(report["domain-name"], "corp.example.com");
             let answer = server.get(&second, path).await.json();
             let report = &answer["report_entries"][0];
@@ -101,7 +101,7 @@ fn a_changed_group_filter_applies_to_sessions_that_the_firewall_has() {
 }
 
 /// The reports for `cookie`. The cookie of this response must give an empty one.
-async fn told_once(server: &TestServer, token: &str, cookie: &str) -> Vec<Value> {
+async fn reports_once(server: &TestServer, token: &str, cookie: &str) -> Vec<Value> {
     let reports = server.get(token, &format!("?cookie={cookie}")).await.json();
     let again = format!("?cookie={}", reports["cookie"].as_str().unwrap());
     assert_eq!(server.get(token, &again).await.json()["report_entries"], Value::Array(vec![]));
@@ -118,11 +118,15 @@ fn a_cookie_of_an_earlier_format_causes_one_full_read() {
         assert_eq!(server.post(&token, HEALTHY).await.json()["applied"], 1);
         let first = server.get(&token, "").await.json();
         let cookie = first["cookie"].as_str().unwrap();
-        assert_eq!(told_once(&server, &token, cookie).await, [Value::Null; 0], "it knows that");
+        assert_eq!(
+            reports_once(&server, &token, cookie).await,
+            [Value::Null; 0],
+            "the firewall is up to date"
+        );
         // The fingerprint of the default format without a filter, from before the format was part
         // of it.
         let (cursor, _) = cookie.split_once('~').unwrap();
-        let reports = told_once(&server, &token, &format!("{cursor}~e3b0c44298fc1c14")).await;
+        let reports = reports_once(&server, &token, &format!("{cursor}~e3b0c44298fc1c14")).await;
         assert_eq!(roles(&reports[0]), ["posture-healthy", "staff"]);
     });
 }
@@ -140,7 +144,7 @@ fn a_changed_posture_form_applies_to_sessions_that_the_firewall_has() {
         let first = server.get(&token, "").await.json();
         assert_eq!(roles(&first["report_entries"][0]), ["staff"]);
         server.points.apply_settings(&settings(with(PostureForm::Both)), &pushers());
-        let reports = told_once(&server, &token, first["cookie"].as_str().unwrap()).await;
+        let reports = reports_once(&server, &token, first["cookie"].as_str().unwrap()).await;
         assert_eq!(roles(&reports[0]), ["posture-healthy", "staff"]);
     });
 }

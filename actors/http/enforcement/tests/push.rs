@@ -83,8 +83,8 @@ fn an_invalid_body_is_rejected_as_a_whole_and_the_error_names_the_item() {
         let problem = answer.json();
         assert_eq!(problem["detail"], "item 1: address: not an IP address");
         assert_eq!((&problem["type"], &problem["status"]), (&"about:blank".into(), &400.into()));
-        let nobody = server.get(&token, "/ip/10.0.0.1").await.json();
-        assert_eq!(nobody["report_entries"].as_array().map(Vec::len), Some(0));
+        let empty = server.get(&token, "/ip/10.0.0.1").await.json();
+        assert_eq!(empty["report_entries"].as_array().map(Vec::len), Some(0));
         let entity = r#"<!DOCTYPE a [<!ENTITY e SYSTEM "file:///etc/passwd">]><userfw-entries/>"#;
         let head = "POST /user_query/v2";
         assert_eq!(server.request(head, &[&bearer(&token)], entity).await.status, 400);
@@ -175,8 +175,8 @@ fn replayed_pushes_change_nothing_when_a_time_is_required() {
             ("POST /user_query/v2/vpn?ip=10.0.0.2&event=down", ""),
         ] {
             let answer = server.request(head, &[&bearer(&token)], body).await;
-            let told = answer.json()["detail"].as_str().unwrap_or_default().to_owned();
-            assert!(answer.status == 400 && told.contains("at: missing"), "{head}: {answer:?}");
+            let detail = answer.json()["detail"].as_str().unwrap_or_default().to_owned();
+            assert!(answer.status == 400 && detail.contains("at: missing"), "{head}: {answer:?}");
         }
         assert_eq!(server.get(&token, "").await.body, seen);
     });

@@ -179,24 +179,24 @@ async fn next(
 #[test]
 fn a_changed_filter_applies_to_sessions_that_the_firewall_has() {
     with_server(vec![point("srx1"), point("srx2")], async |server| {
-        let (token, pushes) = (server.token("srx1").await, server.token("srx2").await);
+        let (token, pushing) = (server.token("srx1").await, server.token("srx2").await);
         let apply_settings = |change: &dyn Fn(&mut rollcall_config::EnforcementPoint)| {
             let mut mine = point("srx1");
             change(&mut mine);
             server.points.apply_settings(&settings(vec![mine, point("srx2")]), &pushers());
         };
-        fill(&server, &pushes, 4).await;
+        fill(&server, &pushing, 4).await;
         let (reports, cookie) = next(&server, &token, "").await;
         assert_eq!(reports.len(), 4);
         let (reports, cookie) = next(&server, &token, &cookie).await;
-        assert_eq!(reports.len(), 0, "the same filter: nothing is told twice");
+        assert_eq!(reports.len(), 0, "with the same filter nothing is reported twice");
 
         // Fewer networks: an address outside them is reported as a logout, even if its session
         // ended meanwhile.
         apply_settings(&|point| point.include = vec!["10.0.0.0/31".parse().unwrap()]);
         let logouts =
             r#"{"kind":"logout","address":"10.0.0.3","user":"u3","domain":"lab.example"}"#;
-        assert_eq!(server.post(&pushes, logouts).await.json()["applied"], 1);
+        assert_eq!(server.post(&pushing, logouts).await.json()["applied"], 1);
         let (reports, cookie) = next(&server, &token, &cookie).await;
         let expected = ["login u0", "login u1", "logout ", "logout "];
         assert_eq!(reports.into_values().collect::<Vec<_>>(), expected, "and without their names");
@@ -205,7 +205,7 @@ fn a_changed_filter_applies_to_sessions_that_the_firewall_has() {
         apply_settings(&|point| point.domains = vec![Glob::new("lab.*").unwrap()]);
         let over = r#"{"kind":"login","address":"10.0.0.1","user":"bob","domain":"corp.example"}"#;
         server.advance(std::time::Duration::from_secs(1));
-        assert_eq!(server.post(&pushes, over).await.json()["applied"], 1);
+        assert_eq!(server.post(&pushing, over).await.json()["applied"], 1);
         let (reports, cookie) = next(&server, &token, &cookie).await;
         let expected = ["logout ", "logout ", "logout "];
         assert_eq!(reports.into_values().collect::<Vec<_>>(), expected);
@@ -295,10 +295,10 @@ fn errors_name_the_bad_parameter_or_the_unknown_route() {
 #[test]
 fn the_status_shows_the_lag_of_a_point() {
     with_server(vec![point("srx1"), point("srx2")], async |server| {
-        let (asks, pushes) = (server.token("srx1").await, server.token("srx2").await);
-        fill(&server, &pushes, 10).await;
+        let (querying, pushing) = (server.token("srx1").await, server.token("srx2").await);
+        fill(&server, &pushing, 10).await;
         let path = "?entry_count=10";
-        let reports = server.get(&asks, path).await.json();
+        let reports = server.get(&querying, path).await.json();
         let status = |server: &TestServer| server.points.status().remove(1);
         let now = status(&server);
         assert_eq!((now.queries, now.reports, now.lag_changes), (1, 10, Some(0)));
@@ -306,10 +306,10 @@ fn the_status_shows_the_lag_of_a_point() {
         assert_eq!((now.lag_seconds, now.last_address), (Some(0.0), Some([127, 0, 0, 1].into())));
         server.advance(std::time::Duration::from_secs(30));
         let event = r#"{"kind":"login","address":"10.1.0.1","user":"new"}"#;
-        server.post(&pushes, event).await;
+        server.post(&pushing, event).await;
         let now = status(&server);
         assert_eq!((now.lag_changes, now.lag_seconds), (Some(1), Some(30.0)));
-        assert_eq!(server.points.status()[2].lag_changes, None, "it never asked for a batch");
+        assert_eq!(server.points.status()[2].lag_changes, None, "no batch query yet");
         assert_eq!(server.points.status()[2].pushed, 11);
     });
 }

@@ -46,7 +46,7 @@ pub(super) async fn send(to: SocketAddr, method: &str, path: &str, headers: &str
     stream
 }
 
-pub(super) async fn ask(to: SocketAddr, method: &str, path: &str, headers: &str) -> Answer {
+pub(super) async fn request(to: SocketAddr, method: &str, path: &str, headers: &str) -> Answer {
     let mut text = String::new();
     send(to, method, path, headers).await.read_to_string(&mut text).await.unwrap();
     Answer::parse(&text)

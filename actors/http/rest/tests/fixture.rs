@@ -16,7 +16,7 @@ use rollcall_identity::{
 use serde_json::json;
 use tokio::sync::{mpsc, watch};
 
-use super::client::{Answer, Events, ask};
+use super::client::{Answer, Events, request};
 use crate::listener::{BoundSockets, Listener, ListenerSpec};
 use crate::rest::{Reload, ReloadReport, Rest, Token};
 use rollcall_engine::Engine;
@@ -156,15 +156,15 @@ impl TestServer {
     }
 
     pub(super) async fn raw(&self, method: &str, path: &str, headers: &str) -> Answer {
-        ask(self.address, method, path, headers).await
+        request(self.address, method, path, headers).await
     }
 
-    pub(super) async fn ask(&self, method: &str, path: &str) -> Answer {
+    pub(super) async fn request(&self, method: &str, path: &str) -> Answer {
         self.raw(method, path, &authorization()).await
     }
 
     pub(super) async fn get(&self, path: &str) -> Answer {
-        self.ask("GET", path).await
+        self.request("GET", path).await
     }
 
     pub(super) async fn stream(&self, parameters: &str, headers: &str) -> Events {

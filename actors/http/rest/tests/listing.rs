@@ -56,7 +56,7 @@ fn all_filters_must_match() {
         server.login("10.0.0.2", "bob@corp").await;
         server.login("10.0.1.1", "alice@lab").await;
         server.login("2001:db8::1", "alice").await;
-        for (parameters, wanted) in [
+        for (parameters, expected) in [
             ("user=alice", vec!["10.0.0.1", "10.0.1.1", "2001:db8::1"]),
             ("user=alice@corp", vec!["10.0.0.1"]),
             ("user=CORP%5CAlice", vec!["10.0.0.1"]),
@@ -71,7 +71,7 @@ fn all_filters_must_match() {
             ("producer=ptim", vec![]),
             ("state=ended", vec![]),
         ] {
-            assert_eq!(listed(&server, parameters).await, wanted, "{parameters}");
+            assert_eq!(listed(&server, parameters).await, expected, "{parameters}");
         }
     });
 }
