@@ -108,7 +108,7 @@ impl Enforcement {
         let route = route(http.path(), &settings.token_path, &settings.query_path);
         let limit = match route {
             Route::Token => TOKEN_BODY,
-            _ => settings.limits.body,
+            _ => settings.limits.body_size,
         };
         let body = match body::read(payload, limit, settings.limits.body_timeout).await {
             Ok(body) => body,

@@ -106,7 +106,7 @@ impl Validator {
         let settings = &context.registry.settings;
         let is_token = below(http.path(), &settings.token_path)
             .is_some_and(|rest| rest.trim_matches('/').is_empty());
-        let limit = if is_token { TOKEN_BODY } else { settings.limits.body };
+        let limit = if is_token { TOKEN_BODY } else { settings.limits.body_size };
         let body = match body::read(payload, limit, settings.limits.body_timeout).await {
             Ok(body) => body,
             Err(error) => return reject(None, error.into()),

@@ -196,7 +196,7 @@ pub(super) fn journal(
     section: &config::Journal,
     clock: &Clock,
 ) -> Result<Option<DurableJournal>, BindError> {
-    if section.kind == JournalStorage::Memory {
+    if section.storage == JournalStorage::Memory {
         return Ok(None);
     }
     let terms = JournalOptions {
@@ -205,7 +205,7 @@ pub(super) fn journal(
         retention: section.retention,
         retention_bytes: section.retention_bytes as u64,
         names_retention: section.names_retention,
-        snapshot_interval: section.snapshot_interval,
+        snapshot_interval: section.checkpoint_interval,
     };
     let what = format!("the journal in {}", section.folder.display());
     let opened = DurableJournal::open(&section.folder, terms, clock.clone());

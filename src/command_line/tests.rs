@@ -97,9 +97,9 @@ async fn serve(data: &std::path::Path) -> (SocketAddr, SocketAddr, Mailbox<Cache
     std::mem::forget(draining);
     let timeout = Duration::from_secs(5);
     let limits = HttpLimits {
-        body: 4096,
-        head: 16384,
-        head_timeout: timeout,
+        body_size: 4096,
+        header_size: 16384,
+        header_timeout: timeout,
         body_timeout: timeout,
         connections: 64,
         connections_per_address: 64,

@@ -55,7 +55,7 @@ impl Failures {
         rule: &Lockout,
         now: Timestamp,
     ) -> Option<Duration> {
-        let free = FAILURE_COST.saturating_mul(CLIENTS_PER_ADDRESS.saturating_mul(rule.failures));
+        let free = FAILURE_COST.saturating_mul(CLIENTS_PER_ADDRESS.saturating_mul(rule.threshold));
         let by_address = self.by_address.get(&source)?.since(now);
         by_address.checked_sub(free).filter(|client_wait| !client_wait.is_zero())
     }
@@ -80,8 +80,9 @@ impl Failures {
         *until = (*until).max(now) + FAILURE_COST;
         let failure = self.by_client.entry(client).or_insert(Failure { count: 0, until: now });
         failure.count = failure.count.saturating_add(1);
-        let Some(excess) = failure.count.checked_sub(rule.failures + 1) else { return };
-        let client_wait = rule.first.saturating_mul(1 << excess.min(20)).min(rule.longest);
+        let Some(excess) = failure.count.checked_sub(rule.threshold + 1) else { return };
+        let client_wait =
+            rule.initial_delay.saturating_mul(1 << excess.min(20)).min(rule.max_delay);
         failure.until = now + client_wait;
     }
 
@@ -108,8 +109,11 @@ fn evict_earliest<K: Clone + Eq + Hash, V>(
 mod tests {
     use super::*;
 
-    const RULE: Lockout =
-        Lockout { failures: 2, first: Duration::from_secs(1), longest: Duration::from_secs(3) };
+    const RULE: Lockout = Lockout {
+        threshold: 2,
+        initial_delay: Duration::from_secs(1),
+        max_delay: Duration::from_secs(3),
+    };
 
     fn client(id: &str, last: u8) -> (String, IpAddr) {
         (id.to_owned(), IpAddr::from([10, 0, 0, last]))
@@ -135,7 +139,7 @@ mod tests {
     #[test]
     fn failures_for_different_clients_from_one_address_are_throttled() {
         let (mut failures, now) = (Failures::default(), Timestamp::EPOCH);
-        let (here, free) = (client("", 1).1, CLIENTS_PER_ADDRESS * RULE.failures);
+        let (here, free) = (client("", 1).1, CLIENTS_PER_ADDRESS * RULE.threshold);
         for at in 0..free {
             failures.record_failure(client(&at.to_string(), 1), &RULE, now);
             assert_eq!(failures.address_wait(here, &RULE, now), None, "{at}");

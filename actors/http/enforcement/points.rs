@@ -62,7 +62,7 @@ pub(super) struct PushSettings {
     /// The origin of events in Rollcall's JSON.
     pub(super) json: Arc<Origin>,
     pub(super) domain: Option<Name>,
-    pub(super) untimed: MissingTime,
+    pub(super) missing_time: MissingTime,
 }
 
 impl Points {
@@ -223,7 +223,7 @@ impl Client {
         filter.exclude.clone_from(&point.exclude);
         let push_settings = || PushSettings {
             domain: point.push_domain.clone(),
-            untimed: point.push_untimed,
+            missing_time: point.push_missing_time,
             ..PushSettings::of(ptim, &point.name)
         };
         Self {
@@ -248,7 +248,7 @@ impl Client {
             query_settings: None,
             push_settings: Some(PushSettings {
                 domain: pusher.domain.clone(),
-                untimed: pusher.untimed,
+                missing_time: pusher.missing_time,
                 ..PushSettings::of(ptim, &pusher.name)
             }),
             stats,
@@ -272,7 +272,7 @@ impl PushSettings {
             })
         };
         let (ptim, json) = (origin("ptim"), origin("json"));
-        Self { ptim, json, domain: None, untimed: MissingTime::default() }
+        Self { ptim, json, domain: None, missing_time: MissingTime::default() }
     }
 }
 

@@ -114,7 +114,7 @@ fn read(
         PushFormat::Ptim => &settings.ptim,
         PushFormat::Json => &settings.json,
     };
-    let (domain, untimed) = (settings.domain.as_ref(), settings.untimed);
+    let (domain, untimed) = (settings.domain.as_ref(), settings.missing_time);
     let received = ptim::PtimContext { seen: context.now, origin, domain, untimed };
     let events = match format {
         PushFormat::Ptim => ptim::read(request, received),

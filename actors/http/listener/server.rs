@@ -132,13 +132,13 @@ fn connection<Io: 'static>(
     let closing = closing.clone();
     HttpService::build()
         .keep_alive(idle_timeout::IDLE)
-        .client_request_timeout(limits.head_timeout)
+        .client_request_timeout(limits.header_timeout)
         .client_disconnect_timeout(Duration::from_secs(1))
         .graceful_shutdown_signal(move || {
             let closing = closing.clone();
             async move { closing.notified().await }
         })
-        .h1(app_factory(limits.head, routes))
+        .h1(app_factory(limits.header_size, routes))
 }
 
 /// Applies the connection limits before anything else happens on a connection, including the TLS

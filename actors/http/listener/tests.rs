@@ -15,9 +15,9 @@ use rollcall_runtime::supervisor::{RestartPolicy, Spawn, Supervisor};
 
 fn limits() -> HttpLimits {
     HttpLimits {
-        body: 1000,
-        head: 2000,
-        head_timeout: Duration::from_secs(1),
+        body_size: 1000,
+        header_size: 2000,
+        header_timeout: Duration::from_secs(1),
         body_timeout: Duration::from_secs(1),
         connections: 8,
         connections_per_address: 4,
@@ -26,7 +26,7 @@ fn limits() -> HttpLimits {
 
 async fn echo(payload: web::Payload) -> HttpResponse {
     let limits = limits();
-    match body::read(payload, limits.body, limits.body_timeout).await {
+    match body::read(payload, limits.body_size, limits.body_timeout).await {
         Ok(body) => HttpResponse::Ok().body(body),
         Err(unread) => HttpResponse::build(unread.status()).force_close().finish(),
     }

@@ -33,14 +33,14 @@ fn settings(address: &str) -> config::Validator {
         query_path: "/validator/v1".to_owned(),
         token_lifetime: Duration::from_secs(3600),
         limits: config::HttpLimits {
-            body: 1 << 16,
-            head: 16 << 10,
-            head_timeout: Duration::from_secs(5),
+            body_size: 1 << 16,
+            header_size: 16 << 10,
+            header_timeout: Duration::from_secs(5),
             body_timeout: Duration::from_secs(5),
             connections: 100,
             connections_per_address: 100,
         },
-        lockout: Lockout { failures: 2, ..Lockout::default() },
+        lockout: Lockout { threshold: 2, ..Lockout::default() },
         clients: vec![client],
     }
 }

@@ -47,7 +47,7 @@ pub(in crate::enforcement) fn point(name_and_id: &str) -> config::EnforcementPoi
         exclude: Vec::new(),
         push: Some(all_kinds()),
         push_domain: None,
-        push_untimed: MissingTime::UseArrival,
+        push_missing_time: MissingTime::UseArrival,
     }
 }
 
@@ -66,17 +66,17 @@ pub(in crate::enforcement) fn settings(
         query_path: "/user_query/v2".to_owned(),
         token_lifetime: HOUR,
         limits: config::HttpLimits {
-            body: 1 << 20,
-            head: 16 << 10,
-            head_timeout: Duration::from_secs(5),
+            body_size: 1 << 20,
+            header_size: 16 << 10,
+            header_timeout: Duration::from_secs(5),
             body_timeout: Duration::from_secs(5),
             connections: 100,
             connections_per_address: 100,
         },
         lockout: config::Lockout {
-            failures: 2,
-            first: Duration::from_secs(10),
-            longest: Duration::from_secs(60),
+            threshold: 2,
+            initial_delay: Duration::from_secs(10),
+            max_delay: Duration::from_secs(60),
         },
         points,
     }
@@ -91,7 +91,7 @@ pub(in crate::enforcement) fn pushers() -> config::Ptim {
         secret: SECRET.clone(),
         authority: all_kinds(),
         domain: Some(name("corp.example")),
-        untimed: MissingTime::UseArrival,
+        missing_time: MissingTime::UseArrival,
     };
     config::Ptim { name: name("ptim"), enabled: true, clients: vec![pusher] }
 }

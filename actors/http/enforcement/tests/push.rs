@@ -151,7 +151,7 @@ const MORNING: [&str; 4] = [
 #[test]
 fn replayed_pushes_change_nothing_when_a_time_is_required() {
     let mut strict = point("srx1");
-    strict.push_untimed = MissingTime::Reject;
+    strict.push_missing_time = MissingTime::Reject;
     with_server(vec![strict], async |server| {
         let token = server.token("srx1").await;
         for push in MORNING {

@@ -193,9 +193,9 @@ fn authorization() -> String {
 /// Limits that no test reaches.
 fn limits_of_http() -> HttpLimits {
     HttpLimits {
-        body: 4096,
-        head: 16384,
-        head_timeout: Duration::from_secs(5),
+        body_size: 4096,
+        header_size: 16384,
+        header_timeout: Duration::from_secs(5),
         body_timeout: Duration::from_secs(5),
         connections: 64,
         connections_per_address: 64,
