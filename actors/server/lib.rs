@@ -170,7 +170,8 @@ impl ServerBuilder {
             Enforcement::new(Arc::clone(&points), &engine, context.shared::<PushSink>()).routes();
         let (directory, time) = (engine.directory.clone(), clock.clone());
         let validation = Arc::new(Validator::new(&settings.validator, directory, time));
-        let rest_mailbox = open(&engine, &rest, &rest_routes, settings.shutdown_timeout, &clock).await?;
+        let rest_mailbox =
+            open(&engine, &rest, &rest_routes, settings.shutdown_timeout, &clock).await?;
         let mut server = Server {
             rest: (rest, rest_mailbox),
             enforcement: ListenerSlot::new(enforcement_routes),

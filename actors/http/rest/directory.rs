@@ -162,7 +162,7 @@ const DEFAULT_LIMIT: usize = 100;
     responses((status = 200, description = "All domains, by name", body = Vec<DomainDto>)))]
 pub(super) async fn domains(rest: Data<Rest>) -> Result<Json<Vec<DomainDto>>, Problem> {
     query_directory(rest, |directory| {
-        let shape = |names: &DomainNames| {
+        let to_dto = |names: &DomainNames| {
             let counts = directory.counts(&names.dns).unwrap_or_default();
             DomainDto {
                 name: names.dns.clone(),
@@ -173,7 +173,7 @@ pub(super) async fn domains(rest: Data<Rest>) -> Result<Json<Vec<DomainDto>>, Pr
                 groups: counts.groups,
             }
         };
-        Ok(directory.domains().into_iter().map(shape).collect())
+        Ok(directory.domains().into_iter().map(to_dto).collect())
     })
     .await
 }
@@ -257,13 +257,13 @@ pub(super) async fn groups_of_user(
         let is_wanted = |group: &Group| {
             only.as_ref().is_none_or(|only| group.name.as_str().to_lowercase() == *only)
         };
-        let shape = |group: &Group| {
+        let to_dto = |group: &Group| {
             let path = explain.and_then(|_| directory.path(account.guid, group));
             let path = path.map(|path| path.iter().map(|group| group.name.clone()).collect());
             GroupDto::of(group, path)
         };
         let memberships = profile.groups.as_slice().iter().filter(|group| is_wanted(group));
-        let groups: Vec<_> = memberships.map(|group| shape(group)).collect();
+        let groups: Vec<_> = memberships.map(|group| to_dto(group)).collect();
         if let (Some(only), true) = (only, groups.is_empty()) {
             let detail = format!("{} is not in a group {only:?}", account.principal);
             return Err(Problem::not_found(detail));

@@ -170,7 +170,7 @@ pub(super) async fn difference(
     Parameters(parameters): Parameters<DifferenceParameters>,
 ) -> Result<Json<DiffPageDto>, Problem> {
     let DifferenceParameters { from, to, user, domain, cidr, limit, after } = parameters;
-    let asked = json!({"user": user, "domain": domain, "cidr": cidr});
+    let filter_json = json!({"user": user, "domain": domain, "cidr": cidr});
     let filters = FilterParameters {
         user: user.as_deref(),
         domain: domain.as_deref(),
@@ -184,7 +184,7 @@ pub(super) async fn difference(
         to: to.map(|to| timestamp("to", &to)).transpose()?,
         place: Arc::new(move |address| addresses.filter.admits_address(address)),
         meant: Arc::new(move |session: &Session| filter.matches(session)),
-        asked,
+        asked: filter_json,
         after: after_address(after)?,
         limit: page_size(limit)?,
     };
@@ -201,15 +201,16 @@ where
         return Err(Problem::not_found(text));
     };
     let peer = request.peer_addr().map(|peer| peer.ip());
-    let named = request.headers().get(OPERATOR_HEADER).and_then(|named| named.to_str().ok());
-    let asker = Requester::new(peer, named);
+    let operator =
+        request.headers().get(OPERATOR_HEADER).and_then(|operator| operator.to_str().ok());
+    let asker = Requester::new(peer, operator);
     history.send(RunQuery { question, asker }).await?.map_err(Problem::from)
 }
 
 impl From<HistoryError> for Problem {
-    fn from(unanswered: HistoryError) -> Self {
-        let text = unanswered.to_string();
-        match unanswered {
+    fn from(error: HistoryError) -> Self {
+        let text = error.to_string();
+        match error {
             HistoryError::NotKnown { notes, .. } => Self::not_found(text).with_reasons(notes),
             HistoryError::Unreasonable(_) => Self::bad_request(text),
             HistoryError::TooBroad(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, text),

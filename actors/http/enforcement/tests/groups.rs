@@ -12,8 +12,8 @@ use super::fixture::{TestServer, point, pushers, settings, with_server};
 use rollcall_engine::directory::sample::corp;
 
 /// A point that receives the groups below an organizational unit, and one group by its name.
-fn choosy(called: &str) -> config::EnforcementPoint {
-    let mut point = point(called);
+fn point_with_group_filter(name: &str) -> config::EnforcementPoint {
+    let mut point = point(name);
     point.groups.names = vec![Glob::new("staff").unwrap()];
     point.groups.bases = vec![BaseDn::new("OU=Firewall,DC=corp,DC=example,DC=com").unwrap()];
     point
@@ -32,7 +32,7 @@ fn roles(report: &Value) -> Vec<&str> {
 #[test]
 fn each_point_receives_the_groups_of_its_group_filter() {
     let short = {
-        let mut point = choosy("srx2");
+        let mut point = point_with_group_filter("srx2");
         point.dialect.domain = DomainForm::Netbios;
         point.dialect.user = UserForm::DownLevel;
         point
@@ -92,7 +92,7 @@ fn a_changed_group_filter_applies_to_sessions_that_the_firewall_has() {
         let first = server.get(&token, "").await.json();
         let again = format!("?cookie={}", first["cookie"].as_str().unwrap());
         assert_eq!(server.get(&token, &again).await.json()["report_entries"], Value::Array(vec![]));
-        server.points.apply_settings(&settings(vec![choosy("srx1")]), &pushers());
+        server.points.apply_settings(&settings(vec![point_with_group_filter("srx1")]), &pushers());
         let reports = server.get(&token, &again).await.json();
         assert_eq!(roles(&reports["report_entries"][0]), ["Staff", "VPN-Users"]);
         let again = format!("?cookie={}", reports["cookie"].as_str().unwrap());

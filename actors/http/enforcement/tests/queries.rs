@@ -181,9 +181,9 @@ fn a_changed_filter_applies_to_sessions_that_the_firewall_has() {
     with_server(vec![point("srx1"), point("srx2")], async |server| {
         let (token, pushing) = (server.token("srx1").await, server.token("srx2").await);
         let apply_settings = |change: &dyn Fn(&mut rollcall_config::EnforcementPoint)| {
-            let mut mine = point("srx1");
-            change(&mut mine);
-            server.points.apply_settings(&settings(vec![mine, point("srx2")]), &pushers());
+            let mut changed = point("srx1");
+            change(&mut changed);
+            server.points.apply_settings(&settings(vec![changed, point("srx2")]), &pushers());
         };
         fill(&server, &pushing, 4).await;
         let (reports, cookie) = next(&server, &token, "").await;
@@ -231,14 +231,14 @@ fn a_filter_change_during_paging_ends_with_the_admitted_sessions() {
         fill(&server, &token, 60).await;
         let (mut held, mut path) = (BTreeMap::new(), "?entry_count=7".to_owned());
         for round in 0..40 {
-            let mut mine = point("srx1");
+            let mut changed = point("srx1");
             if round >= 2 {
-                mine.domains = vec![Glob::new("corp.*").unwrap()];
+                changed.domains = vec![Glob::new("corp.*").unwrap()];
             }
             if round >= 5 {
-                mine.exclude = vec!["10.0.0.0/28".parse().unwrap()];
+                changed.exclude = vec!["10.0.0.0/28".parse().unwrap()];
             }
-            server.points.apply_settings(&settings(vec![mine]), &pushers());
+            server.points.apply_settings(&settings(vec![changed]), &pushers());
             let answer = server.get(&token, &path).await.json();
             for report in answer["report_entries"].as_array().unwrap() {
                 let address = report["ip-address"].as_str().unwrap().to_owned();
