@@ -10,9 +10,9 @@ use crate::table_reader::TableReader;
 pub struct ChangeLogLimits {
     /// How long an ended session is kept as a tombstone. A consumer that was disconnected for
     /// longer needs a full resync.
-    pub tombstones: Duration,
+    pub tombstone_retention: Duration,
     /// The maximum number of tombstones. The oldest are removed first.
-    pub tombstone_count: usize,
+    pub max_tombstones: usize,
 }
 
 /// Below a minute, one failed poll of a firewall would cause a full resync. The maximum of 30 days
@@ -24,7 +24,7 @@ impl Default for ChangeLogLimits {
     /// A day, which is the default duration of a session, and half as many tombstones as the
     /// sessions that Rollcall is designed for. They use about 100 MB.
     fn default() -> Self {
-        Self { tombstones: Duration::from_secs(24 * 3600), tombstone_count: 500_000 }
+        Self { tombstone_retention: Duration::from_secs(24 * 3600), max_tombstones: 500_000 }
     }
 }
 
@@ -32,14 +32,14 @@ impl ChangeLogLimits {
     pub(crate) fn from_table(table: &TableReader<'_>) -> Self {
         let default = Self::default();
         Self {
-            tombstones: table.in_range(
+            tombstone_retention: table.in_range(
                 "tombstone_retention",
-                default.tombstones,
+                default.tombstone_retention,
                 TOMBSTONE_RETENTION,
             ),
-            tombstone_count: table.in_range(
+            max_tombstones: table.in_range(
                 "max_tombstones",
-                default.tombstone_count,
+                default.max_tombstones,
                 0..=100_000_000,
             ),
         }

@@ -10,7 +10,7 @@ use rollcall_wire::ptim::MissingTime;
 use rollcall_wire::srx::Dialect;
 
 use crate::authority::{self, FIREWALL};
-use crate::producers::ptim::untimed;
+use crate::producers::ptim::missing_time;
 use crate::scalar::Domain;
 use crate::session_filter::SessionFilter;
 use crate::socket::TransportProtocol;
@@ -65,7 +65,7 @@ pub struct EnforcementPoint {
     /// The domain of pushed users without a domain.
     pub push_domain: Option<Name>,
     /// How pushes without a timestamp are treated.
-    pub push_untimed: MissingTime,
+    pub push_missing_time: MissingTime,
 }
 
 /// The default listen address. The default port of the SRX is 443; 8443 needs no privilege. All
@@ -105,9 +105,9 @@ impl EnforcementPoint {
         let dialect = table.subtable("dialect", dialect::from_table);
         let groups = table.subtable("groups", groups::from_table);
         let filter = table.subtable("filter", SessionFilter::from_table);
-        let (push, push_domain, push_untimed) = table.subtable("push", |push| {
+        let (push, push_domain, push_missing_time) = table.subtable("push", |push| {
             let domain = push.get::<Domain>("domain").map(|domain| domain.0);
-            (authority::from_table(push, FIREWALL.to_vec()), domain, untimed(push))
+            (authority::from_table(push, FIREWALL.to_vec()), domain, missing_time(push))
         });
         Some(Self {
             name: name?,
@@ -121,7 +121,7 @@ impl EnforcementPoint {
             exclude: filter.exclude,
             push: (!push.kinds.is_empty()).then_some(push),
             push_domain,
-            push_untimed,
+            push_missing_time,
         })
     }
 }

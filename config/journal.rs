@@ -14,7 +14,7 @@ use crate::table_reader::TableReader;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Journal {
     /// Whether the journal is durable.
-    pub kind: JournalStorage,
+    pub storage: JournalStorage,
     /// The folder of the journal.
     pub folder: PathBuf,
     /// The number of events after which a segment is sealed.
@@ -30,7 +30,7 @@ pub struct Journal {
     pub names_retention: Option<Duration>,
     /// The interval between checkpoints of all sessions. A start replays the events after the last
     /// checkpoint.
-    pub snapshot_interval: Duration,
+    pub checkpoint_interval: Duration,
 }
 
 /// Where the journal is stored.
@@ -90,7 +90,7 @@ impl Journal {
         let month = Duration::from_secs(30 * 24 * 3600);
         let (hour, minutes) = (Duration::from_secs(3600), Duration::from_secs(300));
         Self {
-            kind: table.get_or("storage", JournalStorage::default()),
+            storage: table.get_or("storage", JournalStorage::default()),
             folder: table.file_path_or("folder", data.join("journal")),
             segment_events: table.in_range("segment_events", 1_000_000, SEGMENT_EVENTS),
             segment_age: table.in_range("segment_age", hour, SEGMENT_AGE),
@@ -99,7 +99,11 @@ impl Journal {
             names_retention: table
                 .has("names_retention")
                 .then(|| table.in_range("names_retention", month, RETENTION)),
-            snapshot_interval: table.in_range("checkpoint_interval", minutes, CHECKPOINT_INTERVAL),
+            checkpoint_interval: table.in_range(
+                "checkpoint_interval",
+                minutes,
+                CHECKPOINT_INTERVAL,
+            ),
         }
     }
 }

@@ -89,11 +89,11 @@ pub(crate) fn key_file(table: &TableReader<'_>, key: &'static str) -> Option<Pat
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpLimits {
     /// The maximum size of a request body in bytes.
-    pub body: usize,
+    pub body_size: usize,
     /// The maximum size of the request line and all headers together in bytes.
-    pub head: usize,
+    pub header_size: usize,
     /// The timeout for receiving the request line and the headers.
-    pub head_timeout: Duration,
+    pub header_timeout: Duration,
     /// The timeout for receiving the body after them.
     pub body_timeout: Duration,
     /// The maximum number of connections.
@@ -109,9 +109,9 @@ impl HttpLimits {
     /// cluster can share one address. 64 connections per address are enough for both.
     pub(crate) fn with_connections(connections: usize) -> Self {
         Self {
-            body: 1 << 20,
-            head: 16 << 10,
-            head_timeout: Duration::from_secs(5),
+            body_size: 1 << 20,
+            header_size: 16 << 10,
+            header_timeout: Duration::from_secs(5),
             body_timeout: Duration::from_secs(30),
             connections,
             connections_per_address: 64,
@@ -122,9 +122,17 @@ impl HttpLimits {
         let timeouts = Duration::from_secs(1)..=Duration::from_secs(300);
         let per_address = default.connections_per_address;
         Self {
-            body: table.bytes_in_range("body_size", default.body, 4 << 10..=16 << 20),
-            head: table.bytes_in_range("header_size", default.head, 1 << 10..=64 << 10),
-            head_timeout: table.in_range("header_timeout", default.head_timeout, timeouts.clone()),
+            body_size: table.bytes_in_range("body_size", default.body_size, 4 << 10..=16 << 20),
+            header_size: table.bytes_in_range(
+                "header_size",
+                default.header_size,
+                1 << 10..=64 << 10,
+            ),
+            header_timeout: table.in_range(
+                "header_timeout",
+                default.header_timeout,
+                timeouts.clone(),
+            ),
             body_timeout: table.in_range("body_timeout", default.body_timeout, timeouts),
             connections: table.in_range("connections", default.connections, 1..=65_536),
             connections_per_address: table.in_range(

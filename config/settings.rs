@@ -21,11 +21,11 @@ pub struct Settings {
     /// The data folder.
     pub data: PathBuf,
     /// How long a shutdown waits for requests and deliveries to complete.
-    pub drain: Duration,
+    pub shutdown_timeout: Duration,
     /// The rules, including the authority of each source.
     pub rules: Rules,
     /// The limits of the change log.
-    pub history: ChangeLogLimits,
+    pub change_log: ChangeLogLimits,
     /// The journal.
     pub journal: Journal,
     /// The syslog producers.
@@ -58,11 +58,15 @@ impl Settings {
     pub(crate) fn from_table(table: &TableReader<'_>) -> Self {
         let data = table.file_path_or("data", table.resolve("rollcall-data"));
         let templates = TemplateCache::default();
-        let drain = Duration::from_secs(10);
+        let shutdown_timeout = Duration::from_secs(10);
         Self {
-            drain: table.in_range("shutdown_timeout", drain, SHUTDOWN_TIMEOUT),
+            shutdown_timeout: table.in_range(
+                "shutdown_timeout",
+                shutdown_timeout,
+                SHUTDOWN_TIMEOUT,
+            ),
             rules: table.subtable("rules", rules::from_table),
-            history: table.subtable("change_log", ChangeLogLimits::from_table),
+            change_log: table.subtable("change_log", ChangeLogLimits::from_table),
             journal: table.subtable("journal", |journal| Journal::from_table(journal, &data)),
             syslog: table.subtables("syslog", |syslog| Syslog::from_table(syslog, &templates)),
             active_directory: table.subtables("active_directory", ActiveDirectory::from_table),

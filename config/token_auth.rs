@@ -14,16 +14,20 @@ use crate::table_reader::TableReader;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lockout {
     /// The number of failures without a delay.
-    pub failures: u32,
+    pub threshold: u32,
     /// The delay after the next failure. Each further failure doubles it.
-    pub first: Duration,
+    pub initial_delay: Duration,
     /// The maximum delay.
-    pub longest: Duration,
+    pub max_delay: Duration,
 }
 
 impl Default for Lockout {
     fn default() -> Self {
-        Self { failures: 5, first: Duration::from_secs(1), longest: Duration::from_secs(60) }
+        Self {
+            threshold: 5,
+            initial_delay: Duration::from_secs(1),
+            max_delay: Duration::from_secs(60),
+        }
     }
 }
 
@@ -32,11 +36,11 @@ impl Lockout {
         let default = Self::default();
         let delays = Duration::from_millis(100)..=Duration::from_secs(3600);
         let lockout = Self {
-            failures: table.in_range("threshold", default.failures, 1..=1000),
-            first: table.in_range("initial_delay", default.first, delays.clone()),
-            longest: table.in_range("max_delay", default.longest, delays),
+            threshold: table.in_range("threshold", default.threshold, 1..=1000),
+            initial_delay: table.in_range("initial_delay", default.initial_delay, delays.clone()),
+            max_delay: table.in_range("max_delay", default.max_delay, delays),
         };
-        if lockout.first > lockout.longest {
+        if lockout.initial_delay > lockout.max_delay {
             table.error_at("max_delay", "is shorter than initial_delay");
         }
         lockout

@@ -119,8 +119,9 @@ mod tests {
     use super::*;
 
     /// Whether lines are written: our `info`, our `debug`, the `info` of actix.
-    fn written(level: LogLevel, wanted: &str) -> [bool; 3] {
-        let subscriber = tracing_subscriber::fmt().with_env_filter(filter(level, wanted)).finish();
+    fn written(level: LogLevel, directives: &str) -> [bool; 3] {
+        let subscriber =
+            tracing_subscriber::fmt().with_env_filter(filter(level, directives)).finish();
         tracing::subscriber::with_default(subscriber, || {
             [
                 tracing::enabled!(target: "rollcall_server", tracing::Level::INFO),

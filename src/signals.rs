@@ -49,7 +49,7 @@ pub(crate) struct ProcessEvents {
 impl ProcessEvents {
     /// Registers the signal handlers. Also returns the function that the REST API calls for a reload.
     pub(crate) fn subscribe() -> io::Result<(Self, Reload)> {
-        let (ask, reloads) = mpsc::channel::<oneshot::Sender<Outcome>>(1);
+        let (requests, reloads) = mpsc::channel::<oneshot::Sender<Outcome>>(1);
         let events = Self {
             stop: [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?],
             hang_up: signal(SignalKind::hangup())?,
@@ -57,12 +57,12 @@ impl ProcessEvents {
             liveness: tokio::time::interval(LIVENESS_INTERVAL),
         };
         let reload = move || -> std::pin::Pin<Box<dyn Future<Output = Outcome> + Send>> {
-            let ask = ask.clone();
+            let requests = requests.clone();
             Box::pin(async move {
-                let (tell, told) = oneshot::channel();
+                let (sender, receiver) = oneshot::channel();
                 let stopping = || Err(vec!["the server is stopping".to_owned()]);
-                match ask.send(tell).await {
-                    Ok(()) => told.await.unwrap_or_else(|_| stopping()),
+                match requests.send(sender).await {
+                    Ok(()) => receiver.await.unwrap_or_else(|_| stopping()),
                     Err(_) => stopping(),
                 }
             })

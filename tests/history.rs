@@ -133,7 +133,7 @@ fn where_nobody_knows_it_is_said_and_never_told_as_nobody() {
     let server = Server::start(Setup::new().with("[journal]\nstorage = \"memory\""));
     let answer = server.get("/api/v1/history/addresses/10.70.1.1?at=2026-11-01T00:00:00Z");
     assert_eq!(answer.status, 404);
-    assert!(answer.text.contains("kept in memory"), "{answer:?}");
+    assert!(answer.text.contains("the journal is in memory"), "{answer:?}");
     server.stop();
 }
 

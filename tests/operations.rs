@@ -60,7 +60,7 @@ fn plain_http_to_firewalls_is_warned_of_and_seen_in_the_metrics() {
     let gauge = "rollcall_http_insecure_listeners";
     let server = Server::start(Setup::new().replacing(tls, "insecure = true\n"));
     assert_eq!(server.metrics().sum(gauge, &[]), 1);
-    let warned = "plain HTTP: secrets and user names can be read on the way";
+    let warned = "plain HTTP: secrets and user names are readable in transit";
     server.wait_for_log(warned);
     server.rewrite(|text| text.replace("insecure = true\n", tls));
     assert_eq!(server.post("/api/v1/reload").status, 200);

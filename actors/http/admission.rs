@@ -1,12 +1,13 @@
-//! Who may ask: a client id and a secret buy a token, wrong secrets make slow, and the token is shown
-//! with each question. Each listener has its own clients and its own of all this.
+//! Client authentication: a client obtains an access token with its client ID and secret, and sends
+//! the token with each request. Failed logins are throttled. Each listener has its own clients,
+//! tokens and failure counts.
 
 mod lockout;
 mod login;
-mod refused;
+mod rejection;
 pub mod secret;
-mod strange;
 mod tokens;
+mod unknown_requests;
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,46 +18,46 @@ use rollcall_identity::Timestamp;
 use rollcall_wire::http::RequestParts;
 use rollcall_wire::srx::token::{self, TokenLocation};
 
-pub(crate) use self::refused::Refused;
-pub(crate) use self::strange::Strange;
+pub(crate) use self::rejection::Rejection;
+pub(crate) use self::unknown_requests::UnknownRequestLog;
 
 use self::lockout::Failures;
 use self::secret::Checker;
 use self::tokens::Tokens;
 use rollcall_runtime::clock::Clock;
 
-/// A token request needs a few hundred bytes: id and secret have at most 192 characters, each at
-/// most 12 bytes when percent-encoded.
+/// The limit for the body of a token request. It needs a few hundred bytes: ID and secret have at
+/// most 192 characters, each at most 12 bytes when percent-encoded.
 pub(crate) const TOKEN_BODY: usize = 4096;
 
-/// Somebody who logs in.
-pub(crate) trait Applicant {
-    /// What the secret must hash to.
+/// A client that authenticates.
+pub(crate) trait CredentialSubject {
+    /// The hash of the secret.
     fn secret(&self) -> &SecretHash;
 
-    /// Whether it may connect from there.
-    fn may_come_from(&self, source: IpAddr) -> bool;
+    /// Whether the client may connect from `source`.
+    fn allows_source(&self, source: IpAddr) -> bool;
 
-    /// Whether its token may stand in the query.
-    fn may_show_in_query(&self) -> bool;
+    /// Whether the client may send its token in the query.
+    fn allows_query_token(&self) -> bool;
 }
 
-/// The clients of a listener, and on what terms they are let in: those of one moment.
-pub(crate) trait Register {
-    /// What a client is.
-    type Client: Applicant;
+/// The clients of a listener and the rules for them, as of one configuration.
+pub(crate) trait ClientRegistry {
+    /// The type of a client.
+    type Client: CredentialSubject;
 
-    /// The client with this id.
+    /// The client with this ID.
     fn client(&self, id: &str) -> Option<&Arc<Self::Client>>;
 
-    /// How long a token is good.
+    /// The lifetime of a token.
     fn token_lifetime(&self) -> Duration;
 
-    /// What follows wrong secrets.
+    /// The rules for failed logins.
     fn lockout(&self) -> &Lockout;
 }
 
-/// The tokens of one listener that are good, and the wrong secrets so far.
+/// The valid tokens of one listener, and the failed logins.
 pub(crate) struct Admission {
     tokens: Mutex<Tokens>,
     failures: Mutex<Failures>,
@@ -65,7 +66,7 @@ pub(crate) struct Admission {
 }
 
 impl Admission {
-    /// Nobody has a token.
+    /// No token is issued yet.
     pub(crate) fn new(clock: Clock) -> Self {
         Self {
             tokens: Mutex::default(),
@@ -75,42 +76,43 @@ impl Admission {
         }
     }
 
-    /// Ends the tokens of those who are not in the register any more, or whose secret is another.
-    pub(crate) fn govern(&self, register: &impl Register) {
-        self.checker.forget();
-        let keeps = |id: &str, secret: &SecretHash| {
-            register.client(id).is_some_and(|client| client.secret() == secret)
+    /// Revokes the tokens of clients that are no longer in the registry, or whose secret changed.
+    pub(crate) fn revoke_stale(&self, registry: &impl ClientRegistry) {
+        self.checker.clear_verified();
+        let is_current = |id: &str, secret: &SecretHash| {
+            registry.client(id).is_some_and(|client| client.secret() == secret)
         };
-        locked(&self.tokens).revoke(keeps);
+        locked(&self.tokens).retain(is_current);
     }
 
-    /// Whose token is shown, when it is good and shown from an address of its client.
+    /// The client of the token in the request, if the token is valid and the client may connect
+    /// from `source`.
     ///
     /// # Errors
-    /// What is wrong with it.
-    pub(crate) fn holder<R: Register>(
+    /// The token is missing, invalid, or not allowed from this address or in the query.
+    pub(crate) fn authenticate<R: ClientRegistry>(
         &self,
-        said: &RequestParts<'_>,
-        (register, source, now): (&R, IpAddr, Timestamp),
-    ) -> Result<Arc<R::Client>, Refused> {
-        let Some((token, shown)) = token::access_token(said) else {
-            return Err(Refused::no_token());
+        request: &RequestParts<'_>,
+        (registry, source, now): (&R, IpAddr, Timestamp),
+    ) -> Result<Arc<R::Client>, Rejection> {
+        let Some((token, location)) = token::access_token(request) else {
+            return Err(Rejection::missing_token());
         };
-        let held = locked(&self.tokens).holder(&token, now);
-        let Some((id, secret)) = held else { return Err(Refused::bad_token()) };
-        match register.client(&id) {
-            Some(client) if *client.secret() != secret => Err(Refused::bad_token()),
-            Some(client) if !client.may_come_from(source) => Err(Refused::elsewhere()),
-            Some(client) if shown == TokenLocation::InQuery && !client.may_show_in_query() => {
-                Err(Refused::token_in_query())
+        let record = locked(&self.tokens).lookup(&token, now);
+        let Some((id, secret)) = record else { return Err(Rejection::bad_token()) };
+        match registry.client(&id) {
+            Some(client) if *client.secret() != secret => Err(Rejection::bad_token()),
+            Some(client) if !client.allows_source(source) => Err(Rejection::wrong_address()),
+            Some(client) if location == TokenLocation::InQuery && !client.allows_query_token() => {
+                Err(Rejection::token_in_query())
             }
             Some(client) => Ok(Arc::clone(client)),
-            None => Err(Refused::bad_token()),
+            None => Err(Rejection::bad_token()),
         }
     }
 }
 
-/// What a thread that panicked left locked is whole: no lock here is held over more than one step.
+/// The data behind a poisoned lock is consistent: no lock here is held over more than one step.
 pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

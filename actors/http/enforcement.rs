@@ -1,23 +1,22 @@
-//! What firewalls ask and push: tokens, batch, address and user queries, VPN and captive-portal
-//! events. It runs in the listener's threads, and holds nothing that a restart could lose but
-//! tokens.
+//! The interface of the firewalls: tokens; batch, address and user queries; VPN and captive-portal
+//! events. It runs in the threads of the listener. A restart loses only the tokens.
 //!
 //! ```text
 //! known source? ─► body ─► token_path ─────────► secret right? ─► token
-//!     403          408     query_path ─► token? ─┬─► question ─► query actor ─► answer in its dialect
+//!     403          408     query_path ─► token? ─┬─► query ─► query actor ─► response in the dialect
 //!                  413     /api/v1/events  401   └─► push ─► ptim producer ─► receipt
-//!                          anything else ─► 404, and a line in the log with the secrets left out
+//!                          anything else ─► 404, and a redacted line in the log
 //! ```
 //!
-//! An actor that is not there makes a 503, never an empty answer: a firewall keeps what it knows.
+//! An unavailable actor causes a 503, never an empty response: the firewall keeps its entries.
 
-mod ask;
 mod cookie;
 mod list_hash;
 mod points;
 mod push;
-mod tally;
-mod voices;
+mod queries;
+mod rendering;
+mod stats;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -28,9 +27,9 @@ use rollcall_identity::Timestamp;
 use rollcall_wire::http::RequestParts;
 use rollcall_wire::ptim;
 
-use crate::admission::{Refused, Strange, TOKEN_BODY};
+use crate::admission::{Rejection, TOKEN_BODY, UnknownRequestLog};
 use crate::listener::{Routes, body};
-use crate::telemetry::{QueryRefused, Responded};
+use crate::telemetry::{QueryRefused, ResponseSent};
 use rollcall_engine::Engine;
 use rollcall_engine::directory::SharedDirectory;
 use rollcall_engine::query::{AddressLookup, Query};
@@ -39,118 +38,123 @@ use rollcall_runtime::mailbox::Mailbox;
 use rollcall_runtime::telemetry::TelemetryEvent;
 
 pub use points::Points;
-pub use tally::{PointStatus, Role};
+pub use stats::{PointStatus, Role};
 
-use points::{Client, Roster};
-use push::Form;
+use points::{Client, Registry};
+use push::PushFormat;
 
-/// Everything that the routes need.
+/// The state of the routes.
 pub struct Enforcement {
     points: Arc<Points>,
     query: Mailbox<Query>,
-    view: AddressLookup,
+    lookup: AddressLookup,
     pushes: PushSink,
     directory: SharedDirectory,
-    strange: Strange,
+    unknown_requests: UnknownRequestLog,
 }
 
-/// Which conversation a path belongs to.
-enum Place<'a> {
+/// The kind of request that a path belongs to.
+enum Route<'a> {
     Token,
-    /// Questions and pushes of firewalls, with the path behind the prefix.
+    /// Queries and pushes of firewalls, with the path after the prefix.
     Api(&'a str),
-    /// Rollcall's own JSON for events.
+    /// Events in Rollcall's own JSON.
     Events,
-    Nowhere,
+    Unknown,
 }
 
-/// One request, as far as it is known before its body is read.
-struct Visit {
-    roster: Arc<Roster>,
+/// What is known about a request before its body is read.
+struct RequestContext {
+    registry: Arc<Registry>,
     source: IpAddr,
     now: Timestamp,
 }
 
-impl Visit {
-    /// What a login depends on besides the request.
-    fn whom(&self) -> (&Roster, IpAddr, Timestamp) {
-        (&self.roster, self.source, self.now)
+impl RequestContext {
+    /// The arguments of a login besides the request.
+    fn login_context(&self) -> (&Registry, IpAddr, Timestamp) {
+        (&self.registry, self.source, self.now)
     }
 }
 
 impl Enforcement {
-    /// Answers for `points` from what `engine` knows, and hands what is pushed to `pushes`.
+    /// Answers queries of `points` from the state of `engine`, and submits pushed events to
+    /// `pushes`.
     pub fn new(points: Arc<Points>, engine: &Engine, pushes: PushSink) -> Self {
-        let (query, view) = (engine.query.clone(), engine.lookup.clone());
-        let (directory, strange) = (engine.directory.clone(), Strange::default());
-        Self { points, query, view, pushes, directory, strange }
+        let (query, lookup) = (engine.query.clone(), engine.lookup.clone());
+        let (directory, unknown_requests) =
+            (engine.directory.clone(), UnknownRequestLog::default());
+        Self { points, query, lookup, pushes, directory, unknown_requests }
     }
 
-    /// What the listener answers. Paths are compared when a request comes, so that a reload may
-    /// change them.
+    /// The routes of the listener. Paths are compared for each request, so that a reload can change
+    /// them.
     pub fn routes(self) -> Routes {
-        let desk = Arc::new(self);
+        let service = Arc::new(self);
         Arc::new(move |config| {
-            let desk = web::Data::from(Arc::clone(&desk));
-            config.app_data(desk).default_service(web::to(answer));
+            let service = web::Data::from(Arc::clone(&service));
+            config.app_data(service).default_service(web::to(answer));
         })
     }
 
-    async fn visit(&self, http: &HttpRequest, payload: web::Payload) -> HttpResponse {
+    async fn handle(&self, http: &HttpRequest, payload: web::Payload) -> HttpResponse {
         let peer = http.peer_addr().map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.ip());
-        let (roster, now) = (self.points.roster(), self.points.now());
-        let visit = Visit { roster, source: peer.to_canonical(), now };
-        if !visit.roster.knows(visit.source) {
-            return refuse(None, Refused::source());
+        let (registry, now) = (self.points.registry(), self.points.now());
+        let context = RequestContext { registry, source: peer.to_canonical(), now };
+        if !context.registry.allows_source(context.source) {
+            return reject(None, Rejection::source());
         }
-        let settings = &visit.roster.settings;
-        let place = place(http.path(), &settings.token_path, &settings.query_path);
-        let limit = match place {
-            Place::Token => TOKEN_BODY,
-            _ => settings.limits.body,
+        let settings = &context.registry.settings;
+        let route = route(http.path(), &settings.token_path, &settings.query_path);
+        let limit = match route {
+            Route::Token => TOKEN_BODY,
+            _ => settings.limits.body_size,
         };
         let body = match body::read(payload, limit, settings.limits.body_timeout).await {
             Ok(body) => body,
-            Err(unread) => return refuse(None, unread.into()),
+            Err(error) => return reject(None, error.into()),
         };
-        let said = said(http, &body);
-        match place {
-            Place::Token => self.points.admission.login(&said, visit.whom()).await,
-            Place::Api(below) => self.served(&said, below, &visit, None).await,
-            Place::Events => self.served(&said, said.path, &visit, Some(Form::Json)).await,
-            Place::Nowhere => {
-                self.strange.seen(&said, visit.source, visit.now);
-                refuse(None, Refused::route())
+        let request = request_parts(http, &body);
+        match route {
+            Route::Token => self.points.admission.login(&request, context.login_context()).await,
+            Route::Api(below) => self.answer_authenticated(&request, below, &context, None).await,
+            Route::Events => {
+                self.answer_authenticated(&request, request.path, &context, Some(PushFormat::Json))
+                    .await
+            }
+            Route::Unknown => {
+                self.unknown_requests.record(&request, context.source, context.now);
+                reject(None, Rejection::route())
             }
         }
     }
 
-    /// Answers somebody with a token: a push in this form, or whatever the request, read with the
-    /// path `below` the prefix, shows to be.
-    async fn served(
+    /// Handles a request with a token: a push in `format`, or, without a format, what the request
+    /// is with the path `below` the prefix.
+    async fn answer_authenticated(
         &self,
-        whole: &RequestParts<'_>,
+        original: &RequestParts<'_>,
         below: &str,
-        visit: &Visit,
-        form: Option<Form>,
+        context: &RequestContext,
+        format: Option<PushFormat>,
     ) -> HttpResponse {
-        let said = &RequestParts { path: below, ..*whole };
-        let client = match self.points.admission.holder(said, visit.whom()) {
+        let request = &RequestParts { path: below, ..*original };
+        let client = match self.points.admission.authenticate(request, context.login_context()) {
             Ok(client) => client,
-            Err(refused) => return refuse(None, refused),
+            Err(rejection) => return reject(None, rejection),
         };
-        client.tally.seen(visit.source, visit.now);
-        let form = form.or_else(|| ptim::is_push(said).then_some(Form::Ptim));
-        let answer = match form {
-            Some(form) => self.push(said, visit, &client, form).await,
-            None => self.ask(said, visit, &client).await,
+        client.stats.record_activity(context.source, context.now);
+        let format = format.or_else(|| ptim::is_push(request).then_some(PushFormat::Ptim));
+        let answer = match format {
+            Some(format) => self.push(request, context, &client, format).await,
+            None => self.answer_query(request, context, &client).await,
         };
-        answer.unwrap_or_else(|refused| {
-            if refused.is_route() {
-                self.strange.seen(whole, visit.source, visit.now);
+        answer.unwrap_or_else(|rejection| {
+            if rejection.is_unknown_route() {
+                self.unknown_requests.record(original, context.source, context.now);
             }
-            client.tally.erred(&refused.detail, visit.now);
-            refuse(Some(&client), refused)
+            client.stats.record_error(&rejection.detail, context.now);
+            reject(Some(&client), rejection)
         })
     }
 }
@@ -158,40 +162,40 @@ impl Enforcement {
 async fn answer(
     http: HttpRequest,
     payload: web::Payload,
-    desk: web::Data<Enforcement>,
+    service: web::Data<Enforcement>,
 ) -> HttpResponse {
-    let answer = desk.visit(&http, payload).await;
-    Responded { listener: "enforcement", status: answer.status().as_u16() }.emit();
+    let answer = service.handle(&http, payload).await;
+    ResponseSent { listener: "enforcement", status: answer.status().as_u16() }.emit();
     answer
 }
 
-fn refuse(client: Option<&Client>, refused: Refused) -> HttpResponse {
+fn reject(client: Option<&Client>, rejection: Rejection) -> HttpResponse {
     let point = client.map_or("unknown", |client| client.name.as_str());
-    QueryRefused { point, reason: refused.reason, detail: &refused.detail }.emit();
-    refused.answer()
+    QueryRefused { point, reason: rejection.reason, detail: &rejection.detail }.emit();
+    rejection.answer()
 }
 
-fn place<'a>(path: &'a str, token_path: &str, query_path: &str) -> Place<'a> {
+fn route<'a>(path: &'a str, token_path: &str, query_path: &str) -> Route<'a> {
     let below = |prefix: &str| {
         let rest = path.strip_prefix(prefix.trim_end_matches('/'))?;
         (rest.is_empty() || rest.starts_with('/')).then_some(rest)
     };
     if below(token_path).is_some_and(|rest| rest.trim_matches('/').is_empty()) {
-        return Place::Token;
+        return Route::Token;
     }
     if let Some(rest) = below(query_path) {
-        return Place::Api(rest);
+        return Route::Api(rest);
     }
-    // The candidates that have a path of their own, whatever the prefix is.
-    let others = ["/user_query/v1", "/user_query/v2", "/api/userfw/v1/post-entry"];
-    if others.into_iter().any(|other| below(other).is_some()) {
-        return Place::Api(path);
+    // Paths of known requests that do not depend on the configured prefix.
+    let fixed_paths = ["/user_query/v1", "/user_query/v2", "/api/userfw/v1/post-entry"];
+    if fixed_paths.into_iter().any(|fixed| below(fixed).is_some()) {
+        return Route::Api(path);
     }
-    if below("/api/v1/events") == Some("") { Place::Events } else { Place::Nowhere }
+    if below("/api/v1/events") == Some("") { Route::Events } else { Route::Unknown }
 }
 
-/// The request, apart from how it travelled.
-fn said<'a>(http: &'a HttpRequest, body: &'a [u8]) -> RequestParts<'a> {
+/// The parts of the request that are independent of HTTP details.
+fn request_parts<'a>(http: &'a HttpRequest, body: &'a [u8]) -> RequestParts<'a> {
     let header = |name: &HeaderName| http.headers().get(name)?.to_str().ok();
     RequestParts {
         method: http.method().as_str(),

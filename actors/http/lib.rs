@@ -1,5 +1,4 @@
-//! Everything that answers over HTTP: listeners, admission of clients, enforcement points, validator and
-//! REST.
+//! The HTTP interfaces: listeners, client authentication, enforcement points, validator and REST.
 
 pub mod admission;
 pub mod enforcement;

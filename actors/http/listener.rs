@@ -1,13 +1,14 @@
-//! A listener: an HTTP server on sockets that are bound before anything runs, as a supervised role.
+//! A listener: an HTTP server as a supervised actor, on sockets that are bound before any actor
+//! starts.
 //!
-//! What a client may cost is bounded here, before anybody looks at what it says: connections in
-//! total and for each address, counted before the TLS handshake; the time for handshake and head;
-//! the size of the head. The body has its bounds in [`body::read`], because actix-web has no
-//! deadline for it.
+//! The listener bounds the resources of a client before it evaluates a request: the number of
+//! connections in total and per address, counted before the TLS handshake; the time for the
+//! handshake and the head; the size of the head. [`body::read`] bounds the body, because actix-web
+//! has no deadline for it.
 
 pub mod body;
-mod gate;
-mod patience;
+mod connection_limiter;
+mod idle_timeout;
 mod server;
 
 use std::io;
@@ -25,38 +26,38 @@ use tokio::sync::watch;
 use rollcall_runtime::actor_metrics::Stage;
 use rollcall_runtime::mailbox::{Actor, ActorCell, Context, Handler, Reply};
 
-use gate::Gate;
-use server::Running;
+use connection_limiter::ConnectionLimiter;
+use server::RunningServer;
 
-/// Sockets that listen. Clones share them, so that whoever replaces a listener goes on with those
-/// who wait at the same sockets.
+/// Listening sockets. Clones share them, so that a replaced listener continues with the connections
+/// that wait in the accept queues.
 #[derive(Debug, Clone)]
-pub struct Bound(Arc<[(SocketAddr, TcpListener)]>);
+pub struct BoundSockets(Arc<[(SocketAddr, TcpListener)]>);
 
-impl Bound {
-    /// Binds all of them, or takes them over from `before` where the address is the same.
+impl BoundSockets {
+    /// Binds all addresses. A socket of `previous` with the same configured address is reused.
     ///
     /// # Errors
-    /// When one cannot be bound; the message names its address.
-    pub fn bind(addresses: &[SocketAddr], before: Option<&Self>) -> io::Result<Self> {
-        let named = |address: &SocketAddr, error: io::Error| {
+    /// An address cannot be bound; the message names it.
+    pub fn bind(addresses: &[SocketAddr], previous: Option<&Self>) -> io::Result<Self> {
+        let with_address = |address: &SocketAddr, error: io::Error| {
             io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
         };
-        let held = |address: &SocketAddr| {
-            let mut all = before.iter().flat_map(|before| before.0.iter());
-            all.find(|(asked, _)| asked == address).map(|(_, socket)| socket.try_clone())
+        let inherited = |address: &SocketAddr| {
+            let mut all = previous.iter().flat_map(|previous| previous.0.iter());
+            all.find(|(configured, _)| configured == address).map(|(_, socket)| socket.try_clone())
         };
         let bind = |address: &SocketAddr| {
-            let socket = held(address).unwrap_or_else(|| TcpListener::bind(address));
-            Ok((*address, socket.map_err(|error| named(address, error))?))
+            let socket = inherited(address).unwrap_or_else(|| TcpListener::bind(address));
+            Ok((*address, socket.map_err(|error| with_address(address, error))?))
         };
         Ok(Self(addresses.iter().map(bind).collect::<io::Result<_>>()?))
     }
 
-    /// Where they listen; a port 0 that was asked for is the real one here.
+    /// The local addresses, with the assigned port in place of port 0.
     ///
     /// # Errors
-    /// When the kernel does not say.
+    /// The kernel does not return the address.
     pub fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
         self.0.iter().map(|(_, socket)| socket.local_addr()).collect()
     }
@@ -66,26 +67,26 @@ impl Bound {
     }
 }
 
-/// Enters what is answered. Called once for each worker.
+/// Registers the routes. Called once per worker.
 pub type Routes = Arc<dyn Fn(&mut ServiceConfig) + Send + Sync>;
 
-/// What a listener is made of.
+/// The specification of a listener.
 #[derive(Clone)]
-pub struct Plan {
-    /// Its name in the log and the metrics.
+pub struct ListenerSpec {
+    /// The name in the log and the metrics.
     pub name: &'static str,
-    /// What it grants its clients.
+    /// The limits for clients.
     pub limits: HttpLimits,
-    /// How long those who are being answered may take when it closes.
+    /// How long requests in progress may take after [`Close`].
     pub drain: Duration,
-    /// TLS, or plain HTTP.
+    /// The TLS configuration; `None` for plain HTTP.
     pub tls: Option<Arc<ServerConfig>>,
-    /// What it answers.
+    /// The routes.
     pub routes: Routes,
 }
 
-/// Stop accepting, answer those who have asked. The answer comes when the last one is gone, or when
-/// [`Plan::drain`] is over.
+/// Stops accepting and completes the requests in progress. The reply comes when the last one is
+/// complete, or after [`ListenerSpec::drain`].
 #[derive(Debug)]
 pub struct Close;
 
@@ -93,20 +94,20 @@ impl Message for Close {
     type Result = ();
 }
 
-/// The role. Its mailbox carries no requests; they come by the sockets.
+/// The actor. Requests arrive on the sockets, not in the mailbox.
 pub struct Listener {
-    bound: Bound,
-    plan: Plan,
-    gate: Arc<Gate>,
-    running: Option<Running>,
+    bound: BoundSockets,
+    spec: ListenerSpec,
+    gate: Arc<ConnectionLimiter>,
+    running: Option<RunningServer>,
     closing: watch::Sender<bool>,
 }
 
 impl Listener {
-    /// A listener on `bound`.
-    pub fn new(bound: Bound, plan: Plan) -> Self {
-        let gate = Arc::new(Gate::new(&plan.limits));
-        Self { bound, plan, gate, running: None, closing: watch::Sender::new(false) }
+    /// A listener on the sockets `bound`.
+    pub fn new(bound: BoundSockets, spec: ListenerSpec) -> Self {
+        let gate = Arc::new(ConnectionLimiter::new(&spec.limits));
+        Self { bound, spec, gate, running: None, closing: watch::Sender::new(false) }
     }
 }
 
@@ -118,7 +119,7 @@ impl Actor for Listener {
         let running = self
             .bound
             .duplicates()
-            .and_then(|sockets| server::start(sockets, &self.plan, &self.gate));
+            .and_then(|sockets| server::start(sockets, &self.spec, &self.gate));
         let ended = match running {
             Ok((running, ended)) => {
                 self.running = Some(running);
@@ -130,7 +131,7 @@ impl Actor for Listener {
             let closing = *cell.actor().closing.borrow();
             match ended {
                 Ok(()) if closing => {}
-                Ok(()) => cell.fail("the server ended of itself", context),
+                Ok(()) => cell.fail("the server ended without a request to close", context),
                 Err(error) => cell.fail(error, context),
             }
         }));

@@ -1,5 +1,4 @@
-//! What is wrong with a request, for whoever sent it: problem details (RFC 9457), of the REST
-//! interface and of the listener of the firewalls alike.
+//! Problem details (RFC 9457), for the REST interface and for the listeners for firewalls.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -9,24 +8,24 @@ use utoipa::ToSchema;
 
 use rollcall_runtime::mailbox::MailboxClosed;
 
-/// RFC 9457 section 3: what went wrong, for people and for programs.
+/// A problem as in RFC 9457 section 3.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Problem {
-    /// `about:blank`: there is no page on it, and the title is that of the status.
+    /// `about:blank`: the type has no page of its own, and the title is that of the status.
     #[schema(example = "about:blank")]
     r#type: &'static str,
-    /// The status in words.
+    /// The reason phrase of the status.
     title: &'static str,
     /// The HTTP status, repeated.
     #[serde(serialize_with = "number")]
     #[schema(value_type = u16)]
     status: StatusCode,
-    /// What is wrong with this very request, and what would be right.
+    /// What is wrong with this request, and what is accepted.
     detail: String,
-    /// Each single reason, where there are several.
+    /// The individual reasons, when there are several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     reasons: Vec<String>,
-    /// What the resource would take instead.
+    /// The method that the resource accepts.
     #[serde(skip)]
     allow: Option<&'static str>,
 }
@@ -43,38 +42,38 @@ impl Problem {
         Self { r#type: "about:blank", title, status, detail, reasons, allow: None }
     }
 
-    /// 400: the request cannot be understood.
+    /// 400: the request is invalid.
     pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, detail)
     }
 
-    /// 404: it is not there.
+    /// 404: the resource does not exist.
     pub(crate) fn not_found(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, detail)
     }
 
-    /// 405: it is there, and takes only `allow` (RFC 9110 section 15.5.6).
+    /// 405: the resource accepts only `allow` (RFC 9110 section 15.5.6).
     pub(crate) fn method_not_allowed(allow: &'static str) -> Self {
-        let detail = format!("only {allow} is possible here");
+        let detail = format!("only {allow} is allowed");
         Self { allow: Some(allow), ..Self::new(StatusCode::METHOD_NOT_ALLOWED, detail) }
     }
 
-    /// The answer that says so, with the headers of `answer`.
+    /// The response with this problem, with the headers of `answer`.
     pub(crate) fn written_in(&self, mut answer: HttpResponseBuilder) -> HttpResponse {
         let body = serde_json::to_string(self).expect("numbers and text can be written as JSON");
         answer.content_type("application/problem+json").body(body)
     }
 
-    /// The same with each single reason.
+    /// The problem with its individual reasons.
     pub(crate) fn with_reasons(self, reasons: Vec<String>) -> Self {
         Self { reasons, ..self }
     }
 }
 
 impl From<MailboxClosed> for Problem {
-    /// An actor that is being replaced: the state is not lost, the answer only late.
-    fn from(gone: MailboxClosed) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, format!("{gone}; it is being replaced"))
+    /// The actor is restarting: no state is lost, and a retry succeeds.
+    fn from(closed: MailboxClosed) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, format!("{closed}; retry"))
     }
 }
 

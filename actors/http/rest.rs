@@ -1,22 +1,22 @@
-//! The interface for administrators and their scripts: who is where and why, the live stream, how
-//! the server is, and its metrics.
+//! The REST interface for administrators and scripts: sessions and their causes, the live stream,
+//! the status of the server, and its metrics.
 
 mod account;
 mod directories;
 mod directory;
+mod dto;
 mod event_logs;
 mod health;
 mod history;
-mod place;
+mod history_dto;
+mod page_token;
 mod push_targets;
+mod session_filter;
 mod sessions;
-mod shapes;
 mod stream;
 #[cfg(test)]
 mod tests;
 pub mod token;
-mod told;
-mod wanted;
 
 use std::sync::Arc;
 
@@ -37,7 +37,7 @@ use utoipa::{Modify, OpenApi, ToSchema};
 
 pub use self::token::Token;
 use crate::problem::Problem;
-use crate::telemetry::Responded;
+use crate::telemetry::ResponseSent;
 use rollcall_engine::cache::Cache;
 use rollcall_engine::directory::SharedDirectory;
 use rollcall_engine::query::Query;
@@ -50,65 +50,65 @@ use rollcall_runtime::mailbox::Mailbox;
 use rollcall_runtime::supervisor::Supervisor;
 use rollcall_runtime::telemetry::TelemetryEvent;
 
-/// How long somebody waits who wants a push target compared: a comparison of a million sessions and
-/// the second look take seconds.
-const CHECK: std::time::Duration = std::time::Duration::from_secs(10);
+/// How long a request waits for the comparison of a push target. A comparison of a million sessions
+/// with its second pass takes seconds.
+const VERIFY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
 
-/// Tells how the enforcement points are: a JSON array with an object for each.
+/// Returns the status of the enforcement points: a JSON array with an object for each.
 pub type PointsStatus = Arc<dyn Fn() -> serde_json::Value + Send + Sync>;
 
-/// Reads the configuration anew and puts it in force, or says everything that is wrong with it.
+/// Reloads the configuration and applies it, or returns all its errors.
 pub type Reload =
     Arc<dyn Fn() -> BoxFuture<'static, Result<ReloadReport, Vec<String>>> + Send + Sync>;
 
-/// What a reload did.
+/// The result of a reload.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReloadReport {
-    /// The sections of the configuration that had changed.
+    /// The sections of the configuration that changed.
     pub changed: Vec<String>,
-    /// The actors that were started, replaced or ended for it.
+    /// The actors that were started, replaced or stopped.
     pub restarted: Vec<String>,
-    /// What changed and is in force only after a restart of the server.
+    /// Changes that take effect only after a restart of the server.
     pub after_restart: Vec<String>,
 }
 
-/// Everything that the answers are made from.
+/// The state of the routes.
 #[derive(Clone)]
 pub struct Rest {
-    /// Who is where.
+    /// The query actor, which has the current sessions.
     pub query: Mailbox<Query>,
-    /// Why.
+    /// The cache actor, which explains decisions.
     pub cache: Mailbox<Cache>,
-    /// Who was where; `None` where nothing is kept of the past.
+    /// Past sessions; `None` if the journal is in memory.
     pub history: Option<Mailbox<History>>,
-    /// How the actors are.
+    /// The status of the actors.
     pub supervisor: Mailbox<Supervisor>,
-    /// How far the query actor knows: what wakes the live streams.
+    /// The newest revision of the query actor; a change wakes the live streams.
     pub newest: watch::Receiver<Revision>,
-    /// Why the journal takes no events, when it does not: the server is not ready then.
-    pub illness: WriteErrorWatch,
-    /// Whether the server is stopping: it is not ready then, and the live streams end.
+    /// The error of the journal while it is not writable; the server is then not ready.
+    pub journal_error: WriteErrorWatch,
+    /// Whether the server is draining; it is then not ready, and the live streams end.
     pub draining: watch::Receiver<bool>,
-    /// How the enforcement points are.
+    /// The status of the enforcement points.
     pub points: PointsStatus,
-    /// What is known of users, devices and groups.
+    /// The users, devices and groups of the directories.
     pub directory: SharedDirectory,
-    /// Where that is read from.
+    /// The configured directories.
     pub directories: Directories,
     /// The event logs that are read.
     pub event_logs: EventLogs,
-    /// Those who are told without asking.
+    /// The push targets.
     pub targets: PushTargets,
-    /// Reads the configuration anew.
+    /// Reloads the configuration.
     pub reload: Reload,
     /// The metrics.
     pub prometheus: PrometheusHandle,
-    /// What opens everything under `/api`.
+    /// The token for all paths under `/api`.
     pub token: Token,
 }
 
 impl Rest {
-    /// The routes, for a listener.
+    /// The routes for a listener.
     pub fn routes(self) -> Arc<dyn Fn(&mut ServiceConfig) + Send + Sync> {
         Arc::new(move |config| route(config, Data::new(self.clone())))
     }
@@ -116,7 +116,7 @@ impl Rest {
 
 fn route(config: &mut ServiceConfig, rest: Data<Rest>) {
     let api = web::scope("/api/v1")
-        .wrap(from_fn(authorise))
+        .wrap(from_fn(authorize))
         .service(get("/sessions", web::get().to(sessions::list)))
         .service(get("/sessions/{ip}", web::get().to(sessions::one)))
         .service(get("/sessions/{ip}/explain", web::get().to(sessions::explain)))
@@ -163,7 +163,7 @@ fn get(path: &str, route: Route) -> Resource {
     only("GET", path, route)
 }
 
-/// A resource that takes one method and answers others with 405.
+/// A resource that accepts one method and answers others with 405.
 fn only(method: &'static str, path: &str, route: Route) -> Resource {
     let others = move || async move { Err::<&str, _>(Problem::method_not_allowed(method)) };
     web::resource(path).route(route).default_service(web::to(others))
@@ -171,31 +171,31 @@ fn only(method: &'static str, path: &str, route: Route) -> Resource {
 
 async fn unknown(request: HttpRequest) -> Result<&'static str, Problem> {
     Err(Problem::not_found(format!(
-        "there is nothing at {}; /api/v1/openapi.json lists what there is",
+        "no resource at {}; /api/v1/openapi.json lists all resources",
         request.path()
     )))
 }
 
-/// Lets through only those who hold the token (RFC 6750 section 2.1).
-async fn authorise(
+/// Rejects requests without the token (RFC 6750 section 2.1).
+async fn authorize(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    let rest = request.app_data::<Data<Rest>>().expect("the outer scope holds it");
+    let rest = request.app_data::<Data<Rest>>().expect("the outer scope contains it");
     let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = header.and_then(|header| {
         let (scheme, token) = header.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
     });
     let detail = match token {
-        Some(token) if rest.token.is(token) => return next.call(request).await,
-        Some(_) => "this is not the token of this server",
-        None => "the header Authorization: Bearer with the token of the server is missing",
+        Some(token) if rest.token.matches(token) => return next.call(request).await,
+        Some(_) => "the token is not valid for this server",
+        None => "the header Authorization: Bearer with the server token is missing",
     };
     Err(Problem::new(StatusCode::UNAUTHORIZED, detail).into())
 }
 
-/// Counts every answer by its status.
+/// Counts every response by its status.
 async fn count(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -205,7 +205,7 @@ async fn count(
         Ok(response) => response.status(),
         Err(error) => error.as_response_error().status_code(),
     };
-    Responded { listener: "rest", status: status.as_u16() }.emit();
+    ResponseSent { listener: "rest", status: status.as_u16() }.emit();
     answer
 }
 
@@ -243,12 +243,12 @@ async fn count(
         health::readyz,
         health::metrics
     ),
-    components(schemas(shapes::Resync)),
+    components(schemas(dto::Resync)),
     modifiers(&Bearer)
 )]
 struct Interface;
 
-/// The token in the description.
+/// The security scheme in the description.
 struct Bearer;
 
 impl Modify for Bearer {
@@ -259,8 +259,8 @@ impl Modify for Bearer {
     }
 }
 
-/// The OpenAPI description of the interface, as JSON with a newline at its end.
+/// The OpenAPI description of the interface, as JSON with a trailing newline.
 pub fn openapi() -> String {
     let text = Interface::openapi().to_pretty_json();
-    text.expect("a description made of text can be written as JSON") + "\n"
+    text.expect("the description can be written as JSON") + "\n"
 }

@@ -1,4 +1,4 @@
-//! What happens where questions become answers.
+//! The telemetry events of the HTTP interfaces.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -9,13 +9,13 @@ use rollcall_runtime::telemetry::TelemetryEvent;
 
 use crate::metrics;
 
-/// An HTTP request was responded to.
-pub(crate) struct Responded {
+/// An HTTP request was answered.
+pub(crate) struct ResponseSent {
     pub listener: &'static str,
     pub status: u16,
 }
 
-impl TelemetryEvent for Responded {
+impl TelemetryEvent for ResponseSent {
     fn emit(self) {
         let Self { listener, status } = self;
         metrics::HTTP_REQUESTS.with([listener.into(), status.to_string().into()]).increment(1);
@@ -23,42 +23,42 @@ impl TelemetryEvent for Responded {
     }
 }
 
-/// The listeners that speak plain HTTP to the network, of the settings that came into force.
-pub struct Insecure<'a> {
-    /// Their names.
+/// The listeners that serve plain HTTP to the network, according to the effective settings.
+pub struct InsecureListeners<'a> {
+    /// The names of the listeners.
     pub listeners: &'a [&'static str],
 }
 
-impl TelemetryEvent for Insecure<'_> {
+impl TelemetryEvent for InsecureListeners<'_> {
     fn emit(self) {
         metrics::HTTP_INSECURE_LISTENERS.with([]).set(self.listeners.len() as f64);
         for listener in self.listeners {
-            warn!(listener, "plain HTTP: secrets and user names can be read on the way");
+            warn!(listener, "plain HTTP: secrets and user names are readable in transit");
         }
     }
 }
 
-/// Somebody began to read the live stream.
-pub(crate) struct ReaderCame;
+/// A client opened the live stream.
+pub(crate) struct StreamOpened;
 
-impl TelemetryEvent for ReaderCame {
+impl TelemetryEvent for StreamOpened {
     fn emit(self) {
         metrics::SSE_CONNECTIONS.with([]).increment(1.0);
-        trace!("a reader of the live stream came");
+        trace!("live stream opened");
     }
 }
 
-/// A reader of the live stream went away.
-pub(crate) struct ReaderWent;
+/// A client closed the live stream.
+pub(crate) struct StreamClosed;
 
-impl TelemetryEvent for ReaderWent {
+impl TelemetryEvent for StreamClosed {
     fn emit(self) {
         metrics::SSE_CONNECTIONS.with([]).decrement(1.0);
-        trace!("a reader of the live stream went");
+        trace!("live stream closed");
     }
 }
 
-/// A connection was closed before a byte of it was read.
+/// A connection was closed before any byte of it was read.
 pub(crate) struct ConnectionRefused {
     pub listener: &'static str,
     pub reason: &'static str,
@@ -72,50 +72,50 @@ impl TelemetryEvent for ConnectionRefused {
     }
 }
 
-/// Somebody asked for an access token.
-pub(crate) struct TokenAsked {
+/// A client requested an access token.
+pub(crate) struct TokenRequested {
     pub outcome: &'static str,
     pub source: IpAddr,
 }
 
-impl TelemetryEvent for TokenAsked {
+impl TelemetryEvent for TokenRequested {
     fn emit(self) {
         let Self { outcome, source } = self;
         metrics::TOKEN_REQUESTS.with([outcome.into()]).increment(1);
         match outcome {
             "granted" => debug!(%source, "token granted"),
-            // Each of these cost a check of the secret, which bounds how many there are.
+            // Each of these requests needs a check of the secret, which bounds their number.
             "invalid_client" | "unauthorized_client" => warn!(%source, outcome, "token refused"),
             _ => debug!(%source, outcome, "token refused"),
         }
     }
 }
 
-/// The questions that an enforcement point can ask: batch, address, user.
-pub(crate) const QUESTIONS: [&str; 3] = ["batch", "ip", "user"];
+/// The kinds of queries of an enforcement point: batch, address, user.
+pub(crate) const QUERY_KINDS: [&str; 3] = ["batch", "ip", "user"];
 
-/// An enforcement point may ask from now on. Its counters begin at zero, so that one that never
-/// asked is seen, and the first question seen to grow from something.
-pub(crate) struct PointKnown<'a> {
+/// An enforcement point was configured. Its counters start at zero, so that a point without queries
+/// is visible, and the first query is an increase.
+pub(crate) struct PointRegistered<'a> {
     pub point: &'a str,
 }
 
-impl TelemetryEvent for PointKnown<'_> {
+impl TelemetryEvent for PointRegistered<'_> {
     fn emit(self) {
         let point = || self.point.to_owned();
-        for kind in QUESTIONS {
+        for kind in QUERY_KINDS {
             metrics::ENFORCEMENT_QUERIES.with([point().into(), kind.into()]).increment(0);
         }
         metrics::ENFORCEMENT_REPORTS.with([point().into()]).increment(0);
         metrics::ENFORCEMENT_RESPONSE_BYTES.with([point().into()]).increment(0);
         metrics::ENFORCEMENT_RETRIES.with([point().into()]).increment(0);
         metrics::ENFORCEMENT_FULL_RESYNCS.with([point().into()]).increment(0);
-        trace!(point = self.point, "enforcement point may ask");
+        trace!(point = self.point, "enforcement point configured");
     }
 }
 
-/// A question of an enforcement point was answered.
-pub(crate) struct Answered<'a> {
+/// A query of an enforcement point was answered.
+pub(crate) struct QueryAnswered<'a> {
     pub point: &'a str,
     pub kind: &'static str,
     pub reports: usize,
@@ -124,7 +124,7 @@ pub(crate) struct Answered<'a> {
     pub took: Duration,
 }
 
-impl TelemetryEvent for Answered<'_> {
+impl TelemetryEvent for QueryAnswered<'_> {
     fn emit(self) {
         let Self { point, kind, reports, roles_left_out, bytes, took } = self;
         let label = point.to_owned();
@@ -138,23 +138,23 @@ impl TelemetryEvent for Answered<'_> {
 }
 
 /// A request on the validator listener was answered or refused.
-pub(crate) struct Validated<'a> {
+pub(crate) struct ValidatorAnswered<'a> {
     pub client: &'a str,
     pub kind: &'static str,
     pub outcome: &'static str,
 }
 
-impl TelemetryEvent for Validated<'_> {
+impl TelemetryEvent for ValidatorAnswered<'_> {
     fn emit(self) {
         let Self { client, kind, outcome } = self;
         metrics::VALIDATOR_REQUESTS
             .with([client.to_owned().into(), kind.into(), outcome.into()])
             .increment(1);
-        trace!(client, kind, outcome, "validator asked");
+        trace!(client, kind, outcome, "validator request answered");
     }
 }
 
-/// A request of an enforcement point, or of somebody unknown, was refused.
+/// A request of an enforcement point, or of an unauthenticated client, was rejected.
 pub(crate) struct QueryRefused<'a> {
     pub point: &'a str,
     pub reason: &'static str,
@@ -171,52 +171,55 @@ impl TelemetryEvent for QueryRefused<'_> {
     }
 }
 
-/// An enforcement point asked once more with a cookie in whose place it had been given another: the
-/// answer did not come to it.
-pub(crate) struct AskedAgain<'a> {
+/// An enforcement point repeated a batch query with a cookie although it was issued a newer one:
+/// the response did not arrive.
+pub(crate) struct BatchRetried<'a> {
     pub point: &'a str,
 }
 
-impl TelemetryEvent for AskedAgain<'_> {
+impl TelemetryEvent for BatchRetried<'_> {
     fn emit(self) {
         metrics::ENFORCEMENT_RETRIES.with([self.point.to_owned().into()]).increment(1);
-        debug!(point = self.point, "enforcement point asks for a batch once more");
+        debug!(point = self.point, "enforcement point repeated a batch query");
     }
 }
 
-/// An enforcement point wants the PC at an address to be asked who is there. Nothing here can do
-/// that: it is answered with what is known.
-pub(crate) struct ProbeNotMade<'a> {
+/// An enforcement point requests a PC probe of an address. There is no PC probe, so the response
+/// contains the current state.
+pub(crate) struct ProbeUnsupported<'a> {
     pub point: &'a str,
 }
 
-impl TelemetryEvent for ProbeNotMade<'_> {
+impl TelemetryEvent for ProbeUnsupported<'_> {
     fn emit(self) {
         metrics::ENFORCEMENT_PROBES_UNSUPPORTED.with([self.point.to_owned().into()]).increment(1);
-        debug!(point = self.point, "a probe was asked for, and there is none: told what is known");
+        debug!(
+            point = self.point,
+            "PC probe requested but not supported; answered with the current state"
+        );
     }
 }
 
-/// An enforcement point began from nothing: for the first time, or because its cookie is too old,
-/// of another life of the journal, of another server, or of another filter.
-pub(crate) struct Resynced<'a> {
+/// A full resync of an enforcement point started: its first query, or its cookie is too old, of
+/// another epoch, of another server, or of another filter.
+pub(crate) struct FullResyncStarted<'a> {
     pub point: &'a str,
 }
 
-impl TelemetryEvent for Resynced<'_> {
+impl TelemetryEvent for FullResyncStarted<'_> {
     fn emit(self) {
         metrics::ENFORCEMENT_FULL_RESYNCS.with([self.point.to_owned().into()]).increment(1);
-        info!(point = self.point, "enforcement point begins from nothing");
+        info!(point = self.point, "full resync of an enforcement point");
     }
 }
 
-/// How far an enforcement point is behind.
-pub(crate) struct Lagging<'a> {
+/// The lag of an enforcement point was measured.
+pub(crate) struct LagMeasured<'a> {
     pub point: &'a str,
     pub changes: u64,
 }
 
-impl TelemetryEvent for Lagging<'_> {
+impl TelemetryEvent for LagMeasured<'_> {
     fn emit(self) {
         metrics::ENFORCEMENT_LAG_REVISIONS
             .with([self.point.to_owned().into()])
@@ -224,20 +227,20 @@ impl TelemetryEvent for Lagging<'_> {
     }
 }
 
-/// A request for something that is not there, with its secrets left out; without its text when
-/// there were too many to log.
-pub(crate) struct UnknownRoute<'a> {
+/// A request for an unknown path, with its secrets redacted. `request` is `None` when the rate
+/// limit of the log is exceeded.
+pub(crate) struct UnknownRequest<'a> {
     pub request: Option<&'a str>,
     pub source: IpAddr,
     pub unlogged: u64,
 }
 
-impl TelemetryEvent for UnknownRoute<'_> {
+impl TelemetryEvent for UnknownRequest<'_> {
     fn emit(self) {
         metrics::HTTP_UNKNOWN_REQUESTS.with([]).increment(1);
         if let Some(request) = self.request {
             let (source, unlogged) = (self.source, self.unlogged);
-            warn!(%source, unlogged, request, "nothing answers this request");
+            warn!(%source, unlogged, request, "request for an unknown path");
         }
     }
 }

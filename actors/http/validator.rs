@@ -1,13 +1,14 @@
-//! What the web interface of an SRX (J-Web) asks while an administrator writes a policy: whether a
-//! user, group or device exists, and which there are. Answered from the directory as it is known.
+//! The validator: the web interface of an SRX (J-Web) queries it while an administrator writes a
+//! policy: whether a user, group or device exists, and lists of them. The answers come from the
+//! current directory.
 //!
 //! ```text
 //! known source? ─► body ─► token_path ─► secret right? ─► token
-//!     403          408     query_path ─► token? ─► question ─► directory ─► answer
-//!                  413     anything else ─► 404, and a line in the log with the secrets left out
+//!     403          408     query_path ─► token? ─► query ─► directory ─► response
+//!                  413     anything else ─► 404, and a redacted line in the log
 //! ```
 
-mod answering;
+mod lookup;
 #[cfg(test)]
 mod tests;
 
@@ -25,132 +26,141 @@ use rollcall_identity::{Name, Timestamp};
 use rollcall_wire::http::RequestParts;
 use rollcall_wire::srx::validator::{self, ValidatorQuery};
 
-use crate::admission::{Admission, Applicant, Refused, Register, Strange, TOKEN_BODY};
+use crate::admission::{
+    Admission, ClientRegistry, CredentialSubject, Rejection, TOKEN_BODY, UnknownRequestLog,
+};
 use crate::listener::{Routes, body};
-use crate::telemetry::{Responded, Validated};
+use crate::telemetry::{ResponseSent, ValidatorAnswered};
 use rollcall_engine::directory::SharedDirectory;
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::telemetry::TelemetryEvent;
 
-/// Everything that the routes need.
+/// The state of the routes.
 pub struct Validator {
-    roster: ArcSwap<Roster>,
+    registry: ArcSwap<Registry>,
     admission: Admission,
     directory: SharedDirectory,
-    strange: Strange,
+    unknown_requests: UnknownRequestLog,
     clock: Clock,
 }
 
-/// The settings in force, by what they are asked for.
-struct Roster {
+/// The effective settings, indexed by client ID.
+struct Registry {
     settings: config::Validator,
     by_id: HashMap<String, Arc<Client>>,
 }
 
-/// A firewall whose web interface may ask.
+/// A firewall whose web interface may query.
 struct Client {
     name: Name,
     secret: SecretHash,
     addresses: Vec<IpNet>,
 }
 
-/// One request, as far as it is known before its body is read.
-struct Visit {
-    roster: Arc<Roster>,
+/// What is known about a request before its body is read.
+struct RequestContext {
+    registry: Arc<Registry>,
     source: IpAddr,
     now: Timestamp,
 }
 
-impl Visit {
-    fn whom(&self) -> (&Roster, IpAddr, Timestamp) {
-        (&self.roster, self.source, self.now)
+impl RequestContext {
+    fn login_context(&self) -> (&Registry, IpAddr, Timestamp) {
+        (&self.registry, self.source, self.now)
     }
 }
 
 impl Validator {
-    /// Answers those in the settings from the directory.
+    /// Answers the clients in the settings from the directory.
     pub fn new(settings: &config::Validator, directory: SharedDirectory, clock: Clock) -> Self {
-        let roster = ArcSwap::from_pointee(Roster::new(settings));
-        let (admission, strange) = (Admission::new(clock.clone()), Strange::default());
-        Self { roster, admission, directory, strange, clock }
+        let registry = ArcSwap::from_pointee(Registry::new(settings));
+        let (admission, unknown_requests) =
+            (Admission::new(clock.clone()), UnknownRequestLog::default());
+        Self { registry, admission, directory, unknown_requests, clock }
     }
 
-    /// Puts other settings in force, from the next request on. Whoever keeps its secret keeps its
-    /// tokens.
-    pub fn govern(&self, settings: &config::Validator) {
-        let roster = Arc::new(Roster::new(settings));
-        self.roster.store(Arc::clone(&roster));
-        self.admission.govern(&*roster);
+    /// Applies other settings, from the next request on. A client with an unchanged secret keeps
+    /// its tokens.
+    pub fn apply_settings(&self, settings: &config::Validator) {
+        let registry = Arc::new(Registry::new(settings));
+        self.registry.store(Arc::clone(&registry));
+        self.admission.revoke_stale(&*registry);
     }
 
-    /// What the listener answers.
+    /// The routes of the listener.
     pub fn routes(self: &Arc<Self>) -> Routes {
-        let desk = Arc::clone(self);
+        let service = Arc::clone(self);
         Arc::new(move |config| {
-            let desk = web::Data::from(Arc::clone(&desk));
-            config.app_data(desk).default_service(web::to(answer));
+            let service = web::Data::from(Arc::clone(&service));
+            config.app_data(service).default_service(web::to(answer));
         })
     }
 
-    async fn visit(&self, http: &HttpRequest, payload: web::Payload) -> HttpResponse {
+    async fn handle(&self, http: &HttpRequest, payload: web::Payload) -> HttpResponse {
         let peer = http.peer_addr().map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.ip());
-        let (roster, source) = (self.roster.load_full(), peer.to_canonical());
-        let visit = Visit { roster, source, now: self.clock.now() };
-        if !visit.roster.by_id.values().any(|client| client.may_come_from(source)) {
-            return refuse(None, Refused::source());
+        let (registry, source) = (self.registry.load_full(), peer.to_canonical());
+        let context = RequestContext { registry, source, now: self.clock.now() };
+        if !context.registry.by_id.values().any(|client| client.allows_source(source)) {
+            return reject(None, Rejection::source());
         }
-        let settings = &visit.roster.settings;
+        let settings = &context.registry.settings;
         let is_token = below(http.path(), &settings.token_path)
             .is_some_and(|rest| rest.trim_matches('/').is_empty());
-        let limit = if is_token { TOKEN_BODY } else { settings.limits.body };
+        let limit = if is_token { TOKEN_BODY } else { settings.limits.body_size };
         let body = match body::read(payload, limit, settings.limits.body_timeout).await {
             Ok(body) => body,
-            Err(unread) => return refuse(None, unread.into()),
+            Err(error) => return reject(None, error.into()),
         };
-        let said = said(http, &body);
+        let request = request_parts(http, &body);
         if is_token {
-            return self.admission.login(&said, visit.whom()).await;
+            return self.admission.login(&request, context.login_context()).await;
         }
         match below(http.path(), &settings.query_path) {
-            Some(path) => self.served(&said, path, &visit).await,
+            Some(path) => self.answer_authenticated(&request, path, &context).await,
             None => {
-                self.strange.seen(&said, visit.source, visit.now);
-                refuse(None, Refused::route())
+                self.unknown_requests.record(&request, context.source, context.now);
+                reject(None, Rejection::route())
             }
         }
     }
 
-    /// Answers somebody with a token, whose path below the prefix is `path`.
-    async fn served(&self, whole: &RequestParts<'_>, path: &str, visit: &Visit) -> HttpResponse {
-        let client = match self.admission.holder(whole, visit.whom()) {
+    /// Handles a request with a token. `path` is the path below the prefix.
+    async fn answer_authenticated(
+        &self,
+        original: &RequestParts<'_>,
+        path: &str,
+        context: &RequestContext,
+    ) -> HttpResponse {
+        let client = match self.admission.authenticate(original, context.login_context()) {
             Ok(client) => client,
-            Err(refused) => return refuse(None, refused),
+            Err(rejection) => return reject(None, rejection),
         };
-        match validator::read(&RequestParts { path, ..*whole }) {
-            Ok(question) => self.tell(question, &client).await,
-            Err(bad) => {
-                let refused = Refused::from(bad);
-                if refused.is_route() {
-                    self.strange.seen(whole, visit.source, visit.now);
+        match validator::read(&RequestParts { path, ..*original }) {
+            Ok(query) => self.look_up(query, &client).await,
+            Err(error) => {
+                let rejection = Rejection::from(error);
+                if rejection.is_unknown_route() {
+                    self.unknown_requests.record(original, context.source, context.now);
                 }
-                refuse(Some(&client), refused)
+                reject(Some(&client), rejection)
             }
         }
     }
 
-    /// Looks it up, on a thread where others do not wait for it: a list looks at every object.
-    async fn tell(&self, question: ValidatorQuery, client: &Client) -> HttpResponse {
-        let (book, kind) = (self.directory.clone(), question.kind().into());
-        let told = web::block(move || answering::answer(&book.read(), &question)).await;
-        match told.unwrap_or_else(|_| Err(Refused::unavailable("the server is stopping"))) {
-            Ok(answering::ValidatorReply { outcome, body }) => {
-                Validated { client: client.name.as_str(), kind, outcome }.emit();
+    /// Looks up the answer on a blocking thread, where it delays no other request: a list scans
+    /// every object.
+    async fn look_up(&self, query: ValidatorQuery, client: &Client) -> HttpResponse {
+        let (directory, kind) = (self.directory.clone(), query.kind().into());
+        let found = web::block(move || lookup::lookup(&directory.read(), &query)).await;
+        match found.unwrap_or_else(|_| Err(Rejection::unavailable("the server is stopping"))) {
+            Ok(lookup::ValidatorReply { outcome, body }) => {
+                ValidatorAnswered { client: client.name.as_str(), kind, outcome }.emit();
                 let mut response = HttpResponse::Ok();
                 response.content_type("application/json");
                 response.insert_header((CACHE_CONTROL, "no-store"));
                 response.body(body)
             }
-            Err(refused) => refuse(Some(client), refused),
+            Err(rejection) => reject(Some(client), rejection),
         }
     }
 }
@@ -158,27 +168,27 @@ impl Validator {
 async fn answer(
     http: HttpRequest,
     payload: web::Payload,
-    desk: web::Data<Validator>,
+    service: web::Data<Validator>,
 ) -> HttpResponse {
-    let answer = desk.visit(&http, payload).await;
-    Responded { listener: "validator", status: answer.status().as_u16() }.emit();
+    let answer = service.handle(&http, payload).await;
+    ResponseSent { listener: "validator", status: answer.status().as_u16() }.emit();
     answer
 }
 
-fn refuse(client: Option<&Client>, refused: Refused) -> HttpResponse {
+fn reject(client: Option<&Client>, rejection: Rejection) -> HttpResponse {
     let client = client.map_or("unknown", |client| client.name.as_str());
-    Validated { client, kind: "none", outcome: refused.reason }.emit();
-    refused.answer()
+    ValidatorAnswered { client, kind: "none", outcome: rejection.reason }.emit();
+    rejection.answer()
 }
 
-/// What follows `prefix` in `path`.
+/// The part of `path` after `prefix`.
 fn below<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
     let rest = path.strip_prefix(prefix.trim_end_matches('/'))?;
     (rest.is_empty() || rest.starts_with('/')).then_some(rest)
 }
 
-/// The request, apart from how it travelled.
-fn said<'a>(http: &'a HttpRequest, body: &'a [u8]) -> RequestParts<'a> {
+/// The parts of the request that are independent of HTTP details.
+fn request_parts<'a>(http: &'a HttpRequest, body: &'a [u8]) -> RequestParts<'a> {
     let header = |name: &HeaderName| http.headers().get(name)?.to_str().ok();
     RequestParts {
         method: http.method().as_str(),
@@ -191,7 +201,7 @@ fn said<'a>(http: &'a HttpRequest, body: &'a [u8]) -> RequestParts<'a> {
     }
 }
 
-impl Roster {
+impl Registry {
     fn new(settings: &config::Validator) -> Self {
         let client = |client: &config::ValidatorClient| {
             let known = Client {
@@ -205,7 +215,7 @@ impl Roster {
     }
 }
 
-impl Register for Roster {
+impl ClientRegistry for Registry {
     type Client = Client;
 
     fn client(&self, id: &str) -> Option<&Arc<Client>> {
@@ -221,17 +231,17 @@ impl Register for Roster {
     }
 }
 
-impl Applicant for Client {
+impl CredentialSubject for Client {
     fn secret(&self) -> &SecretHash {
         &self.secret
     }
 
-    fn may_come_from(&self, source: IpAddr) -> bool {
+    fn allows_source(&self, source: IpAddr) -> bool {
         self.addresses.iter().any(|network| network.contains(&source))
     }
 
-    /// Whatever is on the way may log it.
-    fn may_show_in_query(&self) -> bool {
+    /// Never: proxies can log the query.
+    fn allows_query_token(&self) -> bool {
         false
     }
 }

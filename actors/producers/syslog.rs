@@ -132,7 +132,7 @@ impl Producer for Syslog {
             let mut readers = stream::accept_all(&self, &sink, &stop)?;
             for udp in &self.udp {
                 let socket = udp.socket.share().map_err(|e| failed(&e))?;
-                let (decoder, limit) = (self.decoder(&sink, &stop), self.limits.message_bytes);
+                let (decoder, limit) = (self.decoder(&sink, &stop), self.limits.message_size);
                 let thread = udp::start(socket, decoder, limit, stop.clone());
                 let ended = thread.map_err(|e| failed(&e))?;
                 readers.push(Box::pin(async move {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rollcall_config::{self as config, HttpLimits, JournalStorage, Settings, Tls};
-use rollcall_http::listener::{Bound, Plan, Routes};
+use rollcall_http::listener::{BoundSockets, ListenerSpec, Routes};
 use rollcall_http::rest::Token;
 use rollcall_journal::{DurableJournal, JournalOptions};
 use rollcall_producers::registration::{BindError, FileDigest, digest_files};
@@ -21,7 +21,7 @@ use rustls::ServerConfig;
 #[derive(Clone)]
 pub(super) struct BoundListener {
     pub(super) name: &'static str,
-    bound: Bound,
+    bound: BoundSockets,
     limits: HttpLimits,
     tls: Option<Arc<ServerConfig>>,
     /// The built-in certificate. It is created or read when nothing else prevents the start.
@@ -130,7 +130,7 @@ impl BoundListener {
         data: &Path,
         before: Option<&Self>,
     ) -> Result<Self, BindError> {
-        let bound = Bound::bind(&listen, before.map(|listener| &listener.bound))
+        let bound = BoundSockets::bind(&listen, before.map(|listener| &listener.bound))
             .map_err(|error| BindError::io(&name, &error))?;
         let mut fingerprint = ListenerFingerprint {
             tls: tls.clone(),
@@ -176,11 +176,11 @@ impl BoundListener {
         self.bound.addresses().unwrap_or_default().into_iter().map(named).collect()
     }
 
-    /// The sockets and the plan of the listener actor.
-    pub(super) fn plan(&self, routes: &Routes, drain: Duration) -> (Bound, Plan) {
+    /// The sockets and the specification of the listener actor.
+    pub(super) fn spec(&self, routes: &Routes, drain: Duration) -> (BoundSockets, ListenerSpec) {
         let (name, limits) = (self.name, self.limits.clone());
         let (tls, routes) = (self.tls.clone(), Arc::clone(routes));
-        (self.bound.clone(), Plan { name, limits, drain, tls, routes })
+        (self.bound.clone(), ListenerSpec { name, limits, drain, tls, routes })
     }
 }
 
@@ -196,7 +196,7 @@ pub(super) fn journal(
     section: &config::Journal,
     clock: &Clock,
 ) -> Result<Option<DurableJournal>, BindError> {
-    if section.kind == JournalStorage::Memory {
+    if section.storage == JournalStorage::Memory {
         return Ok(None);
     }
     let terms = JournalOptions {
@@ -205,7 +205,7 @@ pub(super) fn journal(
         retention: section.retention,
         retention_bytes: section.retention_bytes as u64,
         names_retention: section.names_retention,
-        snapshot_interval: section.snapshot_interval,
+        snapshot_interval: section.checkpoint_interval,
     };
     let what = format!("the journal in {}", section.folder.display());
     let opened = DurableJournal::open(&section.folder, terms, clock.clone());

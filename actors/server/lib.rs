@@ -20,7 +20,7 @@ use rollcall_engine::{Engine, StartError};
 use rollcall_http::enforcement::{Enforcement, Points};
 use rollcall_http::listener::{Listener, Routes};
 use rollcall_http::rest::{Reload, Rest, Token};
-use rollcall_http::telemetry::Insecure;
+use rollcall_http::telemetry::InsecureListeners;
 use rollcall_http::validator::Validator;
 use rollcall_identity::{Address, ChangeLogLimits, MemoryJournal, Rules};
 use rollcall_journal::DurableJournal;
@@ -130,7 +130,7 @@ impl ServerBuilder {
             prepared,
             listeners: BoundListeners { enforcement, validator, rest },
         } = self;
-        let (limits, rules) = (limits(&settings.history), effective_rules(&settings));
+        let (limits, rules) = (limits(&settings.change_log), effective_rules(&settings));
         let directory = context.directory.clone();
         let engine = match journal {
             Some(journal) => Engine::start_with(directory, journal, rules, limits, &clock).await?,
@@ -145,7 +145,7 @@ impl ServerBuilder {
         let (points, targets) = (Arc::new(points), PushTargets::default());
         actix::spawn(measure_lag(Arc::clone(&points), targets.clone()));
         metrics::record_build();
-        Insecure { listeners: &settings.insecure_listeners() }.emit();
+        InsecureListeners { listeners: &settings.insecure_listeners() }.emit();
         let status = Arc::clone(&points);
         let history = spawn_history(&engine, &settings, &clock).await?;
         let rest_routes = Rest {
@@ -154,7 +154,7 @@ impl ServerBuilder {
             cache: engine.cache.clone(),
             supervisor: engine.supervisor.clone(),
             newest: engine.newest.clone(),
-            illness: engine.illness.clone(),
+            journal_error: engine.illness.clone(),
             draining: draining.subscribe(),
             points: Arc::new(move || serde_json::json!(status.status())),
             directory: engine.directory.clone(),
@@ -170,7 +170,8 @@ impl ServerBuilder {
             Enforcement::new(Arc::clone(&points), &engine, context.shared::<PushSink>()).routes();
         let (directory, time) = (engine.directory.clone(), clock.clone());
         let validation = Arc::new(Validator::new(&settings.validator, directory, time));
-        let rest_mailbox = open(&engine, &rest, &rest_routes, settings.drain, &clock).await?;
+        let rest_mailbox =
+            open(&engine, &rest, &rest_routes, settings.shutdown_timeout, &clock).await?;
         let mut server = Server {
             rest: (rest, rest_mailbox),
             enforcement: ListenerSlot::new(enforcement_routes),
@@ -187,7 +188,7 @@ impl ServerBuilder {
             next_rest: None,
             draining,
         };
-        let drain = server.settings.drain;
+        let drain = server.settings.shutdown_timeout;
         producer_set::apply(&server.settings, &server.context);
         let (fed, others): (PreparedProducers, PreparedProducers) =
             prepared.into_iter().partition(|(_, one)| one.bound.is_fed_by_listener());
@@ -232,8 +233,11 @@ async fn measure_lag(points: Arc<Points>, targets: PushTargets) {
     }
 }
 
-fn limits(history: &config::ChangeLogLimits) -> ChangeLogLimits {
-    ChangeLogLimits { tombstones: history.tombstones, tombstone_count: history.tombstone_count }
+fn limits(settings: &config::ChangeLogLimits) -> ChangeLogLimits {
+    ChangeLogLimits {
+        tombstones: settings.tombstone_retention,
+        tombstone_count: settings.max_tombstones,
+    }
 }
 
 #[cfg(test)]

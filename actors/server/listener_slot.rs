@@ -85,8 +85,8 @@ pub(super) async fn open(
     clock: &Clock,
 ) -> Result<Mailbox<Listener>, MailboxClosed> {
     let mailbox = Mailbox::<Listener>::new(listener.name, clock.clone());
-    let (bound, plan) = listener.plan(routes, drain);
-    let factory = move || Listener::new(bound.clone(), plan.clone());
+    let (bound, spec) = listener.spec(routes, drain);
+    let factory = move || Listener::new(bound.clone(), spec.clone());
     engine.supervisor.send(Spawn::new(mailbox.clone(), factory)).await?;
     Ok(mailbox)
 }

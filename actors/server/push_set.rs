@@ -58,7 +58,7 @@ impl PushSet {
         let gone: Vec<Name> =
             self.running.keys().filter(|name| !wanted.contains_key(name)).cloned().collect();
         for name in gone {
-            self.stop(&name, engine, settings.drain).await;
+            self.stop(&name, engine, settings.shutdown_timeout).await;
             concerned.push(name.to_string());
         }
         for (name, target) in wanted {
@@ -66,7 +66,7 @@ impl PushSet {
             if self.running.get(name).is_some_and(|running| running.fingerprint == fingerprint) {
                 continue;
             }
-            let before = self.stop(name, engine, settings.drain).await;
+            let before = self.stop(name, engine, settings.shutdown_timeout).await;
             let store = Arc::new(FileCursorStore::new(&settings.data, name.as_str()));
             let newest = engine.newest.clone();
             let handle = TargetHandle::new(target.clone(), store, newest, clock.clone());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rollcall_config::Settings;
 use rollcall_http::rest::ReloadReport;
-use rollcall_http::telemetry::Insecure;
+use rollcall_http::telemetry::InsecureListeners;
 use rollcall_producers::REGISTRATIONS;
 use rollcall_producers::registration::BindError;
 use rollcall_runtime::mailbox::MailboxClosed;
@@ -47,9 +47,9 @@ impl Server {
         // Before the rules change: what a removed producer received is decided by its own rules.
         self.stop_removed(&settings, &mut report).await;
         self.engine.rules.store(Arc::new(effective_rules(&settings)));
-        self.points.govern(&settings.enforcement, &settings.ptim);
-        self.validation.govern(&settings.validator);
-        Insecure { listeners: &settings.insecure_listeners() }.emit();
+        self.points.apply_settings(&settings.enforcement, &settings.ptim);
+        self.validation.apply_settings(&settings.validator);
+        InsecureListeners { listeners: &settings.insecure_listeners() }.emit();
         self.settings = self.short_of_a_restart(settings);
         let done = self.replace(prepared, listeners, &mut report).await;
         done.map(|()| report).map_err(|error| vec![error.to_string()])
@@ -61,7 +61,7 @@ impl Server {
         let old = &self.settings;
         let token_file = old.rest.token_file.clone();
         Settings {
-            history: old.history.clone(),
+            change_log: old.change_log.clone(),
             journal: old.journal.clone(),
             log: old.log,
             rest: rollcall_config::Rest { token_file, ..new.rest },
@@ -74,9 +74,9 @@ impl Server {
     fn compare(&self, new: &Settings) -> ReloadReport {
         let old = &self.settings;
         let engine = [
-            ("drain", old.drain != new.drain),
+            ("shutdown_timeout", old.shutdown_timeout != new.shutdown_timeout),
             ("rules", old.rules != new.rules),
-            ("change_log", old.history != new.history),
+            ("change_log", old.change_log != new.change_log),
             ("journal", old.journal != new.journal),
         ];
         let producers = REGISTRATIONS.iter().map(|kind| (kind.section, (kind.differs)(old, new)));
@@ -110,7 +110,7 @@ impl Server {
     async fn stop_removed(&mut self, settings: &Settings, report: &mut ReloadReport) {
         for name in producer_set::removed(settings, &self.running) {
             if let Some(running) = self.running.remove(&name) {
-                self.stop(name.as_str(), &running.mailbox, self.settings.drain).await;
+                self.stop(name.as_str(), &running.mailbox, self.settings.shutdown_timeout).await;
                 running.bound.remove_data(None).await;
                 running.bound.unregister(&name);
                 report.restarted.push(name.to_string());
@@ -128,7 +128,7 @@ impl Server {
         // domains, and objects that one has just read must not be removed for the other.
         for (name, prepared) in &prepared {
             if let Some(running) = self.running.remove(name) {
-                self.stop(name.as_str(), &running.mailbox, self.settings.drain).await;
+                self.stop(name.as_str(), &running.mailbox, self.settings.shutdown_timeout).await;
                 running.bound.remove_data(Some(&*prepared.bound)).await;
             }
         }
@@ -138,7 +138,7 @@ impl Server {
         self.spawn_all(prepared).await?;
         let targets = self.push_set.reconcile(&self.engine, &self.settings, &self.clock).await?;
         report.restarted.extend(targets);
-        let (engine, clock, drain) = (&self.engine, &self.clock, self.settings.drain);
+        let (engine, clock, drain) = (&self.engine, &self.clock, self.settings.shutdown_timeout);
         if self.enforcement.reconcile(enforcement, engine, drain, clock).await? {
             report.restarted.push("enforcement".to_owned());
         }
@@ -162,9 +162,9 @@ impl Server {
         if let Some(rest) = self.next_rest.take() {
             // The live streams end, and their clients reconnect to the new listener.
             self.draining.send_replace(true);
-            close(&self.engine, "rest", &self.rest.1, self.settings.drain).await;
+            close(&self.engine, "rest", &self.rest.1, self.settings.shutdown_timeout).await;
             self.draining.send_replace(false);
-            let (routes, drain) = (&self.rest_routes, self.settings.drain);
+            let (routes, drain) = (&self.rest_routes, self.settings.shutdown_timeout);
             let mailbox = open(&self.engine, &rest, routes, drain, &self.clock).await?;
             self.rest = (rest, mailbox);
         }

@@ -17,12 +17,12 @@ impl Server {
     /// When the timeout expired before all actors had finished.
     pub async fn drain(self) -> Result<(), ShutdownTimeout> {
         self.draining.send_replace(true);
-        let limit = self.settings.drain;
+        let limit = self.settings.shutdown_timeout;
         tokio::time::timeout(limit, self.shut_down()).await.map_err(|_| ShutdownTimeout(limit))
     }
 
     async fn shut_down(mut self) {
-        let mut budget = Budget(self.settings.drain);
+        let mut budget = Budget(self.settings.shutdown_timeout);
         self.stop_producers(|one| !one.bound.is_fed_by_listener(), budget.spend()).await;
         self.enforcement.close(&self.engine, budget.spend()).await;
         self.validator.close(&self.engine, budget.spend()).await;

@@ -56,7 +56,7 @@ pub(super) async fn spawn_history(
     settings: &Settings,
     clock: &Clock,
 ) -> Result<Option<Mailbox<History>>, MailboxClosed> {
-    if settings.journal.kind == JournalStorage::Memory {
+    if settings.journal.storage == JournalStorage::Memory {
         return Ok(None);
     }
     let mailbox = Mailbox::<History>::new("history", clock.clone());

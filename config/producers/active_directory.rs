@@ -42,7 +42,7 @@ pub struct ActiveDirectory {
     pub interval: Duration,
     /// How changes are detected.
     pub changes: ChangeTracking,
-    /// Whether the controllers are asked for change notifications.
+    /// Whether change notifications are requested from the controllers.
     pub notify: bool,
     /// Whether users without a domain belong to this domain.
     pub default_domain: bool,

@@ -37,7 +37,7 @@ pub struct PtimClient {
     /// The domain of users without a domain.
     pub domain: Option<Name>,
     /// How events without a timestamp are treated.
-    pub untimed: MissingTime,
+    pub missing_time: MissingTime,
 }
 
 impl Ptim {
@@ -59,7 +59,7 @@ impl PtimClient {
             ClientCredentials::from_table(table, ClientScope::Enforcement);
         let authority = authority::from_table(table, all_kinds().collect());
         let domain = table.get::<Domain>("domain").map(|domain| domain.0);
-        let untimed = untimed(table);
+        let missing_time = missing_time(table);
         Some(Self {
             name: name?,
             addresses,
@@ -67,13 +67,13 @@ impl PtimClient {
             secret: secret?,
             authority,
             domain,
-            untimed,
+            missing_time,
         })
     }
 }
 
 /// Reads `require_timestamp`.
-pub(crate) fn untimed(table: &TableReader<'_>) -> MissingTime {
+pub(crate) fn missing_time(table: &TableReader<'_>) -> MissingTime {
     if table.get_or("require_timestamp", false) {
         MissingTime::Reject
     } else {

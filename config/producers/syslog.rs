@@ -54,13 +54,13 @@ pub struct SyslogTls {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SyslogLimits {
     /// The maximum size of a message in bytes.
-    pub message_bytes: usize,
+    pub message_size: usize,
     /// The maximum number of streams.
     pub connections: usize,
     /// The maximum number of streams per client.
     pub connections_per_client: usize,
     /// The time without data after which a stream is closed.
-    pub idle: Duration,
+    pub idle_timeout: Duration,
     /// The maximum rate per client; `None` for no limit. Lines above it are counted and dropped.
     pub lines_per_second: Option<u32>,
     /// The receive buffer of each UDP socket in bytes (`SO_RCVBUF`).
@@ -81,7 +81,7 @@ pub struct SyslogClient {
     /// The time zone of timestamps without one (RFC 3164).
     pub zone: TimeZone,
     /// Which clock determines the time of an event.
-    pub sender_time: EventTimeSource,
+    pub event_time: EventTimeSource,
     /// The domain of users without a domain.
     pub domain: Option<Name>,
     /// Lookup tables that derive fields from captured values.
@@ -156,10 +156,10 @@ impl FromToml for Zone {
 impl Default for SyslogLimits {
     fn default() -> Self {
         Self {
-            message_bytes: 64 << 10,
+            message_size: 64 << 10,
             connections: 1024,
             connections_per_client: 64,
-            idle: Duration::from_secs(600),
+            idle_timeout: Duration::from_secs(600),
             lines_per_second: None,
             receive_buffer: 8 << 20,
         }
@@ -169,13 +169,13 @@ impl Default for SyslogLimits {
 impl SyslogLimits {
     fn from_table(table: &TableReader<'_>) -> Self {
         let default = Self::default();
-        let idle = Duration::from_secs(10)..=Duration::from_secs(24 * 3600);
+        let idle_timeout = Duration::from_secs(10)..=Duration::from_secs(24 * 3600);
         let per_client = default.connections_per_client;
         Self {
             // RFC 5425 section 4.3.1: a receiver must accept messages of 2048 bytes.
-            message_bytes: table.bytes_in_range(
+            message_size: table.bytes_in_range(
                 "message_size",
-                default.message_bytes,
+                default.message_size,
                 2 << 10..=1 << 20,
             ),
             connections: table.in_range("connections", default.connections, 1..=65_536),
@@ -184,7 +184,7 @@ impl SyslogLimits {
                 per_client,
                 1..=65_536,
             ),
-            idle: table.in_range("idle_timeout", default.idle, idle),
+            idle_timeout: table.in_range("idle_timeout", default.idle_timeout, idle_timeout),
             lines_per_second: table
                 .has("lines_per_second")
                 .then(|| table.in_range("lines_per_second", 1, 1..=u32::MAX)),
@@ -288,7 +288,7 @@ impl SyslogClient {
             certificate_names,
             templates: templates.listed_templates(table),
             zone,
-            sender_time: table.get_or("event_time", EventTimeSource::default()),
+            event_time: table.get_or("event_time", EventTimeSource::default()),
             domain: table.get::<Domain>("domain").map(|domain| domain.0),
             maps: table.named_subtables("maps", value_map).into_iter().collect(),
             authority: authority::from_table(table, kinds),

@@ -15,7 +15,7 @@ use rollcall_wire::event_log::RecordedEvent;
 use serde_json::{Value, json};
 
 use crate::command_line::output::{Output, OutputFormat};
-use crate::command_line::test::syslog::{plain, shape};
+use crate::command_line::test::syslog::{event_json, plain};
 use crate::command_line::{CommandError, settings};
 
 /// The maximum length of a line in bytes. An event has at most 64 KiB, and its JSON several times as
@@ -49,7 +49,7 @@ pub(crate) struct Replay {
     /// EVTX file, or a file with one JSON record per line from `evtx_dump -o jsonl`, NXLog or
     /// Winlogbeat.
     file: PathBuf,
-    /// ServerRole of the server: domain_controller or exchange.
+    /// Role of the server: domain_controller or exchange.
     #[arg(long, default_value = "domain_controller")]
     role: ServerRole,
     /// Omit records without an event. They are still counted.
@@ -105,7 +105,7 @@ impl Replay {
             }
             let text = String::from_utf8_lossy(line.trim_ascii());
             if !text.is_empty() {
-                self.say(number, &replaying.line(&text), output)?;
+                self.print_result(number, &replaying.line(&text), output)?;
             }
         }
         Ok(())
@@ -124,12 +124,12 @@ impl Replay {
                 Ok(record) => replaying.line(&record.data),
                 Err(why) => replaying.unreadable(&why.to_string()),
             };
-            self.say(number, &result, output)?;
+            self.print_result(number, &result, output)?;
         }
         Ok(())
     }
 
-    fn say(
+    fn print_result(
         &self,
         number: u64,
         result: &RecordResult,
@@ -223,7 +223,7 @@ impl ReplayState {
         let id = event.origin.form.as_str();
         let (word, reason) = (verdict.outcome(), verdict.reason());
         let json = json!({
-            "record": record_id, "id": id, "event": shape(event), "verdict": word, "reason": reason,
+            "record": record_id, "id": id, "event": event_json(event), "verdict": word, "reason": reason,
         });
         let plain = format!("record {record_id}, {id}: {}: {word} ({reason})", plain(event));
         RecordResult { json, plain, matters: true }

@@ -26,10 +26,10 @@ pub(super) enum History {
 #[derive(Debug, Args)]
 struct Period {
     /// Start: "2026-11-20 14:05" in the local time zone, or RFC 3339 [default: a day before --to].
-    #[arg(long, value_name = "TIME", value_parser = moment)]
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
     from: Option<PointInTime>,
     /// End [default: now].
-    #[arg(long, value_name = "TIME", value_parser = moment)]
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
     to: Option<PointInTime>,
 }
 
@@ -52,10 +52,10 @@ pub(super) struct OfUser {
 #[derive(Debug, Args)]
 pub(super) struct Difference {
     /// First time: "2026-11-20 14:05" in the local time zone, or RFC 3339.
-    #[arg(long, value_name = "TIME", value_parser = moment)]
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
     from: PointInTime,
     /// Second time [default: now].
-    #[arg(long, value_name = "TIME", value_parser = moment)]
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
     to: Option<PointInTime>,
     /// Glob over user names and user@domain.
     #[arg(long)]
@@ -76,11 +76,11 @@ pub(super) struct PointInTime {
 }
 
 /// Parses RFC 3339, or a date and a time in the local time zone.
-pub(super) fn moment(text: &str) -> Result<PointInTime, String> {
-    moment_in(text, &TimeZone::system())
+pub(super) fn parse_time(text: &str) -> Result<PointInTime, String> {
+    parse_time_in(text, &TimeZone::system())
 }
 
-fn moment_in(text: &str, zone: &TimeZone) -> Result<PointInTime, String> {
+fn parse_time_in(text: &str, zone: &TimeZone) -> Result<PointInTime, String> {
     if let Ok(at) = text.parse::<Timestamp>() {
         return Ok(PointInTime { at, text: at.to_string() });
     }
@@ -124,15 +124,15 @@ fn query_history(
 
 /// Prints the session of `address` at a time.
 pub(super) fn lookup_at(
-    (address, moment): (Address, &PointInTime),
+    (address, time): (Address, &PointInTime),
     server: &Server,
     output: &mut Output<'_>,
 ) -> Result<(), CommandError> {
-    let found = at(address, moment, server)?;
+    let found = at(address, time, server)?;
     if output.format() == OutputFormat::Json {
         output.line(&found)?;
     } else {
-        output.line(format_args!("at {}: {}", moment.text, holder(&found)))?;
+        output.line(format_args!("at {}: {}", time.text, past_session(&found)))?;
         notes(&found, output)?;
     }
     if found["session"].is_null() { Err(CommandError::NotFound) } else { Ok(()) }
@@ -140,28 +140,28 @@ pub(super) fn lookup_at(
 
 /// Prints why `address` had its session at a time.
 pub(super) fn explain_at(
-    (address, moment): (Address, &PointInTime),
+    (address, time): (Address, &PointInTime),
     server: &Server,
     output: &mut Output<'_>,
 ) -> Result<(), CommandError> {
-    let found = at(address, moment, server)?;
+    let found = at(address, time, server)?;
     if output.format() == OutputFormat::Json {
         return output.line(&found);
     }
-    output.line(format_args!("at {}: {}", moment.text, word(&found["sentence"])))?;
+    output.line(format_args!("at {}: {}", time.text, word(&found["sentence"])))?;
     for record in found["competed"].as_array().into_iter().flatten() {
         output.line(format_args!("  {}", word(&record["sentence"])))?;
     }
     notes(&found, output)
 }
 
-fn at(address: Address, moment: &PointInTime, server: &Server) -> Result<Value, CommandError> {
+fn at(address: Address, time: &PointInTime, server: &Server) -> Result<Value, CommandError> {
     let path = format!("/api/v1/history/addresses/{address}");
-    query_history(server, &path, &[("at", &moment.at.to_string())])
+    query_history(server, &path, &[("at", &time.at.to_string())])
 }
 
 /// `alice@corp had 10.0.0.7, since …, until …`.
-fn holder(found: &Value) -> String {
+fn past_session(found: &Value) -> String {
     let (session, address) = (&found["session"], word(&found["address"]));
     if session.is_null() {
         return format!("{address} had no session");
@@ -220,20 +220,20 @@ fn pages(
     server: &Server,
     output: &mut Output<'_>,
 ) -> Result<(), CommandError> {
-    let (mut after, mut said, mut found): (Option<String>, Vec<Value>, bool) =
+    let (mut after, mut printed_notes, mut found): (Option<String>, Vec<Value>, bool) =
         (None, Vec::new(), false);
     loop {
-        let mut asked: Vec<(&str, &str)> = query.iter().map(|(key, v)| (*key, &**v)).collect();
-        asked.extend(after.as_deref().map(|after| ("after", after)));
-        let page = query_history(server, path, &asked)?;
+        let mut parameters: Vec<(&str, &str)> = query.iter().map(|(key, v)| (*key, &**v)).collect();
+        parameters.extend(after.as_deref().map(|after| ("after", after)));
+        let page = query_history(server, path, &parameters)?;
         for entry in page[list].as_array().into_iter().flatten() {
             found = true;
             output.either(entry, entry_line(entry))?;
         }
         for note in page["sources"]["notes"].as_array().into_iter().flatten() {
-            if output.format() == OutputFormat::Text && !said.contains(note) {
+            if output.format() == OutputFormat::Text && !printed_notes.contains(note) {
                 output.line(format_args!("note: {}", word(note)))?;
-                said.push(note.clone());
+                printed_notes.push(note.clone());
             }
         }
         match page["next"].as_str() {
@@ -276,7 +276,7 @@ mod tests {
     #[test]
     fn a_time_is_parsed_in_the_local_zone_or_with_its_offset() {
         let berlin = TimeZone::get("Europe/Berlin").unwrap();
-        let read = |text: &str| moment_in(text, &berlin).map(|moment| moment.text);
+        let read = |text: &str| parse_time_in(text, &berlin).map(|time| time.text);
         let found = read("2026-11-20 14:05").unwrap();
         assert_eq!(found, "2026-11-20T14:05:00+01:00[Europe/Berlin], 2026-11-20T13:05:00Z");
         assert_eq!(read("2026-11-20T14:05:00Z").unwrap(), "2026-11-20T14:05:00Z");
@@ -293,10 +293,10 @@ mod tests {
         let session = json!({"user": "alice", "domain": null, "since": "S"});
         let found = json!({"address": "10.0.0.7", "session": session, "until": "U",
             "ended_by": {"kind": "logout"}});
-        assert_eq!(holder(&found), "alice had 10.0.0.7, since S, until U (logout)");
+        assert_eq!(past_session(&found), "alice had 10.0.0.7, since S, until U (logout)");
         let found = json!({"address": "10.0.0.7", "session": session, "known_until": "K"});
-        assert_eq!(holder(&found), "alice had 10.0.0.7, since S, and still at K");
-        assert_eq!(holder(&json!({"address": "10.0.0.7"})), "10.0.0.7 had no session");
+        assert_eq!(past_session(&found), "alice had 10.0.0.7, since S, and still at K");
+        assert_eq!(past_session(&json!({"address": "10.0.0.7"})), "10.0.0.7 had no session");
     }
 
     #[test]

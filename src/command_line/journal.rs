@@ -72,7 +72,7 @@ impl Journal {
 /// The folder of the journal. Fails if it does not exist.
 pub(super) fn folder_of(settings: &Settings) -> Result<PathBuf, CommandError> {
     let journal = &settings.journal;
-    if journal.kind == JournalStorage::Memory {
+    if journal.storage == JournalStorage::Memory {
         let text =
             "the journal is in memory (journal.storage = \"memory\"), so that there are no files";
         return Err(CommandError::Request(text.to_owned()));

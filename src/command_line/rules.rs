@@ -55,7 +55,7 @@ impl Simulate {
             .map_err(|damage| CommandError::Request(format!("{}: {damage}", folder.display())))?;
         let ReplayReport { from, until, revision, events, differing, notes } = &replayed;
         for one in differing {
-            output.either(&shape(one), line(one))?;
+            output.either(&difference_json(one), line(one))?;
         }
         for note in notes {
             output.either(&json!({"note": note}), format_args!("note: {note}"))?;
@@ -78,7 +78,7 @@ impl Simulate {
     }
 }
 
-fn shape(ReplayDifference { address, has, would_have }: &ReplayDifference) -> Value {
+fn difference_json(ReplayDifference { address, has, would_have }: &ReplayDifference) -> Value {
     let side = |session: &Session| {
         json!({
             "user": session.principal.as_ref().map(|principal| &principal.user),

@@ -7,7 +7,7 @@ use rollcall_identity::Address;
 use serde_json::Value;
 
 use super::CommandError;
-use super::history::{PointInTime, explain_at, lookup_at, moment};
+use super::history::{PointInTime, explain_at, lookup_at, parse_time};
 use super::output::{Output, OutputFormat};
 use super::server::{Response, Server};
 use super::session_text::{line, word};
@@ -17,7 +17,7 @@ pub(super) struct AddressArgs {
     /// IPv4 or IPv6 address.
     address: Address,
     /// Time in the past: "2026-11-20 14:05" in the local time zone, or RFC 3339 [default: now].
-    #[arg(long, value_name = "TIME", value_parser = moment)]
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
     at: Option<PointInTime>,
 }
 

@@ -96,17 +96,18 @@ fn producers(server: &Server, output: &mut Output<'_>) -> Result<(), CommandErro
 
 /// The status of an event log, with remedies for its problems.
 fn log_of(log: &Value) -> Option<String> {
-    let mut said = vec![format!("event log: {}", log["in_words"].as_str()?)];
+    let mut parts = vec![format!("event log: {}", log["in_words"].as_str()?)];
     if let Some(record) = log["last_event"]["record_id"].as_u64() {
-        said.push(format!("last event {}, record {record}", word(&log["last_event"]["at"])));
+        parts.push(format!("last event {}, record {record}", word(&log["last_event"]["at"])));
     }
     if let Some(gaps) = log["gaps"].as_u64().filter(|gaps| *gaps > 0) {
         let gap = &log["last_gap"];
         let (cause, remedy) = (word(&gap["cause"]), word(&gap["remedy"]));
-        said.push(format!("{gaps} gaps, the last {cause} after record {}: {remedy}", gap["after"]));
+        parts
+            .push(format!("{gaps} gaps, the last {cause} after record {}: {remedy}", gap["after"]));
     }
     for kind in log["unaudited"].as_array().into_iter().flatten() {
-        said.push(format!(
+        parts.push(format!(
             "no audits of {}: {}",
             word(&kind["subcategory"]),
             word(&kind["remedy"])
@@ -115,9 +116,9 @@ fn log_of(log: &Value) -> Option<String> {
     if let Some(error) = log["last_error"]["error"].as_str() {
         let remedy = log["last_error"]["remedy"].as_str();
         let remedy = remedy.map(|remedy| format!("; remedy: {remedy}")).unwrap_or_default();
-        said.push(format!("last error, {}: {error}{remedy}", word(&log["last_error"]["at"])));
+        parts.push(format!("last error, {}: {error}{remedy}", word(&log["last_error"]["at"])));
     }
-    Some(said.join("; "))
+    Some(parts.join("; "))
 }
 
 /// Prints the enforcement points and PTIM clients, then their last errors.
@@ -159,13 +160,13 @@ pub(super) fn reload(server: &Server, output: &mut Output<'_>) -> Result<(), Com
             report[key].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         (!words.is_empty()).then(|| format!("{what}: {}", words.join(", ")))
     };
-    let said = [
+    let parts = [
         named("changed", "changed"),
         named("restarted", "restarted"),
         named("effective only after a restart of the server", "after_restart"),
     ];
-    let said: Vec<String> = said.into_iter().flatten().collect();
-    let plain = if said.is_empty() { "no changes".to_owned() } else { said.join("\n") };
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    let plain = if parts.is_empty() { "no changes".to_owned() } else { parts.join("\n") };
     output.either(&report, plain)
 }
 
@@ -268,17 +269,17 @@ mod tests {
         assert_eq!(log_of(&Value::Null), None, "another kind of producer");
         let well = json!({"in_words": "connected", "gaps": 0, "unaudited": []});
         assert_eq!(log_of(&well).unwrap(), "event log: connected");
-        let ill = json!({
+        let failing = json!({
             "in_words": "it cannot be read", "gaps": 2, "bookmark": 9,
             "last_event": {"at": "T", "record_id": 9},
             "last_gap": {"cause": "overwritten", "after": 7, "remedy": "make it larger"},
             "unaudited": [{"subcategory": "Logon", "remedy": "auditpol"}],
             "last_error": {"at": "U", "error": "access denied (5)", "remedy": "the group"},
         });
-        let said = "event log: it cannot be read; last event T, record 9; 2 gaps, the last overwritten \
+        let parts = "event log: it cannot be read; last event T, record 9; 2 gaps, the last overwritten \
                     after record 7: make it larger; no audits of Logon: auditpol; last error, U: access \
                     denied (5); remedy: the group";
-        assert_eq!(log_of(&ill).unwrap(), said);
+        assert_eq!(log_of(&failing).unwrap(), parts);
     }
 
     #[test]

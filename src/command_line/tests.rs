@@ -12,7 +12,7 @@ use std::time::Duration;
 use actix::System;
 use rollcall_config::HttpLimits;
 use rollcall_engine::Engine;
-use rollcall_http::listener::{Bound, Listener, Plan};
+use rollcall_http::listener::{BoundSockets, Listener, ListenerSpec};
 use rollcall_http::rest::{ReloadReport, Rest, Token};
 use rollcall_identity::{
     Authority, ChangeLogLimits, Event, Kind, MemoryJournal, Name, Origin, Principal, Producer,
@@ -41,19 +41,20 @@ struct TestServer {
 
 const TOKEN: &str = "a-token-of-the-tests-0123456789";
 
-/// The server of all tests in this process; it has one recorder of metrics, and so has one server.
+/// The server of all tests in this process. There is only one, because a process has one metrics
+/// recorder.
 fn server() -> &'static TestServer {
     static SERVER: OnceLock<TestServer> = OnceLock::new();
     SERVER.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().to_owned();
-        let (tell, told) = mpsc::channel();
+        let (sender, receiver) = mpsc::channel();
         std::thread::spawn(move || {
             let system = System::new();
-            tell.send(system.block_on(serve(&data))).unwrap();
+            sender.send(system.block_on(serve(&data))).unwrap();
             system.run().unwrap();
         });
-        let (address, secured, cache) = told.recv_timeout(Duration::from_secs(20)).unwrap();
+        let (address, secured, cache) = receiver.recv_timeout(Duration::from_secs(20)).unwrap();
         let token = folder.path().join("admin.token");
         fs::write(&token, TOKEN).unwrap();
         fs::set_permissions(&token, fs::Permissions::from_mode(0o600)).unwrap();
@@ -78,7 +79,7 @@ async fn serve(data: &std::path::Path) -> (SocketAddr, SocketAddr, Mailbox<Cache
         history: None,
         supervisor: supervisor.clone(),
         newest,
-        illness,
+        journal_error: illness,
         draining: draining.subscribe(),
         targets: rollcall_push::PushTargets::default(),
         directory: rollcall_engine::directory::SharedDirectory::default(),
@@ -92,34 +93,34 @@ async fn serve(data: &std::path::Path) -> (SocketAddr, SocketAddr, Mailbox<Cache
         prometheus,
         token: Token::new(TOKEN),
     };
-    // Nothing here drains before the process ends.
+    // The server does not drain before the process ends.
     std::mem::forget(draining);
-    let patience = Duration::from_secs(5);
+    let timeout = Duration::from_secs(5);
     let limits = HttpLimits {
-        body: 4096,
-        head: 16384,
-        head_timeout: patience,
-        body_timeout: patience,
+        body_size: 4096,
+        header_size: 16384,
+        header_timeout: timeout,
+        body_timeout: timeout,
         connections: 64,
         connections_per_address: 64,
     };
-    let local = || Bound::bind(&["127.0.0.1:0".parse().unwrap()], None).unwrap();
+    let local = || BoundSockets::bind(&["127.0.0.1:0".parse().unwrap()], None).unwrap();
     let (plain, secured) = (local(), local());
-    let at = |bound: &Bound| bound.addresses().unwrap()[0];
+    let at = |bound: &BoundSockets| bound.addresses().unwrap()[0];
     let addresses = (at(&plain), at(&secured));
     let certificate = SelfSigned::new(data, "rest", &[addresses.1], &[]);
     let tls = certificate.serve(clock.now()).unwrap();
     for (bound, name, tls) in [(plain, "rest", None), (secured, "rest-tls", Some(tls))] {
         let (limits, routes) = (limits.clone(), rest.clone().routes());
-        let plan = Plan { name, limits, drain: patience, tls, routes };
+        let spec = ListenerSpec { name, limits, drain: timeout, tls, routes };
         let listener = Mailbox::<Listener>::new(name, clock.clone());
-        let hire = Spawn::new(listener, move || Listener::new(bound.clone(), plan.clone()));
-        supervisor.send(hire).await.unwrap();
+        let spawn = Spawn::new(listener, move || Listener::new(bound.clone(), spec.clone()));
+        supervisor.send(spawn).await.unwrap();
     }
     (addresses.0, addresses.1, cache)
 }
 
-/// What each reload of this server says.
+/// The report of each reload.
 fn changed() -> ReloadReport {
     let changed = ["rules", "log"].map(str::to_owned).to_vec();
     ReloadReport { changed, after_restart: vec!["log".to_owned()], ..ReloadReport::default() }
@@ -144,8 +145,8 @@ fn event(address: &str, user: &str, kind: Kind) -> Event {
 }
 
 impl TestServer {
-    /// 2,200 users in 10.1.0.0/16, alice at 10.0.0.1, heidi at 10.0.0.4, and carol who was at
-    /// 10.0.0.3.
+    /// 2,200 users in 10.1.0.0/16, alice at 10.0.0.1, heidi at 10.0.0.4, and an ended session of
+    /// carol at 10.0.0.3.
     fn fill(&self) {
         let user = |n: usize| {
             event(
@@ -164,7 +165,7 @@ impl TestServer {
         self.apply(&(0..2200).map(user).collect::<Vec<_>>());
     }
 
-    /// Lets the cache take events, which it may not yet do at the first moment.
+    /// Submits events. Retries while the cache is starting.
     fn apply(&self, events: &[Event]) {
         for _ in 0..500 {
             let account = EventAccount::open("tests", 0);
@@ -174,10 +175,10 @@ impl TestServer {
             }
             std::thread::sleep(Duration::from_millis(10));
         }
-        panic!("the cache never took the events");
+        panic!("the cache did not accept the events");
     }
 
-    /// Runs a command line against this server, and gives what it printed.
+    /// Runs a command against this server, and returns its output.
     fn run(&self, arguments: &[&str]) -> (Result<(), CommandError>, String) {
         let token = self.folder.path().join("admin.token");
         self.run_with_token(&token, arguments)
@@ -198,7 +199,7 @@ impl TestServer {
     }
 }
 
-/// Runs any command line.
+/// Runs a command line.
 fn run_line(arguments: &[&str]) -> (Result<(), CommandError>, String) {
     let line = CommandLine::try_parse_from(arguments).unwrap();
     let form = if line.json { OutputFormat::Json } else { OutputFormat::Text };
@@ -226,7 +227,7 @@ fn lookup_and_explain_print_the_session_and_its_reason() {
 }
 
 #[test]
-fn a_self_made_certificate_is_trusted_by_its_authority_and_not_without() {
+fn the_built_in_ca_is_trusted_only_with_ca_file() {
     let server = server();
     let url = format!("https://{}", server.secured);
     let authority = server.folder.path().join("tls/authority.pem");
@@ -236,13 +237,13 @@ fn a_self_made_certificate_is_trusted_by_its_authority_and_not_without() {
     assert!(printed.contains("alice@corp"), "{printed}");
     let (Err(CommandError::Request(why)), _) = server.run(&["--url", &url, "lookup", "10.0.0.1"])
     else {
-        panic!("it was trusted")
+        panic!("the certificate was trusted")
     };
     assert!(why.contains("certificate"), "{why}");
 }
 
 #[test]
-fn nobody_is_an_answer_with_exit_code_one() {
+fn an_address_without_a_session_has_exit_code_one() {
     let (done, printed) = server().run(&["lookup", "10.0.0.9"]);
     assert_eq!(done, Err(CommandError::NotFound));
     assert_eq!(
@@ -308,15 +309,15 @@ fn sessions_are_listed_over_all_pages_or_up_to_a_limit() {
 }
 
 #[test]
-fn a_parameter_that_the_server_refuses_is_wrong_usage() {
+fn a_parameter_that_the_server_rejects_is_a_usage_error() {
     let (done, printed) = server().run(&["sessions", "--cidr", "10.0.0.0/99"]);
     let Err(CommandError::Usage(why)) = done else { panic!("{done:?}") };
     assert!(why.contains("10.0.0.0/99") && printed.is_empty(), "{why}");
 }
 
 #[test]
-fn watch_prints_changes_and_ends_with_its_reader() {
-    /// A reader that goes away after some lines.
+fn watch_prints_changes_until_its_output_is_closed() {
+    /// A writer that fails with a closed pipe after some lines.
     struct Lines(mpsc::Sender<String>, usize);
     impl Write for Lines {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -367,14 +368,16 @@ fn connection_errors_are_reported() {
     let url = format!("http://{free}");
     let arguments =
         ["rollcall", "--url", &url, "--token-file", token.to_str().unwrap(), "lookup", "10.0.0.1"];
-    let (Err(CommandError::Request(why)), _) = run_line(&arguments) else { panic!("it answered") };
+    let (Err(CommandError::Request(why)), _) = run_line(&arguments) else {
+        panic!("the command succeeded")
+    };
     assert!(why.starts_with(&format!("no server responds at {url}")), "{why}");
 
     let missing = server.folder.path().join("missing");
     let (Err(CommandError::Request(why)), _) =
         server.run_with_token(&missing, &["lookup", "10.0.0.1"])
     else {
-        panic!("it answered")
+        panic!("the command succeeded")
     };
     assert!(why.contains("missing") && why.contains("the server creates it"), "{why}");
 
@@ -384,7 +387,7 @@ fn connection_errors_are_reported() {
     let (Err(CommandError::Request(why)), _) =
         server.run_with_token(&wrong, &["lookup", "10.0.0.1"])
     else {
-        panic!("it answered")
+        panic!("the command succeeded")
     };
     assert!(why.contains("refuses the token") && !why.contains("another-token"), "{why}");
 }
@@ -410,7 +413,7 @@ fn check_prints_the_effective_configuration_or_all_errors() {
 
     let wrong = "shutdown_timeout = \"x\"\n[rest]\nlisten = 7\n";
     let (Err(CommandError::Usage(why)), printed) = check(wrong, &[]) else {
-        panic!("it is invalid")
+        panic!("the configuration was accepted")
     };
     assert!(
         printed.is_empty() && why.contains("shutdown_timeout") && why.contains("rest.listen"),

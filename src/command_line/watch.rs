@@ -63,10 +63,10 @@ impl Watch {
     fn connect(
         &self,
         server: &Server,
-        place: Option<&str>,
+        last_id: Option<&str>,
     ) -> Result<impl Read + use<>, CommandError> {
         let ip = self.ip.map(|ip| ip.to_string());
-        let from = (self.from_start && place.is_none()).then_some("start");
+        let from = (self.from_start && last_id.is_none()).then_some("start");
         let given = [
             ("domain", self.domain.as_deref()),
             ("ip", ip.as_deref()),
@@ -74,7 +74,8 @@ impl Watch {
             ("from", from),
         ];
         let query: Vec<_> = given.into_iter().filter_map(|(key, v)| Some((key, v?))).collect();
-        let headers: Vec<_> = place.map(|place| ("Last-Event-ID", place)).into_iter().collect();
+        let headers: Vec<_> =
+            last_id.map(|last_id| ("Last-Event-ID", last_id)).into_iter().collect();
         let response = server.open("/api/v1/stream", &query, &headers)?;
         if response.status().as_u16() != 200 {
             server.answer(response)?;
@@ -163,12 +164,12 @@ impl StreamEvent {
 
 fn print(name: &str, data: &Value, output: &mut Output<'_>) -> Result<(), CommandError> {
     let cause = &data["cause"];
-    let whom = match &data["session"] {
+    let subject = match &data["session"] {
         Value::Null => "all users".to_owned(),
         session => user_or_device(session),
     };
     let line = format!(
-        "{}  {name:<7}  {:<15}  {whom}  ({} by {}/{}, {})",
+        "{}  {name:<7}  {:<15}  {subject}  ({} by {}/{}, {})",
         word(&cause["seen"]),
         word(&data["address"]),
         word(&cause["kind"]),
@@ -233,14 +234,14 @@ mod tests {
         let stream = format!(
             "retry: 2000\nid: 1.1\n\n: alive\nid: 1.2\n\nid: 1.7\nevent: began\ndata: {CHANGE}\n\n"
         );
-        let (printed, place, lost) = followed(&stream, OutputFormat::Text);
+        let (printed, last_id, lost) = followed(&stream, OutputFormat::Text);
         assert_eq!(
             printed,
             "2026-11-21T20:00:00Z  began    10.0.0.1         alice@corp  \
              (vpn_up by syslog/fw1, first_user)\n"
         );
         assert_eq!(
-            (place.as_deref(), lost.as_str()),
+            (last_id.as_deref(), lost.as_str()),
             (Some("1.7"), "the server closed the stream")
         );
         let (printed, ..) = followed(&stream, OutputFormat::Json);
@@ -250,8 +251,8 @@ mod tests {
     #[test]
     fn a_partial_event_is_not_printed_and_its_id_not_recorded() {
         for cut in ["id: 1.9\nevent: began\ndata: {\"addr", "id: 1.9\nevent: began\n"] {
-            let (printed, place, _) = followed(&format!("id: 1.1\n\n{cut}"), OutputFormat::Text);
-            assert_eq!((printed.as_str(), place.as_deref()), ("", Some("1.1")), "{cut}");
+            let (printed, last_id, _) = followed(&format!("id: 1.1\n\n{cut}"), OutputFormat::Text);
+            assert_eq!((printed.as_str(), last_id.as_deref()), ("", Some("1.1")), "{cut}");
         }
     }
 

@@ -31,7 +31,7 @@ fn a_disk_that_does_not_answer_is_said_and_stops_nobody_who_asks() {
     let answer = script.post_events(&login("10.65.0.2", "bob"));
     assert_eq!(answer.status, 503, "{answer:?}");
     assert!(answer.headers.contains_key("retry-after"), "{answer:?}");
-    assert!(answer.text.contains("not known to be on the disk"), "it says why: {answer:?}");
+    assert!(answer.text.contains("commit not confirmed"), "it says why: {answer:?}");
     // Nobody sees what may never be on the disk, and everybody sees what is.
     assert_eq!(server.user_at("10.65.0.1").as_deref(), Some("alice"));
     assert_eq!(server.user_at("10.65.0.2"), None);

@@ -1,6 +1,6 @@
-//! Who sent wrong secrets waits, longer each time: one client id from one address, and never the
-//! client id alone, or else anybody could lock a firewall out. Who tries one client id after the other
-//! from one address waits too.
+//! Throttling of failed logins. The wait grows with each wrong secret for one client ID at one
+//! address. It never applies to a client ID alone, because an attacker could then lock out a
+//! firewall. Failed logins for different client IDs from one address are throttled too.
 
 use std::hash::Hash;
 use std::net::IpAddr;
@@ -10,23 +10,24 @@ use hashbrown::HashMap;
 use rollcall_config::Lockout;
 use rollcall_identity::Timestamp;
 
-/// How many pairs are remembered, and how many addresses. Each of them cost a check of 27 ms: to fill
-/// this takes minutes.
-const MOST: usize = 4096;
+/// How many pairs are kept, and how many addresses. Each entry needs a check of 27 ms, so filling
+/// the table takes minutes.
+const CAPACITY: usize = 4096;
 
-/// What each wrong secret costs the address that it came from, whatever the client id.
-const EACH: Duration = Duration::from_secs(1);
+/// The time that each wrong secret adds to the wait of its source address, for any client ID.
+const FAILURE_COST: Duration = Duration::from_secs(1);
 
-/// How many clients behind one address may use up their free wrong secrets at once. Behind it, one wrong
-/// secret a second is checked, which takes a fortieth of a core.
-const BEHIND_ONE: u32 = 4;
+/// How many clients behind one address can use their free failures at the same time. Beyond that,
+/// one wrong secret per second is checked, which takes a fortieth of a core.
+const CLIENTS_PER_ADDRESS: u32 = 4;
 
-/// The wrong secrets so far.
+/// The failed logins.
 #[derive(Debug, Default)]
 pub(super) struct Failures {
-    pairs: HashMap<(String, IpAddr), Failure>,
-    /// Until when each address would have to wait if nothing were free.
-    owed: HashMap<IpAddr, Timestamp>,
+    by_client: HashMap<(String, IpAddr), Failure>,
+    /// For each address the time at which its failures are spent at [`FAILURE_COST`] each (the
+    /// theoretical arrival time of a leaky bucket), without regard to the free failures.
+    by_address: HashMap<IpAddr, Timestamp>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -36,60 +37,70 @@ struct Failure {
 }
 
 impl Failures {
-    /// How long this client has to wait at this address; `None` when it may try.
-    pub(super) fn wait(&self, client: &(String, IpAddr), now: Timestamp) -> Option<Duration> {
-        let until = self.pairs.get(client)?.until;
+    /// How long this client must wait at this address; `None` when it may log in.
+    pub(super) fn client_wait(
+        &self,
+        client: &(String, IpAddr),
+        now: Timestamp,
+    ) -> Option<Duration> {
+        let until = self.by_client.get(client)?.until;
         (until > now).then(|| until.since(now))
     }
 
-    /// How long whoever is at this address has to wait until another secret is checked; `None` when
-    /// nobody has to.
-    pub(super) fn wait_at(
+    /// How long any client at this address must wait before another secret is checked; `None` when
+    /// it need not wait.
+    pub(super) fn address_wait(
         &self,
         source: IpAddr,
         rule: &Lockout,
         now: Timestamp,
     ) -> Option<Duration> {
-        let free = EACH.saturating_mul(BEHIND_ONE.saturating_mul(rule.failures));
-        let owed = self.owed.get(&source)?.since(now);
-        owed.checked_sub(free).filter(|wait| !wait.is_zero())
+        let free = FAILURE_COST.saturating_mul(CLIENTS_PER_ADDRESS.saturating_mul(rule.threshold));
+        let by_address = self.by_address.get(&source)?.since(now);
+        by_address.checked_sub(free).filter(|client_wait| !client_wait.is_zero())
     }
 
-    /// Notes a wrong secret.
-    pub(super) fn failed(&mut self, client: (String, IpAddr), rule: &Lockout, now: Timestamp) {
+    /// Records a wrong secret.
+    pub(super) fn record_failure(
+        &mut self,
+        client: (String, IpAddr),
+        rule: &Lockout,
+        now: Timestamp,
+    ) {
         let source = client.1;
-        if self.pairs.len() >= MOST && !self.pairs.contains_key(&client) {
-            self.pairs.retain(|_, failure| failure.until > now);
-            make_room(&mut self.pairs, |failure| failure.until);
+        if self.by_client.len() >= CAPACITY && !self.by_client.contains_key(&client) {
+            self.by_client.retain(|_, failure| failure.until > now);
+            evict_earliest(&mut self.by_client, |failure| failure.until);
         }
-        if self.owed.len() >= MOST && !self.owed.contains_key(&source) {
-            self.owed.retain(|_, until| *until > now);
-            make_room(&mut self.owed, |until| *until);
+        if self.by_address.len() >= CAPACITY && !self.by_address.contains_key(&source) {
+            self.by_address.retain(|_, until| *until > now);
+            evict_earliest(&mut self.by_address, |until| *until);
         }
-        let until = self.owed.entry(source).or_insert(now);
-        *until = (*until).max(now) + EACH;
-        let failure = self.pairs.entry(client).or_insert(Failure { count: 0, until: now });
+        let until = self.by_address.entry(source).or_insert(now);
+        *until = (*until).max(now) + FAILURE_COST;
+        let failure = self.by_client.entry(client).or_insert(Failure { count: 0, until: now });
         failure.count = failure.count.saturating_add(1);
-        let Some(beyond) = failure.count.checked_sub(rule.failures + 1) else { return };
-        let wait = rule.first.saturating_mul(1 << beyond.min(20)).min(rule.longest);
-        failure.until = now + wait;
+        let Some(excess) = failure.count.checked_sub(rule.threshold + 1) else { return };
+        let client_wait =
+            rule.initial_delay.saturating_mul(1 << excess.min(20)).min(rule.max_delay);
+        failure.until = now + client_wait;
     }
 
-    /// Forgets the wrong secrets of a client that knew the right one.
-    pub(super) fn forgive(&mut self, client: &(String, IpAddr)) {
-        self.pairs.remove(client);
+    /// Removes the failures of a client that logged in.
+    pub(super) fn reset(&mut self, client: &(String, IpAddr)) {
+        self.by_client.remove(client);
     }
 }
 
-/// Where there is no room for one more, forgets the one that has waited most.
-fn make_room<K: Clone + Eq + Hash, V>(
-    waiting: &mut HashMap<K, V>,
+/// Evicts the entry that expires first when the table is full.
+fn evict_earliest<K: Clone + Eq + Hash, V>(
+    entries: &mut HashMap<K, V>,
     until: impl Fn(&V) -> Timestamp,
 ) {
-    if waiting.len() >= MOST {
-        let soonest = waiting.iter().min_by_key(|(_, waits)| until(waits));
-        if let Some(soonest) = soonest.map(|(who, _)| who.clone()) {
-            waiting.remove(&soonest);
+    if entries.len() >= CAPACITY {
+        let earliest = entries.iter().min_by_key(|(_, waits)| until(waits));
+        if let Some(earliest) = earliest.map(|(key, _)| key.clone()) {
+            entries.remove(&earliest);
         }
     }
 }
@@ -98,74 +109,81 @@ fn make_room<K: Clone + Eq + Hash, V>(
 mod tests {
     use super::*;
 
-    const RULE: Lockout =
-        Lockout { failures: 2, first: Duration::from_secs(1), longest: Duration::from_secs(3) };
+    const RULE: Lockout = Lockout {
+        threshold: 2,
+        initial_delay: Duration::from_secs(1),
+        max_delay: Duration::from_secs(3),
+    };
 
     fn client(id: &str, last: u8) -> (String, IpAddr) {
         (id.to_owned(), IpAddr::from([10, 0, 0, last]))
     }
 
     #[test]
-    fn the_wait_begins_after_the_free_failures_doubles_and_has_an_end() {
+    fn the_wait_starts_after_the_free_failures_doubles_and_is_capped() {
         let (mut failures, mut now) = (Failures::default(), Timestamp::EPOCH);
         let mut waits = Vec::new();
         for _ in 0..5 {
-            failures.failed(client("srx1", 1), &RULE, now);
-            let wait = failures.wait(&client("srx1", 1), now);
-            waits.push(wait.map(|wait| wait.as_secs()));
-            now = now + wait.unwrap_or_default();
-            assert_eq!(failures.wait(&client("srx1", 1), now), None);
+            failures.record_failure(client("srx1", 1), &RULE, now);
+            let client_wait = failures.client_wait(&client("srx1", 1), now);
+            waits.push(client_wait.map(|client_wait| client_wait.as_secs()));
+            now = now + client_wait.unwrap_or_default();
+            assert_eq!(failures.client_wait(&client("srx1", 1), now), None);
         }
         assert_eq!(waits, [None, None, Some(1), Some(2), Some(3)]);
-        failures.forgive(&client("srx1", 1));
-        failures.failed(client("srx1", 1), &RULE, now);
-        assert_eq!(failures.wait(&client("srx1", 1), now), None);
+        failures.reset(&client("srx1", 1));
+        failures.record_failure(client("srx1", 1), &RULE, now);
+        assert_eq!(failures.client_wait(&client("srx1", 1), now), None);
     }
 
     #[test]
-    fn whoever_tries_one_client_after_the_other_waits_for_each_and_is_free_again_later() {
+    fn failures_for_different_clients_from_one_address_are_throttled() {
         let (mut failures, now) = (Failures::default(), Timestamp::EPOCH);
-        let (here, free) = (client("", 1).1, BEHIND_ONE * RULE.failures);
+        let (here, free) = (client("", 1).1, CLIENTS_PER_ADDRESS * RULE.threshold);
         for at in 0..free {
-            failures.failed(client(&at.to_string(), 1), &RULE, now);
-            assert_eq!(failures.wait_at(here, &RULE, now), None, "{at}");
+            failures.record_failure(client(&at.to_string(), 1), &RULE, now);
+            assert_eq!(failures.address_wait(here, &RULE, now), None, "{at}");
         }
-        failures.failed(client("one more", 1), &RULE, now);
-        assert_eq!(failures.wait_at(here, &RULE, now), Some(EACH));
-        assert_eq!(failures.wait_at(client("", 2).1, &RULE, now), None, "nobody else waits");
-        let next = now + EACH;
-        assert_eq!(failures.wait_at(here, &RULE, next), None);
-        failures.failed(client("the next", 1), &RULE, next);
-        assert_eq!(failures.wait_at(here, &RULE, next), Some(EACH));
-        let later = now + EACH * (free + 2);
-        failures.failed(client("much later", 1), &RULE, later);
-        assert_eq!(failures.wait_at(here, &RULE, later), None);
+        failures.record_failure(client("one more", 1), &RULE, now);
+        assert_eq!(failures.address_wait(here, &RULE, now), Some(FAILURE_COST));
+        assert_eq!(
+            failures.address_wait(client("", 2).1, &RULE, now),
+            None,
+            "other addresses do not wait"
+        );
+        let next = now + FAILURE_COST;
+        assert_eq!(failures.address_wait(here, &RULE, next), None);
+        failures.record_failure(client("the next", 1), &RULE, next);
+        assert_eq!(failures.address_wait(here, &RULE, next), Some(FAILURE_COST));
+        let later = now + FAILURE_COST * (free + 2);
+        failures.record_failure(client("much later", 1), &RULE, later);
+        assert_eq!(failures.address_wait(here, &RULE, later), None);
     }
 
     #[test]
     fn another_address_and_another_client_do_not_wait() {
         let (mut failures, now) = (Failures::default(), Timestamp::EPOCH);
         for _ in 0..9 {
-            failures.failed(client("srx1", 1), &RULE, now);
+            failures.record_failure(client("srx1", 1), &RULE, now);
         }
-        assert!(failures.wait(&client("srx1", 1), now).is_some());
-        assert_eq!(failures.wait(&client("srx1", 2), now), None);
-        assert_eq!(failures.wait(&client("srx2", 1), now), None);
+        assert!(failures.client_wait(&client("srx1", 1), now).is_some());
+        assert_eq!(failures.client_wait(&client("srx1", 2), now), None);
+        assert_eq!(failures.client_wait(&client("srx2", 1), now), None);
     }
 
     #[test]
-    fn any_number_of_names_takes_bounded_memory_and_frees_nobody_who_waits() {
+    fn memory_is_bounded_and_waiting_entries_are_kept() {
         let (mut failures, now) = (Failures::default(), Timestamp::EPOCH);
         for _ in 0..9 {
-            failures.failed(client("srx1", 1), &RULE, now);
+            failures.record_failure(client("srx1", 1), &RULE, now);
         }
-        for at in 0..MOST * 2 {
-            failures.failed(client(&at.to_string(), 1), &RULE, now);
-            let elsewhere = IpAddr::from([10, 1, (at / 256) as u8, at as u8]);
-            failures.failed(("srx1".to_owned(), elsewhere), &RULE, now);
+        for at in 0..CAPACITY * 2 {
+            failures.record_failure(client(&at.to_string(), 1), &RULE, now);
+            let wrong_address = IpAddr::from([10, 1, (at / 256) as u8, at as u8]);
+            failures.record_failure(("srx1".to_owned(), wrong_address), &RULE, now);
         }
-        assert!(failures.pairs.len() <= MOST && failures.owed.len() <= MOST);
-        assert!(failures.wait_at(client("", 1).1, &RULE, now).is_some());
-        assert!(failures.wait(&client("srx1", 1), now).is_some());
+        assert!(failures.by_client.len() <= CAPACITY && failures.by_address.len() <= CAPACITY);
+        assert!(failures.address_wait(client("", 1).1, &RULE, now).is_some());
+        assert!(failures.client_wait(&client("srx1", 1), now).is_some());
     }
 }

@@ -1,5 +1,5 @@
-//! Client secrets: made, hashed with argon2id, and checked, of which an attacker can make us do a
-//! bounded number at once.
+//! Client secrets: generation, hashing with argon2id, and verification. The number of verifications
+//! that an attacker can cause at the same time is bounded.
 
 use std::net::IpAddr;
 use std::num::NonZero;
@@ -29,8 +29,8 @@ pub fn generate() -> Zeroizing<String> {
     URL_SAFE_NO_PAD.encode(bytes.as_ref()).into()
 }
 
-/// The argon2id hash of a secret, with a salt of its own, for the configuration or the clients
-/// file. It takes about 30 ms.
+/// The argon2id hash of a secret, with its own salt, for the configuration or the clients file.
+/// Hashing takes about 30 ms.
 pub fn hash(secret: &str) -> SecretHash {
     let salt = SaltString::generate(&mut OsRng);
     let hash = Argon2::default()
@@ -39,76 +39,77 @@ pub fn hash(secret: &str) -> SecretHash {
     SecretHash::new(&hash.to_string()).expect("what argon2 writes is an argon2id hash")
 }
 
-/// Checks at once: a core is left for those who have a token. One takes 27 ms of the other and, which
-/// bounds them on large machines, 19 MiB.
-fn at_once() -> usize {
+/// The number of concurrent checks. One core is left for clients that have a token. A check takes
+/// 27 ms of a core and 19 MiB, which limits the number on large machines.
+fn parallel_checks() -> usize {
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     (cores - 1).clamp(1, 4)
 }
 
-/// Checks that may wait: two seconds of work of one core.
-const WAITING: usize = 64;
+/// The number of queued checks: two seconds of work of one core.
+const MAX_QUEUED: usize = 64;
 
-/// Checks of one source that may wait or be in work: whoever sends wrong secrets all day must leave
-/// room for the others.
-const OF_ONE_SOURCE: usize = 8;
+/// The number of queued and running checks of one source address, so that an attacker leaves room
+/// for other clients.
+const MAX_PER_SOURCE: usize = 8;
 
-/// By how much the threads that check give way: so that a firewall which logs in beside a flood of lines
-/// waits for a second, and not for many, as it would with the most.
-const YIELDING: i32 = 10;
+/// The niceness of the threads that check secrets. With it, a firewall that logs in during a flood
+/// of log lines waits for a second; with the maximum niceness it waits for many.
+const NICENESS: i32 = 10;
 
-/// How long a secret that was right once is known without argon2.
+/// How long a verified secret is accepted without argon2.
 ///
-/// A firewall buys a token with each restart and each failover, and should not stand in a line of
-/// guesses for it. What is remembered is a hash keyed with 256 bits that exist in this process only, so
-/// that no list of secrets can be tried against a copy of it; whoever reads the memory finds the token,
-/// which is as good. There is one for each registered client, made by nothing but argon2's own yes,
-/// bound to the very hash that said it, and forgotten with every reload. Nothing can be learnt from it
-/// without the secret: who is not known by it is checked as if it were not there, and from where a
-/// client may come is looked at with each request.
-const REMEMBERED: Duration = Duration::from_secs(600);
+/// A firewall obtains a token with each restart and each failover, and must not wait behind an
+/// attacker's guesses. What is kept is a hash keyed with 256 bits that exist only in this process,
+/// so that no list of secrets can be tried against a copy of it. An attacker who reads the memory
+/// also finds the token, which gives the same access. There is at most one entry per registered
+/// client. It is created only after argon2 verified the secret, is bound to that exact argon2id
+/// hash, and is removed by each reload. It reveals nothing without the secret: a secret that does
+/// not match it is checked as if there were no entry, and the source address of a client is checked
+/// with each request.
+const VERIFIED_FOR: Duration = Duration::from_secs(600);
 
-/// What came of a check.
+/// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Checked {
-    /// It is the secret.
-    Right,
-    /// It is not, or there is no such client.
-    Wrong,
-    /// Too many checks wait.
+pub(super) enum SecretCheck {
+    /// The secret is right.
+    Match,
+    /// The secret is wrong, or there is no such client.
+    Mismatch,
+    /// Too many checks are queued.
     Busy,
 }
 
 /// Checks secrets.
 pub(super) struct Checker {
     running: Arc<Semaphore>,
-    line: Arc<Mutex<HashMap<IpAddr, usize>>>,
-    /// With which the memory of right secrets is keyed; it never leaves this process.
+    queue: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    /// The key of the hashes of verified secrets; it never leaves this process.
     key: Zeroizing<[u8; 32]>,
-    proven: Mutex<HashMap<String, Proof>>,
-    /// Checked for clients that do not exist, so that they take as long as those that do.
-    nobody: SecretHash,
+    verified: Mutex<HashMap<String, VerifiedSecret>>,
+    /// Checked for unknown clients, so that the response takes as long as for known ones.
+    dummy_hash: SecretHash,
 }
 
-/// A right secret, as its keyed hash.
-struct Proof {
+/// A verified secret, as its keyed hash.
+struct VerifiedSecret {
     hash: [u8; 32],
     until: Timestamp,
 }
 
-/// A place in the line of those who are checked or wait.
-struct Place {
-    line: Arc<Mutex<HashMap<IpAddr, usize>>>,
+/// A slot in the queue of checks, held while a check waits or runs.
+struct QueueSlot {
+    queue: Arc<Mutex<HashMap<IpAddr, usize>>>,
     source: IpAddr,
 }
 
-impl Drop for Place {
+impl Drop for QueueSlot {
     fn drop(&mut self) {
-        let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(of_source) = line.get_mut(&self.source) {
-            *of_source -= 1;
-            if *of_source == 0 {
-                line.remove(&self.source);
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = queue.get_mut(&self.source) {
+            *count -= 1;
+            if *count == 0 {
+                queue.remove(&self.source);
             }
         }
     }
@@ -119,15 +120,15 @@ impl Checker {
         let mut key = Zeroizing::new([0; 32]);
         OsRng.fill_bytes(key.as_mut());
         Self {
-            running: Arc::new(Semaphore::new(at_once())),
-            line: Arc::default(),
+            running: Arc::new(Semaphore::new(parallel_checks())),
+            queue: Arc::default(),
             key,
-            proven: Mutex::default(),
-            nobody: hash(&generate()),
+            verified: Mutex::default(),
+            dummy_hash: hash(&generate()),
         }
     }
 
-    /// Checks the secret in `credentials` against that of the client, `None` when there is no such
+    /// Checks the secret in `credentials` against the hash `secret`, which is `None` for an unknown
     /// client.
     pub(super) async fn check(
         &self,
@@ -135,91 +136,97 @@ impl Checker {
         credentials: ClientCredentials,
         source: IpAddr,
         now: Timestamp,
-    ) -> Checked {
-        if self.remembers(secret, &credentials, now) {
-            return Checked::Right;
+    ) -> SecretCheck {
+        if self.is_verified(secret, &credentials, now) {
+            return SecretCheck::Match;
         }
-        let Some(place) = self.queue(source) else { return Checked::Busy };
+        let Some(slot) = self.enqueue(source) else { return SecretCheck::Busy };
         let Ok(running) = Arc::clone(&self.running).acquire_owned().await else {
-            return Checked::Busy;
+            return SecretCheck::Busy;
         };
-        let proof = secret.map(|secret| self.proof(secret, &credentials));
-        let hash = secret.unwrap_or(&self.nobody).clone();
+        let keyed_hash = secret.map(|secret| self.keyed_hash(secret, &credentials));
+        let hash = secret.unwrap_or(&self.dummy_hash).clone();
         let client_id = credentials.client_id.clone();
-        // Held by the work and not by whoever asks: who goes away does not end it.
-        let held = (place, running);
-        let is_right = beneath(move || (is_right(&hash, &credentials.client_secret), held).0);
-        match (is_right.await, proof) {
+        // Held by the task and not by the caller: a client that disconnects does not end the check.
+        let held = (slot, running);
+        let matches =
+            run_at_low_priority(move || (verify(&hash, &credentials.client_secret), held).0);
+        match (matches.await, keyed_hash) {
             (Some(true), Some(hash)) => {
-                let proof = Proof { hash, until: now + REMEMBERED };
-                self.proven().insert(client_id, proof);
-                Checked::Right
+                let secret = VerifiedSecret { hash, until: now + VERIFIED_FOR };
+                self.verified().insert(client_id, secret);
+                SecretCheck::Match
             }
-            (Some(_), _) => Checked::Wrong,
-            (None, _) => Checked::Busy,
+            (Some(_), _) => SecretCheck::Mismatch,
+            (None, _) => SecretCheck::Busy,
         }
     }
 
-    /// Forgets everything that was right, when secrets may have changed.
-    pub(super) fn forget(&self) {
-        self.proven().clear();
+    /// Removes all verified secrets, when secrets may have changed.
+    pub(super) fn clear_verified(&self) {
+        self.verified().clear();
     }
 
-    fn proven(&self) -> std::sync::MutexGuard<'_, HashMap<String, Proof>> {
-        self.proven.lock().unwrap_or_else(PoisonError::into_inner)
+    fn verified(&self) -> std::sync::MutexGuard<'_, HashMap<String, VerifiedSecret>> {
+        self.verified.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the secret in `credentials` was found right a short time ago.
-    pub(super) fn remembers(
+    /// Whether the secret in `credentials` was verified recently.
+    pub(super) fn is_verified(
         &self,
         secret: Option<&SecretHash>,
         credentials: &ClientCredentials,
         now: Timestamp,
     ) -> bool {
         let Some(secret) = secret else { return false };
-        let proof = self.proof(secret, credentials);
-        self.proven()
+        let keyed_hash = self.keyed_hash(secret, credentials);
+        self.verified()
             .get(&credentials.client_id)
-            .is_some_and(|known| known.until > now && known.hash.ct_eq(&proof).into())
+            .is_some_and(|known| known.until > now && known.hash.ct_eq(&keyed_hash).into())
     }
 
-    /// The keyed hash of a secret that was offered, and of what it is to be checked against.
-    fn proof(&self, secret: &SecretHash, credentials: &ClientCredentials) -> [u8; 32] {
+    /// The keyed hash of the received secret and of the argon2id hash that it is checked against.
+    fn keyed_hash(&self, secret: &SecretHash, credentials: &ClientCredentials) -> [u8; 32] {
         let keyed = || Sha256::new().chain_update(self.key.as_ref());
         let inner = keyed()
             .chain_update(Sha256::digest(secret.expose()))
             .chain_update(credentials.client_secret.as_bytes());
-        // Hashed twice, as in HMAC: nothing can be appended to a keyed hash.
+        // Hashed twice, as in HMAC, so that a keyed hash cannot be extended.
         keyed().chain_update(inner.finalize()).finalize().into()
     }
 
-    fn queue(&self, source: IpAddr) -> Option<Place> {
-        let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_source = line.get(&source).copied().unwrap_or(0);
-        if of_source >= OF_ONE_SOURCE || line.values().sum::<usize>() >= at_once() + WAITING {
+    fn enqueue(&self, source: IpAddr) -> Option<QueueSlot> {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = queue.get(&source).copied().unwrap_or(0);
+        if count >= MAX_PER_SOURCE
+            || queue.values().sum::<usize>() >= parallel_checks() + MAX_QUEUED
+        {
             return None;
         }
-        line.insert(source, of_source + 1);
-        Some(Place { line: Arc::clone(&self.line), source })
+        queue.insert(source, count + 1);
+        Some(QueueSlot { queue: Arc::clone(&self.queue), source })
     }
 }
 
-/// Does `work` on a thread of its own, which gives way to all others: whoever has a token does not wait
-/// for whoever guesses one. `None` when there is no thread.
+/// Runs `work` on a thread of its own with a low priority, so that clients with a token do not wait
+/// for checks. `None` when the thread cannot be started.
 ///
-/// It is none of a pool, which would stay so for others; making one costs a thousandth of the work.
-async fn beneath<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-    let (tell, told) = oneshot::channel();
+/// The thread does not come from a pool, because it would keep its priority for other work.
+/// Starting it costs a thousandth of the work.
+async fn run_at_low_priority<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    let (sender, receiver) = oneshot::channel();
     let thread = std::thread::Builder::new().name("secrets".to_owned());
-    let yielding = move || {
-        lower_priority(YIELDING);
-        drop(tell.send(work()));
+    let task = move || {
+        lower_priority(NICENESS);
+        drop(sender.send(work()));
     };
-    thread.spawn(yielding).ok()?;
-    told.await.ok()
+    thread.spawn(task).ok()?;
+    receiver.await.ok()
 }
 
-fn is_right(hash: &SecretHash, secret: &str) -> bool {
+fn verify(hash: &SecretHash, secret: &str) -> bool {
     PasswordHash::new(hash.expose())
         .is_ok_and(|hash| Argon2::default().verify_password(secret.as_bytes(), &hash).is_ok())
 }
@@ -237,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn made_secrets_differ_and_have_at_least_128_bits() {
+    fn generated_secrets_differ_and_have_at_least_128_bits() {
         let (one, other) = (generate(), generate());
         assert_ne!(one, other);
         assert_eq!(URL_SAFE_NO_PAD.decode(one.as_bytes()).unwrap().len() * 8, 192);
@@ -245,55 +252,55 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn only_the_secret_is_right_and_it_is_remembered_for_ten_minutes() {
+    async fn only_the_secret_matches_and_it_stays_verified_for_ten_minutes() {
         let (checker, secret) = (Checker::new(), hash("right"));
         let check = |offered: &'static str, now: Timestamp| {
             checker.check(Some(&secret), credentials(offered), HERE, now)
         };
-        let (begin, soon) = (Timestamp::EPOCH, Timestamp::EPOCH + REMEMBERED / 2);
-        assert_eq!(check("wrong", begin).await, Checked::Wrong);
-        assert_eq!(check("right", begin).await, Checked::Right);
-        assert_eq!(check("wrong", soon).await, Checked::Wrong);
-        // Nobody can be checked any more: only what is remembered can still be right.
+        let (begin, soon) = (Timestamp::EPOCH, Timestamp::EPOCH + VERIFIED_FOR / 2);
+        assert_eq!(check("wrong", begin).await, SecretCheck::Mismatch);
+        assert_eq!(check("right", begin).await, SecretCheck::Match);
+        assert_eq!(check("wrong", soon).await, SecretCheck::Mismatch);
+        // No more checks run: only a verified secret can match.
         checker.running.close();
-        assert_eq!(check("right", soon).await, Checked::Right);
-        assert_eq!(check("right", begin + REMEMBERED).await, Checked::Busy);
+        assert_eq!(check("right", soon).await, SecretCheck::Match);
+        assert_eq!(check("right", begin + VERIFIED_FOR).await, SecretCheck::Busy);
         let changed = hash("right");
         let check = checker.check(Some(&changed), credentials("right"), HERE, soon).await;
-        assert_eq!(check, Checked::Busy, "the hash is another one now");
-        checker.forget();
+        assert_eq!(check, SecretCheck::Busy, "the configured hash changed");
+        checker.clear_verified();
         let forgotten = checker.check(Some(&secret), credentials("right"), HERE, soon).await;
-        assert_eq!(forgotten, Checked::Busy, "the register was read anew");
+        assert_eq!(forgotten, SecretCheck::Busy, "the registry was reloaded");
     }
 
     #[actix_web::test]
-    async fn who_checks_gives_way_and_who_waits_for_it_does_not() {
+    async fn a_check_runs_at_low_priority_and_its_caller_does_not() {
         let priority = || getpriority_process(None).unwrap();
         let before = priority();
-        let beneath = beneath(priority).await.unwrap();
-        assert_eq!(beneath, (before + YIELDING).min(19));
+        let lowered = run_at_low_priority(priority).await.unwrap();
+        assert_eq!(lowered, (before + NICENESS).min(19));
         assert_eq!(priority(), before);
     }
 
     #[actix_web::test]
-    async fn nobody_has_a_secret_that_is_right() {
+    async fn no_secret_matches_an_unknown_client() {
         let checker = Checker::new();
-        let nobody = checker.check(None, credentials(""), HERE, Timestamp::EPOCH).await;
-        assert_eq!(nobody, Checked::Wrong);
+        let result = checker.check(None, credentials(""), HERE, Timestamp::EPOCH).await;
+        assert_eq!(result, SecretCheck::Mismatch);
     }
 
     #[test]
-    fn the_line_is_bounded_in_all_and_for_each_source() {
+    fn the_queue_is_bounded_in_total_and_for_each_source() {
         let checker = Checker::new();
         let source = |last: usize| IpAddr::from([10, 0, 0, u8::try_from(last).unwrap()]);
-        let mut places: Vec<_> = (0..OF_ONE_SOURCE).map(|_| checker.queue(source(0))).collect();
-        assert!(places.iter().all(Option::is_some));
-        assert!(checker.queue(source(0)).is_none());
-        for at in OF_ONE_SOURCE..at_once() + WAITING {
-            places.push(Some(checker.queue(source(at)).unwrap()));
+        let mut slots: Vec<_> = (0..MAX_PER_SOURCE).map(|_| checker.enqueue(source(0))).collect();
+        assert!(slots.iter().all(Option::is_some));
+        assert!(checker.enqueue(source(0)).is_none());
+        for at in MAX_PER_SOURCE..parallel_checks() + MAX_QUEUED {
+            slots.push(Some(checker.enqueue(source(at)).unwrap()));
         }
-        assert!(checker.queue(source(255)).is_none());
-        places.clear();
-        assert!(checker.line.lock().unwrap().is_empty());
+        assert!(checker.enqueue(source(255)).is_none());
+        slots.clear();
+        assert!(checker.queue.lock().unwrap().is_empty());
     }
 }

@@ -1,16 +1,19 @@
-//! The cookie of a batch: up to where a firewall knows, and by which filter it came to know it.
+//! The cookie of a batch query: the position of a firewall in the log of changes, and the filter by
+//! which it was read.
 //!
-//! The log of changes tells what is new, by the filter of whoever reads. That is enough while the
-//! filter stays what it is. When a reload or the firewall itself changes it, both directions go
-//! wrong behind the back of a cursor: sessions that the new filter admits are older than it, and
-//! nobody tells the end of those that only the old filter admitted, or of whoever has their address
-//! since. A firewall would serve the rights of a user who left for as long as it keeps an entry.
+//! The log of changes returns what is new, according to the filter of the reader. This is
+//! sufficient as long as the filter is the same. When a reload or the firewall changes the filter,
+//! a cursor misses changes in both directions: sessions that only the new filter admits are older
+//! than the cursor, and the end of sessions that only the old filter admitted is not reported, nor
+//! are later sessions at their addresses. A firewall would apply the rights of a user who has left
+//! for as long as it keeps the entry.
 //!
-//! So a cookie is `cursor~fingerprint`, the fingerprint being that of the filter in force, and of the
-//! words in which sessions are told: which groups, what domains are called. Shown under another one, everything is told once more, from the first change on: who is admitted as
-//! a login, and everybody else as a logout of the address without a name. The old filter is not
-//! known any more (Rollcall may have been restarted), so this says logout of addresses that the
-//! firewall never heard of, which does nothing there. Until that reading has come to its end the
+//! A cookie is therefore `cursor~fingerprint`. The fingerprint covers the effective filter and the
+//! format in which sessions are written: which groups, which form of domain names. If the
+//! fingerprint of a received cookie differs, all changes are reported again, from the first one: an
+//! admitted session as a login, every other address as a logout without a user name. The old filter
+//! is no longer known (Rollcall may have been restarted), so this includes logouts of addresses
+//! that the firewall never had, which have no effect there. Until this full read is complete, the
 //! cookie is `cursor~fingerprint~all`.
 
 use std::fmt;
@@ -21,37 +24,37 @@ use rollcall_identity::{Cursor, Filter, Page, Timestamp};
 use sha2::{Digest, Sha256};
 
 use super::list_hash::hash_list;
-use super::voices::Wording;
+use super::rendering::FormatHash;
 
-/// A firewall's place, as it is handed out. Opaque to the firewall, safe in URLs and headers.
+/// The position of a firewall, as it is issued. Opaque to the firewall, safe in URLs and headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Cookie {
     cursor: Cursor,
-    /// `None` for a cookie that an earlier version handed out: the filter is not known.
+    /// `None` for a cookie of an earlier version: its filter is unknown.
     filter: Option<Fingerprint>,
-    pass: Pass,
+    mode: Mode,
 }
 
-/// What a firewall is being told.
+/// What a firewall receives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Pass {
-    /// What is new, as far as the filter admits it.
-    News,
-    /// Everything once more, and logouts of what the filter does not admit.
-    Everything,
+enum Mode {
+    /// New changes that the filter admits.
+    Incremental,
+    /// All changes again, with logouts for what the filter does not admit.
+    Full,
 }
 
-/// A text that is no cookie of ours.
+/// The text is not a cookie of Rollcall.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct InvalidCookie;
 
-/// The word that marks [`Pass::Everything`].
+/// The suffix that marks [`Mode::Full`].
 const ALL: &str = "all";
 
 impl Cookie {
-    /// What stands for a cookie that is none of ours: nothing is known of what the firewall holds.
-    pub(super) const FOREIGN: Self =
-        Self { cursor: Cursor::UNKNOWN, filter: None, pass: Pass::News };
+    /// Replaces a cookie that is not of Rollcall: the state of the firewall is unknown.
+    pub(super) const UNKNOWN: Self =
+        Self { cursor: Cursor::UNKNOWN, filter: None, mode: Mode::Incremental };
 }
 
 impl fmt::Display for Cookie {
@@ -59,7 +62,7 @@ impl fmt::Display for Cookie {
         self.cursor.fmt(f)?;
         let Some(Fingerprint(filter)) = self.filter else { return Ok(()) };
         write!(f, "~{filter:016x}")?;
-        if self.pass == Pass::Everything { write!(f, "~{ALL}") } else { Ok(()) }
+        if self.mode == Mode::Full { write!(f, "~{ALL}") } else { Ok(()) }
     }
 }
 
@@ -70,23 +73,23 @@ impl FromStr for Cookie {
         let mut parts = text.split('~');
         let cursor = parts.next().and_then(|cursor| cursor.parse().ok()).ok_or(InvalidCookie)?;
         let filter = parts.next().map(str::parse).transpose()?;
-        let pass = match parts.next() {
-            None => Pass::News,
-            Some(ALL) => Pass::Everything,
+        let mode = match parts.next() {
+            None => Mode::Incremental,
+            Some(ALL) => Mode::Full,
             Some(_) => return Err(InvalidCookie),
         };
-        if parts.next().is_some() { Err(InvalidCookie) } else { Ok(Self { cursor, filter, pass }) }
+        if parts.next().is_some() { Err(InvalidCookie) } else { Ok(Self { cursor, filter, mode }) }
     }
 }
 
-/// One filter with its wording among all: alike for filters that admit the same by the same words,
-/// in any order and on every computer.
+/// A filter and a format as a hash: equal for filters that admit the same sessions in the same
+/// format, in any order and on every computer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Fingerprint(u64);
 
 impl Fingerprint {
-    fn of(filter: &Filter, Wording(wording): Wording) -> Self {
-        let mut parts = vec![wording];
+    fn of(filter: &Filter, FormatHash(format): FormatHash) -> Self {
+        let mut parts = vec![format];
         let mut rest = Some(filter);
         while let Some(part) = rest {
             let admits_all =
@@ -96,7 +99,7 @@ impl Fingerprint {
             }
             rest = part.also.as_deref();
         }
-        // All of them must admit, so their order says nothing.
+        // All parts must admit a session, so their order is irrelevant.
         parts.sort_unstable();
         parts.dedup();
         let mut first = [0; 8];
@@ -128,54 +131,54 @@ fn part_of_filter(part: &Filter) -> [u8; 32] {
     hash.finalize().into()
 }
 
-/// How one request for a batch is answered.
+/// How one batch query is answered.
 #[derive(Debug, Clone)]
 pub(super) struct BatchRead {
-    /// Where the log is read from; `None` for a firewall that knows nothing.
+    /// The position from which the log is read; `None` for a firewall without a cookie.
     pub(super) cursor: Option<Cursor>,
     filter: Arc<Filter>,
     fingerprint: Fingerprint,
-    pass: Pass,
-    /// Whether everything is begun here because the filter is another one.
-    pub(super) refiltered: bool,
+    mode: Mode,
+    /// Whether a full read starts because the filter or the format changed.
+    pub(super) filter_changed: bool,
 }
 
 impl BatchRead {
-    /// Goes on from `cookie`, under the filter and in the words that are in force now.
-    pub(super) fn new(cookie: Option<Cookie>, filter: Arc<Filter>, wording: Wording) -> Self {
-        let fingerprint = Fingerprint::of(&filter, wording);
-        let refiltered = cookie.is_some_and(|cookie| cookie.filter != Some(fingerprint));
-        let (cursor, pass) = match cookie {
-            None => (None, Pass::News),
-            // Also in the middle of a reading of everything: what was told in it was by a filter
-            // that is past as well.
-            Some(cookie) if refiltered => (Some(cookie.cursor.replay()), Pass::Everything),
-            Some(cookie) => (Some(cookie.cursor), cookie.pass),
+    /// Continues from `cookie`, with the effective filter and format.
+    pub(super) fn new(cookie: Option<Cookie>, filter: Arc<Filter>, format: FormatHash) -> Self {
+        let fingerprint = Fingerprint::of(&filter, format);
+        let filter_changed = cookie.is_some_and(|cookie| cookie.filter != Some(fingerprint));
+        let (cursor, mode) = match cookie {
+            None => (None, Mode::Incremental),
+            // Also during a full read: its pages were read with a filter that is obsolete too.
+            Some(cookie) if filter_changed => (Some(cookie.cursor.replay()), Mode::Full),
+            Some(cookie) => (Some(cookie.cursor), cookie.mode),
         };
-        Self { cursor, filter, fingerprint, pass, refiltered }
+        Self { cursor, filter, fingerprint, mode, filter_changed }
     }
 
-    /// By which filter the log is to be read.
-    pub(super) fn asked(&self) -> Arc<Filter> {
-        match self.pass {
-            Pass::News => Arc::clone(&self.filter),
-            Pass::Everything => Arc::default(),
+    /// The filter to read the log with.
+    pub(super) fn read_filter(&self) -> Arc<Filter> {
+        match self.mode {
+            Mode::Incremental => Arc::clone(&self.filter),
+            Mode::Full => Arc::default(),
         }
     }
 
-    /// Makes of what was read what the firewall may hear, and the cookie with which it goes on.
+    /// Reduces the page that was read to what the firewall may receive, and returns the cookie to
+    /// continue with.
     ///
-    /// Everything has been told once a page is the last one there is. Not earlier, say at what was
-    /// the newest change when the reading began: whoever came to an address since, and is not
-    /// admitted, hides the one whom the firewall still holds there.
-    pub(super) fn told(&self, page: &mut Page, now: Timestamp) -> Cookie {
-        if self.pass == Pass::Everything {
+    /// A full read is complete when the last page has been read. It is not complete earlier, for
+    /// example at the newest change at the start of the read: a newer session that the filter does
+    /// not admit hides the session that the firewall still has at that address.
+    pub(super) fn finish_page(&self, page: &mut Page, now: Timestamp) -> Cookie {
+        if self.mode == Mode::Full {
             for change in &mut page.changes {
                 self.filter.redact(change, now);
             }
         }
-        let pass = if page.more { self.pass } else { Pass::News };
-        Cookie { cursor: page.next, filter: Some(self.fingerprint), pass }
+        let mode = if page.more { self.mode } else { Mode::Incremental };
+        Cookie { cursor: page.next, filter: Some(self.fingerprint), mode }
     }
 }
 

@@ -1,5 +1,5 @@
-//! The enforcement points and pushing programs in force, what they have bought, and how far each of
-//! them is. Shared by everything that answers, and replaced as a whole by a reload.
+//! The configured enforcement points and pushing programs, their tokens and their progress. Shared
+//! by all request handlers, and replaced as a whole by a reload.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -14,113 +14,117 @@ use rollcall_wire::ptim::MissingTime;
 use rollcall_wire::srx::{Dialect, QueryToken, ResponseFormatter};
 use tokio::sync::watch;
 
-use super::tally::{PointStatus, Role, Tally};
-use super::voices::SharedVoice;
-use crate::admission::{Admission, Applicant, Register};
-use crate::telemetry::{Lagging, PointKnown};
+use super::rendering::SharedFormatter;
+use super::stats::{PointStats, PointStatus, Role};
+use crate::admission::{Admission, ClientRegistry, CredentialSubject};
+use crate::telemetry::{LagMeasured, PointRegistered};
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::telemetry::TelemetryEvent;
 
-/// Everybody who may log in, and what is known of them.
+/// All clients that may log in, and their state.
 pub struct Points {
-    roster: ArcSwap<Roster>,
+    registry: ArcSwap<Registry>,
     pub(super) admission: Admission,
     newest: watch::Receiver<Revision>,
     clock: Clock,
 }
 
-/// The settings in force, by what they are asked for.
-pub(super) struct Roster {
+/// The effective settings, indexed by client ID.
+pub(super) struct Registry {
     pub(super) settings: Enforcement,
-    pub(super) pushes_are_on: bool,
+    pub(super) push_enabled: bool,
     by_id: HashMap<String, Arc<Client>>,
 }
 
-/// Somebody who logs in.
+/// A client that logs in.
 pub(super) struct Client {
     pub(super) name: Name,
     pub(super) secret: SecretHash,
     addresses: Vec<IpNet>,
-    /// How it is answered; `None` for a program that only pushes.
-    pub(super) asks: Option<Asks>,
-    /// As whom it pushes; `None` for a point that may not.
-    pub(super) pushes: Option<Pushing>,
-    pub(super) tally: Arc<Tally>,
+    /// The settings of its queries; `None` for a program that only pushes.
+    pub(super) query_settings: Option<QuerySettings>,
+    /// The settings of its pushes; `None` for a point that may not push.
+    pub(super) push_settings: Option<PushSettings>,
+    pub(super) stats: Arc<PointStats>,
 }
 
-/// What an enforcement point may hear, and how.
-pub(super) struct Asks {
+/// What an enforcement point receives, and in which format.
+pub(super) struct QuerySettings {
     pub(super) dialect: Dialect,
-    pub(super) formatter: Arc<SharedVoice>,
+    pub(super) formatter: Arc<SharedFormatter>,
     pub(super) filter: Arc<Filter>,
 }
 
-/// As whom a client pushes.
-pub(super) struct Pushing {
-    /// The origin of what comes in a firewall's own form.
+/// How the pushes of a client are read.
+pub(super) struct PushSettings {
+    /// The origin of events in the format of a firewall.
     pub(super) ptim: Arc<Origin>,
-    /// The origin of what is posted as Rollcall's JSON.
+    /// The origin of events in Rollcall's JSON.
     pub(super) json: Arc<Origin>,
     pub(super) domain: Option<Name>,
-    pub(super) untimed: MissingTime,
+    pub(super) missing_time: MissingTime,
 }
 
 impl Points {
-    /// Everybody in the settings. `newest` tells how far the query actor knows.
+    /// The clients in the settings. `newest` holds the newest revision of the query actor.
     pub fn new(
         enforcement: &Enforcement,
         ptim: &Ptim,
         newest: watch::Receiver<Revision>,
         clock: Clock,
     ) -> Self {
-        let roster = Roster::new(enforcement, ptim, None);
-        roster.introduce();
+        let registry = Registry::new(enforcement, ptim, None);
+        registry.register_metrics();
         Self {
-            roster: ArcSwap::from_pointee(roster),
+            registry: ArcSwap::from_pointee(registry),
             admission: Admission::new(clock.clone()),
             newest,
             clock,
         }
     }
 
-    /// Puts other settings in force, from the next request on. Whoever keeps its secret keeps its
-    /// tokens, whoever keeps its name its counters.
-    pub fn govern(&self, enforcement: &Enforcement, ptim: &Ptim) {
-        let before = self.roster.load_full();
-        let roster = Arc::new(Roster::new(enforcement, ptim, Some(&before)));
-        roster.introduce();
-        self.roster.store(Arc::clone(&roster));
-        self.admission.govern(&*roster);
-        let asks = |name: &str| roster.asking().any(|client| client.name.as_str() == name);
-        for gone in before.asking().filter(|client| !asks(client.name.as_str())) {
-            // Nobody waits for it any more. A gauge that is left would stay until the restart.
-            Lagging { point: gone.name.as_str(), changes: 0 }.emit();
+    /// Applies other settings, from the next request on. A client with an unchanged secret keeps
+    /// its tokens; a client with an unchanged name keeps its counters.
+    pub fn apply_settings(&self, enforcement: &Enforcement, ptim: &Ptim) {
+        let previous = self.registry.load_full();
+        let registry = Arc::new(Registry::new(enforcement, ptim, Some(&previous)));
+        registry.register_metrics();
+        self.registry.store(Arc::clone(&registry));
+        self.admission.revoke_stale(&*registry);
+        let is_configured =
+            |name: &str| registry.enforcement_points().any(|client| client.name.as_str() == name);
+        for removed in
+            previous.enforcement_points().filter(|client| !is_configured(client.name.as_str()))
+        {
+            // The removed point has no lag. Without this, the gauge would keep its last value until
+            // the restart.
+            LagMeasured { point: removed.name.as_str(), changes: 0 }.emit();
         }
     }
 
-    /// How everybody is doing, in the order of their names.
+    /// The status of all clients, ordered by name.
     pub fn status(&self) -> Vec<PointStatus> {
-        let (roster, newest, now) = (self.roster(), *self.newest.borrow(), self.clock.now());
-        let mut all: Vec<_> = roster
+        let (registry, newest, now) = (self.registry(), *self.newest.borrow(), self.clock.now());
+        let mut all: Vec<_> = registry
             .by_id
             .values()
-            .map(|client| client.tally.status(client.role(), newest, now))
+            .map(|client| client.stats.status(client.role(), newest, now))
             .collect();
         all.sort_by(|one, other| one.name.cmp(&other.name));
         all
     }
 
-    /// Sets the lag of each enforcement point in the metrics, for before they are scraped: it grows
-    /// while a firewall does not ask, when nothing else would set it.
+    /// Sets the lag of each enforcement point in the metrics before a scrape: it also grows while a
+    /// firewall does not query, when nothing else would set it.
     pub fn measure_lag(&self) {
-        let (roster, newest) = (self.roster(), *self.newest.borrow());
-        for client in roster.asking() {
-            client.tally.measure_lag(newest);
+        let (registry, newest) = (self.registry(), *self.newest.borrow());
+        for client in registry.enforcement_points() {
+            client.stats.measure_lag(newest);
         }
     }
 
-    pub(super) fn roster(&self) -> Arc<Roster> {
-        self.roster.load_full()
+    pub(super) fn registry(&self) -> Arc<Registry> {
+        self.registry.load_full()
     }
 
     pub(super) fn newest(&self) -> Revision {
@@ -132,49 +136,49 @@ impl Points {
     }
 }
 
-impl Roster {
-    fn new(enforcement: &Enforcement, ptim: &Ptim, before: Option<&Self>) -> Self {
-        let tally = |name: &Name| {
-            let kept = before.and_then(|before| {
-                before.by_id.values().find(|client| client.name == *name).map(|c| c.tally.clone())
+impl Registry {
+    fn new(enforcement: &Enforcement, ptim: &Ptim, previous: Option<&Self>) -> Self {
+        let stats = |name: &Name| {
+            let kept = previous.and_then(|previous| {
+                previous.by_id.values().find(|client| client.name == *name).map(|c| c.stats.clone())
             });
-            kept.unwrap_or_else(|| Arc::new(Tally::new(name)))
+            kept.unwrap_or_else(|| Arc::new(PointStats::new(name)))
         };
-        let mut voices = Vec::new();
+        let mut formatters = Vec::new();
         let points = enforcement.points.iter().map(|point| {
             let formatter = ResponseFormatter::new(point.dialect.clone(), point.groups.clone());
-            let formatter = SharedVoice::among(&mut voices, formatter);
-            (point.client_id.clone(), Client::point(point, ptim, tally(&point.name), formatter))
+            let formatter = SharedFormatter::get_or_insert(&mut formatters, formatter);
+            (point.client_id.clone(), Client::point(point, ptim, stats(&point.name), formatter))
         });
         let pushers = ptim.clients.iter().map(|pusher| {
-            (pusher.client_id.clone(), Client::pusher(pusher, ptim, tally(&pusher.name)))
+            (pusher.client_id.clone(), Client::pusher(pusher, ptim, stats(&pusher.name)))
         });
         Self {
             by_id: points.chain(pushers).map(|(id, client)| (id, Arc::new(client))).collect(),
             settings: enforcement.clone(),
-            pushes_are_on: ptim.enabled,
+            push_enabled: ptim.enabled,
         }
     }
 
-    /// Lets the metrics know everybody who may ask.
-    fn introduce(&self) {
-        for client in self.asking() {
-            PointKnown { point: client.name.as_str() }.emit();
+    /// Creates the metrics of all enforcement points.
+    fn register_metrics(&self) {
+        for client in self.enforcement_points() {
+            PointRegistered { point: client.name.as_str() }.emit();
         }
     }
 
-    /// Those who ask who is where.
-    fn asking(&self) -> impl Iterator<Item = &Arc<Client>> {
-        self.by_id.values().filter(|client| client.asks.is_some())
+    /// The clients that query.
+    fn enforcement_points(&self) -> impl Iterator<Item = &Arc<Client>> {
+        self.by_id.values().filter(|client| client.query_settings.is_some())
     }
 
-    /// Whether anybody may connect from there.
-    pub(super) fn knows(&self, source: IpAddr) -> bool {
-        self.by_id.values().any(|client| client.may_come_from(source))
+    /// Whether any client may connect from there.
+    pub(super) fn allows_source(&self, source: IpAddr) -> bool {
+        self.by_id.values().any(|client| client.allows_source(source))
     }
 }
 
-impl Register for Roster {
+impl ClientRegistry for Registry {
     type Client = Client;
 
     fn client(&self, id: &str) -> Option<&Arc<Client>> {
@@ -190,19 +194,19 @@ impl Register for Roster {
     }
 }
 
-impl Applicant for Client {
+impl CredentialSubject for Client {
     fn secret(&self) -> &SecretHash {
         &self.secret
     }
 
-    fn may_come_from(&self, source: IpAddr) -> bool {
+    fn allows_source(&self, source: IpAddr) -> bool {
         self.addresses.iter().any(|network| network.contains(&source))
     }
 
-    /// Only where its dialect needs that.
-    fn may_show_in_query(&self) -> bool {
-        let asks = self.asks.as_ref();
-        asks.is_some_and(|asks| asks.dialect.query_token == QueryToken::Accepted)
+    /// Only if its dialect requires it.
+    fn allows_query_token(&self) -> bool {
+        let settings = self.query_settings.as_ref();
+        settings.is_some_and(|settings| settings.dialect.query_token == QueryToken::Accepted)
     }
 }
 
@@ -210,65 +214,65 @@ impl Client {
     fn point(
         point: &EnforcementPoint,
         ptim: &Ptim,
-        tally: Arc<Tally>,
-        formatter: Arc<SharedVoice>,
+        stats: Arc<PointStats>,
+        formatter: Arc<SharedFormatter>,
     ) -> Self {
         let mut filter = Filter::default();
         filter.domains.clone_from(&point.domains);
         filter.include.clone_from(&point.include);
         filter.exclude.clone_from(&point.exclude);
-        let pushing = || Pushing {
+        let push_settings = || PushSettings {
             domain: point.push_domain.clone(),
-            untimed: point.push_untimed,
-            ..Pushing::of(ptim, &point.name)
+            missing_time: point.push_missing_time,
+            ..PushSettings::of(ptim, &point.name)
         };
         Self {
             name: point.name.clone(),
             secret: point.secret.clone(),
             addresses: point.addresses.clone(),
-            asks: Some(Asks {
+            query_settings: Some(QuerySettings {
                 dialect: point.dialect.clone(),
                 formatter,
                 filter: Arc::new(filter),
             }),
-            pushes: point.push.is_some().then(pushing),
-            tally,
+            push_settings: point.push.is_some().then(push_settings),
+            stats,
         }
     }
 
-    fn pusher(pusher: &PtimClient, ptim: &Ptim, tally: Arc<Tally>) -> Self {
+    fn pusher(pusher: &PtimClient, ptim: &Ptim, stats: Arc<PointStats>) -> Self {
         Self {
             name: pusher.name.clone(),
             secret: pusher.secret.clone(),
             addresses: pusher.addresses.clone(),
-            asks: None,
-            pushes: Some(Pushing {
+            query_settings: None,
+            push_settings: Some(PushSettings {
                 domain: pusher.domain.clone(),
-                untimed: pusher.untimed,
-                ..Pushing::of(ptim, &pusher.name)
+                missing_time: pusher.missing_time,
+                ..PushSettings::of(ptim, &pusher.name)
             }),
-            tally,
+            stats,
         }
     }
 
     fn role(&self) -> Role {
-        if self.asks.is_some() { Role::EnforcementPoint } else { Role::Pusher }
+        if self.query_settings.is_some() { Role::EnforcementPoint } else { Role::Pusher }
     }
 }
 
-impl Pushing {
-    /// The pushes of `client`, as far as nothing is configured for them.
+impl PushSettings {
+    /// The push settings of `client` without any configured options.
     fn of(ptim: &Ptim, client: &Name) -> Self {
         let origin = |form: &str| {
             Arc::new(Origin {
                 kind: Producer::Ptim,
                 producer: ptim.name.clone(),
                 client: client.clone(),
-                form: Name::new(form).expect("a plain word is a name"),
+                form: Name::new(form).expect("a plain word is a valid name"),
             })
         };
         let (ptim, json) = (origin("ptim"), origin("json"));
-        Self { ptim, json, domain: None, untimed: MissingTime::default() }
+        Self { ptim, json, domain: None, missing_time: MissingTime::default() }
     }
 }
 
@@ -276,11 +280,11 @@ impl Pushing {
 mod tests {
     use metrics_exporter_prometheus::PrometheusBuilder;
 
-    use super::super::tests::house::{point, pushers, settings};
+    use super::super::tests::fixture::{point, pushers, settings};
     use super::*;
 
     #[test]
-    fn the_counters_of_a_point_begin_at_zero_when_it_becomes_known() {
+    fn the_counters_of_a_new_point_start_at_zero() {
         let recorder = PrometheusBuilder::new().build_recorder();
         let handle = recorder.handle();
         metrics::with_local_recorder(&recorder, || {
@@ -292,24 +296,27 @@ mod tests {
                 let line = format!(r#"queries_total{{point="one",kind="{kind}"}} 0"#);
                 assert!(shown.contains(&line), "{line}: {shown}");
             }
-            assert!(!shown.contains("portal"), "it only pushes: {shown}");
-            points.govern(&other, &pushers());
+            assert!(!shown.contains("portal"), "a pusher has no query metrics: {shown}");
+            points.apply_settings(&other, &pushers());
             assert!(handle.render().contains(r#"reports_total{point="other"} 0"#));
         });
     }
 
     #[test]
-    fn a_point_that_is_taken_out_lags_no_more() {
+    fn a_removed_point_has_no_lag() {
         let recorder = PrometheusBuilder::new().build_recorder();
         let handle = recorder.handle();
         metrics::with_local_recorder(&recorder, || {
             let (_, newest) = watch::channel(Revision(9000));
             let (one, other) = (settings(vec![point("one")]), settings(vec![point("other")]));
             let points = Points::new(&one, &pushers(), newest, Clock::system());
-            Lagging { point: "one", changes: 9000 }.emit();
-            points.govern(&one, &pushers());
-            assert!(handle.render().contains(r#"lag_revisions{point="one"} 9000"#), "it stays");
-            points.govern(&other, &pushers());
+            LagMeasured { point: "one", changes: 9000 }.emit();
+            points.apply_settings(&one, &pushers());
+            assert!(
+                handle.render().contains(r#"lag_revisions{point="one"} 9000"#),
+                "the gauge is kept"
+            );
+            points.apply_settings(&other, &pushers());
             points.measure_lag();
             let shown = handle.render();
             assert!(shown.contains(r#"lag_revisions{point="one"} 0"#), "{shown}");

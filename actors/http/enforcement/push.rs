@@ -1,4 +1,5 @@
-//! PushSink: answered with success only when their events are in the journal and visible to all.
+//! Pushes. A push is acknowledged only when its events are in the journal and visible to all
+//! consumers.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,28 +11,28 @@ use serde::Serialize;
 use tokio::time::timeout;
 
 use super::points::Client;
-use super::{Enforcement, Visit};
-use crate::admission::Refused;
+use super::{Enforcement, RequestContext};
+use crate::admission::Rejection;
 use rollcall_identity::Receipt;
 use rollcall_producers::InputBatch;
 
-/// How long a push waits to be committed and visible. Whoever pushed is told to come again then: the
-/// disk may not answer for minutes, and what is under way would wait with every one of them.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a push waits until its events are committed and visible. The client must retry after
+/// that: a disk may not respond for minutes, and each waiting push would hold its batch.
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// In which words events are pushed.
+/// The format of pushed events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
-    /// Any of the candidates for a firewall.
+pub(super) enum PushFormat {
+    /// Any of the known formats of a firewall.
     Ptim,
     /// Rollcall's own JSON.
     Json,
 }
 
-/// What became of the events, for whoever pushed them. That some were refused is not an error of
-/// the request: sending them again would change nothing.
+/// The result of a push. Refused events are not an error of the request: a retry would have the
+/// same result.
 #[derive(Serialize)]
-struct Taken {
+struct PushReply {
     received: usize,
     applied: usize,
     deduplicated: usize,
@@ -42,77 +43,82 @@ struct Taken {
 }
 
 impl Enforcement {
-    /// Takes what a client pushes.
+    /// Handles a push of a client.
     pub(super) async fn push(
         &self,
-        said: &RequestParts<'_>,
-        visit: &Visit,
+        request: &RequestParts<'_>,
+        context: &RequestContext,
         client: &Client,
-        form: Form,
-    ) -> Result<HttpResponse, Refused> {
-        if said.method != "POST" && form == Form::Json {
-            return Err(Refused::route());
+        format: PushFormat,
+    ) -> Result<HttpResponse, Rejection> {
+        if request.method != "POST" && format == PushFormat::Json {
+            return Err(Rejection::route());
         }
-        if !visit.roster.pushes_are_on {
-            return Err(Refused::forbidden("pushes are switched off"));
+        if !context.registry.push_enabled {
+            return Err(Rejection::forbidden("pushes are disabled"));
         }
         let Some(sink) = self.pushes.get() else {
-            return Err(Refused::unavailable("the producer of pushes is not there"));
+            return Err(Rejection::unavailable("the PTIM producer is restarting"));
         };
-        // While the producer is being renamed by a reload; it is accounted for under one name.
-        if client.pushes.as_ref().is_some_and(|p| p.json.producer.as_str() != sink.producer()) {
-            return Err(Refused::unavailable("the producer of pushes is being replaced"));
+        // A reload is renaming the producer; events are accounted for under one name.
+        if client
+            .push_settings
+            .as_ref()
+            .is_some_and(|p| p.json.producer.as_str() != sink.producer())
+        {
+            return Err(Rejection::unavailable("the PTIM producer is being replaced"));
         }
         let mut batch = InputBatch::default();
-        let read = read(said, visit, client, form, &mut batch);
-        let taken = async {
+        let read = read(request, context, client, format, &mut batch);
+        let commit = async {
             let pending = sink.submit(&mut batch).await;
             read?;
             let Some(pending) = pending else {
                 return Err(PtimError::from(PtimErrorKind::Empty).into());
             };
-            // A sender that goes away now leaves its events behind: they are decided all the same.
+            // A client that disconnects here leaves its events in the queue: they are decided all
+            // the same.
             let receipt = pending.receipt().await;
-            receipt.map_err(|why| Refused::unavailable(why.to_string()))
+            receipt.map_err(|why| Rejection::unavailable(why.to_string()))
         };
-        let receipt = timeout(PATIENCE, taken).await.unwrap_or_else(|_| {
-            Err(Refused::unavailable(format!(
-                "not known to be on the disk after {} s; what is sent again with its time is not \
-                 counted twice",
-                PATIENCE.as_secs()
+        let receipt = timeout(COMMIT_TIMEOUT, commit).await.unwrap_or_else(|_| {
+            Err(Rejection::unavailable(format!(
+                "commit not confirmed within {} s; a retry with the same event time is not counted \
+                 twice",
+                COMMIT_TIMEOUT.as_secs()
             )))
         })?;
         let Receipt { revision, applied, deduplicated, refused, reasons } = receipt;
         let received = applied + deduplicated + refused;
-        client.tally.pushed(received);
+        client.stats.record_push(received);
         let reasons = reasons.iter().map(|(reason, count)| (reason.as_str(), *count)).collect();
         let revision = revision.0;
-        let taken = Taken { received, applied, deduplicated, refused, reasons, revision };
-        Ok(HttpResponse::Ok().json(taken))
+        let reply = PushReply { received, applied, deduplicated, refused, reasons, revision };
+        Ok(HttpResponse::Ok().json(reply))
     }
 }
 
-/// Reads the events into `batch`, or a loss, so that each push is accounted for.
+/// Reads the events into `batch`, or counts a drop, so that each push is accounted for.
 fn read(
-    said: &RequestParts<'_>,
-    visit: &Visit,
+    request: &RequestParts<'_>,
+    context: &RequestContext,
     client: &Client,
-    form: Form,
+    format: PushFormat,
     batch: &mut InputBatch,
-) -> Result<(), Refused> {
-    let Some(pushing) = &client.pushes else {
+) -> Result<(), Rejection> {
+    let Some(settings) = &client.push_settings else {
         batch.count_drop("not_allowed", None);
-        return Err(Refused::forbidden("this enforcement point may not push"));
+        return Err(Rejection::forbidden("this enforcement point is not permitted to push"));
     };
-    let origin = match form {
-        Form::Ptim => &pushing.ptim,
-        Form::Json => &pushing.json,
+    let origin = match format {
+        PushFormat::Ptim => &settings.ptim,
+        PushFormat::Json => &settings.json,
     };
-    let (domain, untimed) = (pushing.domain.as_ref(), pushing.untimed);
-    let received = ptim::PtimContext { seen: visit.now, origin, domain, untimed };
-    let events = match form {
-        Form::Ptim => ptim::read(said, received),
-        Form::Json => ptim::read_json_events(said, received),
+    let (domain, untimed) = (settings.domain.as_ref(), settings.missing_time);
+    let received = ptim::PtimContext { seen: context.now, origin, domain, untimed };
+    let events = match format {
+        PushFormat::Ptim => ptim::read(request, received),
+        PushFormat::Json => ptim::read_json_events(request, received),
     };
     match events {
         Ok(events) => batch.events = events,

@@ -1,35 +1,35 @@
-//! A whole house on loopback: journal, cache, query actor, producer of pushes and a listener, asked
-//! as a firewall asks.
+//! A complete server on loopback (journal, cache, query actor, PTIM producer and listener), queried
+//! as by a firewall.
 
-mod asking;
+pub(super) mod fixture;
 mod groups;
-pub(super) mod house;
 mod login;
-mod pushing;
+mod push;
+mod queries;
 
-use super::{Place, place};
+use super::{Route, route};
 
 #[test]
-fn each_path_has_its_place_whatever_the_prefix_is() {
-    let of = |path| match place(path, "/oauth_token/oauth", "/api/who") {
-        Place::Token => "token".to_owned(),
-        Place::Api(rest) => format!("api {rest}"),
-        Place::Events => "events".to_owned(),
-        Place::Nowhere => "nowhere".to_owned(),
+fn paths_are_routed_with_any_prefix() {
+    let of = |path| match route(path, "/oauth_token/oauth", "/api/query") {
+        Route::Token => "token".to_owned(),
+        Route::Api(rest) => format!("api {rest}"),
+        Route::Events => "events".to_owned(),
+        Route::Unknown => "unknown".to_owned(),
     };
     for (path, expected) in [
         ("/oauth_token/oauth", "token"),
         ("/oauth_token/oauth/", "token"),
-        ("/oauth_token/oauth/more", "nowhere"),
-        ("/api/who", "api "),
-        ("/api/who/ip/10.0.0.1", "api /ip/10.0.0.1"),
-        ("/api/whoever", "nowhere"),
+        ("/oauth_token/oauth/more", "unknown"),
+        ("/api/query", "api "),
+        ("/api/query/ip/10.0.0.1", "api /ip/10.0.0.1"),
+        ("/api/queryall", "unknown"),
         ("/user_query/v1/ip/10.0.0.1", "api /user_query/v1/ip/10.0.0.1"),
         ("/user_query/v2", "api /user_query/v2"),
         ("/api/userfw/v1/post-entry", "api /api/userfw/v1/post-entry"),
         ("/api/v1/events", "events"),
-        ("/api/v1/sessions", "nowhere"),
-        ("", "nowhere"),
+        ("/api/v1/sessions", "unknown"),
+        ("", "unknown"),
     ] {
         assert_eq!(of(path), expected, "{path}");
     }

@@ -1,4 +1,4 @@
-//! The threads of one listener: they accept, count, shake hands, read heads and answer.
+//! The threads of a listener: accept, count, TLS handshake, head, response.
 
 use std::future::{Future, ready};
 use std::io;
@@ -26,75 +26,79 @@ use futures_util::future::Either;
 use rollcall_config::HttpLimits;
 use tokio::sync::oneshot;
 
-use super::gate::Gate;
-use super::patience::{self, Answering};
-use super::{Plan, Routes};
+use super::connection_limiter::ConnectionLimiter;
+use super::idle_timeout::{self, ResponseInProgress};
+use super::{ListenerSpec, Routes};
 use crate::telemetry::ConnectionRefused;
 use rollcall_runtime::telemetry::TelemetryEvent;
 
-/// Threads that answer: one for each core, as a question for an address needs nobody else. Two at least,
-/// so that a page of a thousand reports does not hold up whoever shares its thread, and eight at most:
-/// whatever else is asked waits for the one query actor.
+/// The number of worker threads: one per core, because a lookup of one address needs no other
+/// actor. At least two, so that a page of a thousand reports does not delay the other connections
+/// of its thread. At most eight, because all other queries wait for the single query actor.
 fn workers() -> usize {
     std::thread::available_parallelism().map_or(2, NonZero::get).clamp(2, 8)
 }
 
-/// Tells how the server ended.
+/// Resolves when the server ends, with its result.
 pub(super) type Ended = Pin<Box<dyn Future<Output = io::Result<()>>>>;
 
-/// A server at work. It ends with this.
-pub(super) struct Running(ServerHandle);
+/// A running server. Dropping it stops the server.
+pub(super) struct RunningServer(ServerHandle);
 
-impl Running {
-    /// Stops accepting and waits for those who are being answered.
+impl RunningServer {
+    /// Stops accepting and waits for the requests in progress.
     pub(super) fn close(&self) -> impl Future<Output = ()> + use<> {
         self.0.stop(true)
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningServer {
     fn drop(&mut self) {
-        // The order is given by the call; the future would only wait for it to be carried out.
+        // The call sends the stop command; the future only waits for its completion.
         drop(self.0.stop(false));
     }
 }
 
-/// Starts a server on `sockets`, on threads of its own, which outlive whatever happens to the
-/// thread of the listener's actor and end when [`Running`] is dropped.
+/// Starts a server on `sockets`, on threads of its own. They are independent of the thread of the
+/// listener actor and end when [`RunningServer`] is dropped.
 pub(super) fn start(
     sockets: Vec<TcpListener>,
-    plan: &Plan,
-    gate: &Arc<Gate>,
-) -> io::Result<(Running, impl Future<Output = io::Result<()>> + use<>)> {
-    let (tell_handle, handle) = std::sync::mpsc::sync_channel(1);
-    let (tell_end, end) = oneshot::channel();
-    let (plan, gate) = (plan.clone(), Arc::clone(gate));
-    std::thread::Builder::new().name(plan.name.to_owned()).spawn(move || {
+    spec: &ListenerSpec,
+    gate: &Arc<ConnectionLimiter>,
+) -> io::Result<(RunningServer, impl Future<Output = io::Result<()>> + use<>)> {
+    let (handle_sender, handle) = std::sync::mpsc::sync_channel(1);
+    let (end_sender, end) = oneshot::channel();
+    let (spec, gate) = (spec.clone(), Arc::clone(gate));
+    std::thread::Builder::new().name(spec.name.to_owned()).spawn(move || {
         let ended = actix::System::new().block_on(async move {
-            let server = build(sockets, &plan, &gate);
-            let _ = tell_handle.send(server.as_ref().map(Server::handle).map_err(told_twice));
+            let server = build(sockets, &spec, &gate);
+            let _ = handle_sender.send(server.as_ref().map(Server::handle).map_err(clone_error));
             server?.await
         });
-        let _ = tell_end.send(ended);
+        let _ = end_sender.send(ended);
     })?;
     let handle = handle.recv().map_err(|_| io::Error::other("the server's thread panicked"))??;
     let ended = async {
         end.await.unwrap_or_else(|_| Err(io::Error::other("the server's thread panicked")))
     };
-    Ok((Running(handle), ended))
+    Ok((RunningServer(handle), ended))
 }
 
-fn told_twice(error: &io::Error) -> io::Error {
+fn clone_error(error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), error.to_string())
 }
 
-fn build(sockets: Vec<TcpListener>, plan: &Plan, gate: &Arc<Gate>) -> io::Result<Server> {
-    let drain = plan.drain.as_secs() + u64::from(plan.drain.subsec_nanos() > 0);
+fn build(
+    sockets: Vec<TcpListener>,
+    spec: &ListenerSpec,
+    gate: &Arc<ConnectionLimiter>,
+) -> io::Result<Server> {
+    let drain = spec.drain.as_secs() + u64::from(spec.drain.subsec_nanos() > 0);
     let mut builder =
         ServerBuilder::new().workers(workers()).disable_signals().shutdown_timeout(drain);
     let closing = builder.graceful_shutdown_signal();
     for socket in sockets {
-        builder = listen(builder, socket, plan, gate, &closing)?;
+        builder = listen(builder, socket, spec, gate, &closing)?;
     }
     Ok(builder.run())
 }
@@ -102,24 +106,23 @@ fn build(sockets: Vec<TcpListener>, plan: &Plan, gate: &Arc<Gate>) -> io::Result
 fn listen(
     builder: ServerBuilder,
     socket: TcpListener,
-    plan: &Plan,
-    gate: &Arc<Gate>,
+    spec: &ListenerSpec,
+    gate: &Arc<ConnectionLimiter>,
     closing: &GracefulShutdownSignal,
 ) -> io::Result<ServerBuilder> {
-    let (Plan { name, limits, routes, .. }, closing) = (plan.clone(), closing.clone());
-    let guard = Guard { listener: name, gate: Arc::clone(gate) };
-    match plan.tls.clone() {
+    let (ListenerSpec { name, limits, routes, .. }, closing) = (spec.clone(), closing.clone());
+    let guard = ConnectionGuard { listener: name, gate: Arc::clone(gate) };
+    match spec.tls.clone() {
         Some(tls) => builder.listen(name, socket, move || {
             let connection = connection(&limits, &routes, &closing);
-            guard.before(connection.rustls_0_23((*tls).clone()))
+            guard.wrap(connection.rustls_0_23((*tls).clone()))
         }),
-        None => builder.listen(name, socket, move || {
-            guard.before(connection(&limits, &routes, &closing).tcp())
-        }),
+        None => builder
+            .listen(name, socket, move || guard.wrap(connection(&limits, &routes, &closing).tcp())),
     }
 }
 
-type Connection<Io> = H1Service<Io, Answers, BoxBody, ExpectHandler, UpgradeHandler>;
+type Connection<Io> = H1Service<Io, AppFactory, BoxBody, ExpectHandler, UpgradeHandler>;
 
 fn connection<Io: 'static>(
     limits: &HttpLimits,
@@ -128,46 +131,47 @@ fn connection<Io: 'static>(
 ) -> Connection<Io> {
     let closing = closing.clone();
     HttpService::build()
-        .keep_alive(patience::IDLE)
-        .client_request_timeout(limits.head_timeout)
+        .keep_alive(idle_timeout::IDLE)
+        .client_request_timeout(limits.header_timeout)
         .client_disconnect_timeout(Duration::from_secs(1))
         .graceful_shutdown_signal(move || {
             let closing = closing.clone();
             async move { closing.notified().await }
         })
-        .h1(answers(limits.head, routes))
+        .h1(app_factory(limits.header_size, routes))
 }
 
-/// Stands before everything else that happens on a connection, the TLS handshake included.
+/// Applies the connection limits before anything else happens on a connection, including the TLS
+/// handshake.
 #[derive(Clone)]
-struct Guard {
+struct ConnectionGuard {
     listener: &'static str,
-    gate: Arc<Gate>,
+    gate: Arc<ConnectionLimiter>,
 }
 
-impl Guard {
-    fn before<F>(&self, connection: F) -> impl ServiceFactory<TcpStream, Config = ()> + use<F>
+impl ConnectionGuard {
+    fn wrap<F>(&self, connection: F) -> impl ServiceFactory<TcpStream, Config = ()> + use<F>
     where
         F: ServiceFactory<TcpStream, Config = (), Response = ()>,
         F::Future: 'static,
     {
         let Self { listener, gate } = self.clone();
         apply_fn_factory(connection, move |stream: TcpStream, connection: &F::Service| {
-            // A peer that has left already has no address.
+            // A peer that has disconnected has no address.
             let peer = stream.peer_addr().ok();
-            let guest = match peer.map(|peer| gate.admit(peer.ip())) {
-                Some(Ok(guest)) => Some((guest, connection.call(stream))),
-                Some(Err(crowded)) => {
-                    ConnectionRefused { listener, reason: crowded.into() }.emit();
+            let permit = match peer.map(|peer| gate.acquire(peer.ip())) {
+                Some(Ok(permit)) => Some((permit, connection.call(stream))),
+                Some(Err(limit)) => {
+                    ConnectionRefused { listener, reason: limit.into() }.emit();
                     None
                 }
                 None => None,
             };
             async move {
-                match guest {
-                    Some((_guest, served)) => {
-                        let patience = patience::IDLE + patience::GRACE;
-                        patience::within(patience, served).await.unwrap_or(Ok(()))
+                match permit {
+                    Some((_permit, served)) => {
+                        let limit = idle_timeout::IDLE + idle_timeout::GRACE;
+                        idle_timeout::close_when_idle(limit, served).await.unwrap_or(Ok(()))
                     }
                     None => Ok(()),
                 }
@@ -176,21 +180,21 @@ impl Guard {
     }
 }
 
-type Answers = BoxServiceFactory<(), Request, ServiceResponse, HttpResponse, ()>;
+type AppFactory = BoxServiceFactory<(), Request, ServiceResponse, HttpResponse, ()>;
 
-/// What the routes answer, behind the limit of the head. actix-http itself stops reading a head at
-/// 128 KiB and 96 headers.
-fn answers(head: usize, routes: &Routes) -> Answers {
+/// The routes behind the limit for the head. actix-http stops reading a head at 128 KiB and 96
+/// headers.
+fn app_factory(head: usize, routes: &Routes) -> AppFactory {
     let app = App::new()
         .wrap_fn(move |request, next| {
-            if length_of_head(&request) > head {
+            if head_length(&request) > head {
                 let too_long = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
                 let refused = HttpResponse::build(too_long).force_close().finish();
                 return Either::Left(ready(Ok(request.into_response(refused))));
             }
-            let answering = Answering::begin();
+            let in_progress = ResponseInProgress::start();
             Either::Right(next.call(request).map_ok(|response| {
-                response.map_body(|_, body| answering.until_written(body.boxed()))
+                response.map_body(|_, body| in_progress.track_body(body.boxed()))
             }))
         })
         .configure(|config| routes(config));
@@ -198,8 +202,8 @@ fn answers(head: usize, routes: &Routes) -> Answers {
     boxed::factory(map_config(app, |()| AppConfig::default()))
 }
 
-/// The request line and the headers, with their punctuation.
-fn length_of_head(request: &ServiceRequest) -> usize {
+/// The size of the request line and the headers, with their punctuation.
+fn head_length(request: &ServiceRequest) -> usize {
     let headers = request.headers().iter();
     let headers = headers.map(|(name, value)| name.as_str().len() + value.len() + 4);
     let path = request.uri().path_and_query().map_or(0, |path| path.as_str().len());

@@ -1,4 +1,5 @@
-//! Clients that are slow, long, many, or that make a handler panic; and a listener that is replaced.
+//! Clients that are slow, send too much, are too many, or make a handler panic; and a listener that
+//! is replaced.
 
 use std::time::Duration;
 
@@ -14,9 +15,9 @@ use rollcall_runtime::supervisor::{RestartPolicy, Spawn, Supervisor};
 
 fn limits() -> HttpLimits {
     HttpLimits {
-        body: 1000,
-        head: 2000,
-        head_timeout: Duration::from_secs(1),
+        body_size: 1000,
+        header_size: 2000,
+        header_timeout: Duration::from_secs(1),
         body_timeout: Duration::from_secs(1),
         connections: 8,
         connections_per_address: 4,
@@ -25,14 +26,14 @@ fn limits() -> HttpLimits {
 
 async fn echo(payload: web::Payload) -> HttpResponse {
     let limits = limits();
-    match body::read(payload, limits.body, limits.body_timeout).await {
+    match body::read(payload, limits.body_size, limits.body_timeout).await {
         Ok(body) => HttpResponse::Ok().body(body),
         Err(unread) => HttpResponse::build(unread.status()).force_close().finish(),
     }
 }
 
-fn plan(routes: impl Fn(&mut ServiceConfig) + Send + Sync + 'static) -> Plan {
-    Plan {
+fn spec(routes: impl Fn(&mut ServiceConfig) + Send + Sync + 'static) -> ListenerSpec {
+    ListenerSpec {
         name: "test",
         limits: limits(),
         drain: Duration::from_secs(5),
@@ -41,20 +42,19 @@ fn plan(routes: impl Fn(&mut ServiceConfig) + Send + Sync + 'static) -> Plan {
     }
 }
 
-struct Served {
+struct TestListener {
     listener: Mailbox<Listener>,
     at: SocketAddr,
 }
 
-impl Served {
-    async fn open(plan: Plan) -> Self {
-        let bound = Bound::bind(&["127.0.0.1:0".parse().unwrap()], None).unwrap();
+impl TestListener {
+    async fn open(spec: ListenerSpec) -> Self {
+        let bound = BoundSockets::bind(&["127.0.0.1:0".parse().unwrap()], None).unwrap();
         let at = bound.addresses().unwrap()[0];
-        let patience =
-            RestartPolicy { first: Duration::from_millis(5), ..RestartPolicy::default() };
-        let supervisor = Supervisor::start(&Clock::system(), patience);
+        let policy = RestartPolicy { first: Duration::from_millis(5), ..RestartPolicy::default() };
+        let supervisor = Supervisor::start(&Clock::system(), policy);
         let listener = Mailbox::<Listener>::new("test", Clock::system());
-        let factory = move || Listener::new(bound.clone(), plan.clone());
+        let factory = move || Listener::new(bound.clone(), spec.clone());
         supervisor.send(Spawn::new(listener.clone(), factory)).await.unwrap();
         Self { listener, at }
     }
@@ -65,28 +65,28 @@ impl Served {
         stream
     }
 
-    /// What comes back until the server closes the connection.
-    async fn answer(&self, request: &str) -> String {
-        rest(self.send(request).await).await
+    /// The response up to the end of the connection.
+    async fn response(&self, request: &str) -> String {
+        read_to_end(self.send(request).await).await
     }
 }
 
-async fn rest(mut stream: TcpStream) -> String {
-    let mut answer = Vec::new();
-    let read = stream.read_to_end(&mut answer);
+async fn read_to_end(mut stream: TcpStream) -> String {
+    let mut response = Vec::new();
+    let read = stream.read_to_end(&mut response);
     let read = tokio::time::timeout(Duration::from_secs(10), read).await;
-    // A reset after the answer is an end as well.
+    // A reset after the response also ends it.
     let _ = read.expect("the server never closed the connection");
-    String::from_utf8(answer).unwrap()
+    String::from_utf8(response).unwrap()
 }
 
-fn story(test: impl AsyncFnOnce(Served)) {
+fn with_listener(test: impl AsyncFnOnce(TestListener)) {
     actix::System::new().block_on(async {
-        let plan = plan(|config| {
-            let bad = || async { panic!("told to") as HttpResponse };
+        let spec = spec(|config| {
+            let bad = || async { panic!("test panic") as HttpResponse };
             config.route("/echo", web::post().to(echo)).route("/panic", web::get().to(bad));
         });
-        test(Served::open(plan).await).await;
+        test(TestListener::open(spec).await).await;
     });
 }
 
@@ -94,93 +94,95 @@ const LAST: &str =
     "POST /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi";
 
 #[test]
-fn a_request_is_answered_and_a_panicking_handler_costs_its_own_connection_only() {
-    story(async |served| {
-        assert!(served.answer(LAST).await.ends_with("\r\n\r\nhi"));
-        assert_eq!(served.answer("GET /panic HTTP/1.1\r\nHost: x\r\n\r\n").await, "");
-        assert!(served.answer(LAST).await.ends_with("\r\n\r\nhi"));
+fn a_panicking_handler_ends_only_its_own_connection() {
+    with_listener(async |listener| {
+        assert!(listener.response(LAST).await.ends_with("\r\n\r\nhi"));
+        assert_eq!(listener.response("GET /panic HTTP/1.1\r\nHost: x\r\n\r\n").await, "");
+        assert!(listener.response(LAST).await.ends_with("\r\n\r\nhi"));
     });
 }
 
 #[test]
 fn a_slow_head_and_a_slow_body_end_with_408() {
-    story(async |served| {
-        let head = served.answer("POST /echo HTTP/1.1\r\nHost:").await;
+    with_listener(async |listener| {
+        let head = listener.response("POST /echo HTTP/1.1\r\nHost:").await;
         assert!(head.starts_with("HTTP/1.1 408"), "{head}");
         let body = "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf";
-        let body = served.answer(body).await;
+        let body = listener.response(body).await;
         assert!(body.starts_with("HTTP/1.1 408"), "{body}");
     });
 }
 
 #[test]
 fn a_long_head_ends_with_431_and_a_long_body_with_413() {
-    story(async |served| {
+    with_listener(async |listener| {
         let padding = "x".repeat(2000);
         let head = format!("POST /echo HTTP/1.1\r\nHost: x\r\nPadding: {padding}\r\n\r\n");
-        let head = served.answer(&head).await;
+        let head = listener.response(&head).await;
         assert!(head.starts_with("HTTP/1.1 431"), "{head}");
         let chunk = format!("3e9\r\n{}\r\n0\r\n\r\n", "y".repeat(1001));
         for (header, body) in
             [("Content-Length: 1001", "y".repeat(1001)), ("Transfer-Encoding: chunked", chunk)]
         {
             let request = format!("POST /echo HTTP/1.1\r\nHost: x\r\n{header}\r\n\r\n{body}");
-            let answer = served.answer(&request).await;
-            assert!(answer.starts_with("HTTP/1.1 413"), "{header}: {answer}");
+            let response = listener.response(&request).await;
+            assert!(response.starts_with("HTTP/1.1 413"), "{header}: {response}");
         }
     });
 }
 
 #[test]
-fn connections_over_the_limit_of_an_address_are_closed_and_places_come_free() {
-    story(async |served| {
+fn connections_over_the_limit_of_an_address_are_closed_until_slots_are_released() {
+    with_listener(async |listener| {
         let mut open = Vec::new();
         for _ in 0..4 {
             let kept = LAST.replace("Connection: close\r\n", "");
-            let mut stream = served.send(&kept).await;
+            let mut stream = listener.send(&kept).await;
             let mut first = [0; 4];
             stream.read_exact(&mut first).await.unwrap();
             open.push(stream);
         }
-        assert_eq!(served.answer(LAST).await, "");
+        assert_eq!(listener.response(LAST).await, "");
         drop(open);
         for _ in 0..200 {
-            if served.answer(LAST).await.ends_with("hi") {
+            if listener.response(LAST).await.ends_with("hi") {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        panic!("no place came free");
+        panic!("no connection slot was released");
     });
 }
 
 #[test]
-fn closing_answers_who_has_asked_and_nobody_after() {
+fn close_completes_requests_in_progress() {
     actix::System::new().block_on(async {
-        let (begun, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-        let (tell, wait) = (Arc::clone(&begun), Arc::clone(&go));
-        let plan = plan(move |config| {
-            let (tell, wait) = (Arc::clone(&tell), Arc::clone(&wait));
+        let (started, proceed) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (started_signal, proceed_signal) = (Arc::clone(&started), Arc::clone(&proceed));
+        let spec = spec(move |config| {
+            let (started_signal, proceed_signal) =
+                (Arc::clone(&started_signal), Arc::clone(&proceed_signal));
             let slow = move || {
-                let (tell, wait) = (Arc::clone(&tell), Arc::clone(&wait));
+                let (started_signal, proceed_signal) =
+                    (Arc::clone(&started_signal), Arc::clone(&proceed_signal));
                 async move {
-                    tell.notify_one();
-                    wait.notified().await;
+                    started_signal.notify_one();
+                    proceed_signal.notified().await;
                     HttpResponse::Ok().body("late")
                 }
             };
             config.route("/slow", web::get().to(slow));
         });
-        let served = Served::open(plan).await;
+        let listener = TestListener::open(spec).await;
         let slow = "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n";
-        let asked = served.send(slow).await;
-        begun.notified().await;
-        let closed = served.listener.queue(Close).await.unwrap();
+        let pending = listener.send(slow).await;
+        started.notified().await;
+        let closed = listener.listener.queue(Close).await.unwrap();
         let mut closed = std::pin::pin!(closed);
         let early = tokio::time::timeout(Duration::from_millis(100), closed.as_mut()).await;
-        assert!(early.is_err(), "somebody is still being answered");
-        go.notify_one();
-        assert!(rest(asked).await.ends_with("late"));
+        assert!(early.is_err(), "a request is still in progress");
+        proceed.notify_one();
+        assert!(read_to_end(pending).await.ends_with("late"));
         closed.await.unwrap();
     });
 }
@@ -188,18 +190,18 @@ fn closing_answers_who_has_asked_and_nobody_after() {
 #[test]
 fn a_replaced_listener_serves_the_same_sockets() {
     actix::System::new().block_on(async {
-        let bound = Bound::bind(&["127.0.0.1:0".parse().unwrap()], None).unwrap();
+        let bound = BoundSockets::bind(&["127.0.0.1:0".parse().unwrap()], None).unwrap();
         let at = bound.addresses().unwrap()[0];
-        let plan = plan(|config| {
+        let spec = spec(|config| {
             config.route("/echo", web::post().to(echo));
         });
-        let gate = Arc::new(Gate::new(&plan.limits));
+        let gate = Arc::new(ConnectionLimiter::new(&spec.limits));
         for _ in 0..3 {
             let sockets = bound.duplicates().unwrap();
-            let (running, ended) = server::start(sockets, &plan, &gate).unwrap();
+            let (running, ended) = server::start(sockets, &spec, &gate).unwrap();
             let mut stream = TcpStream::connect(at).await.unwrap();
             stream.write_all(LAST.as_bytes()).await.unwrap();
-            assert!(rest(stream).await.ends_with("hi"));
+            assert!(read_to_end(stream).await.ends_with("hi"));
             drop(running);
             ended.await.unwrap();
         }
@@ -207,32 +209,32 @@ fn a_replaced_listener_serves_the_same_sockets() {
 }
 
 #[test]
-fn over_tls_the_same_is_answered_in_http_1_1_only() {
+fn tls_connections_use_http_1_1_only() {
     actix::System::new().block_on(async {
         let data = tempfile::tempdir().unwrap();
-        let made = rollcall_runtime::tls::SelfSigned::new(data.path(), "test", &[], &[]);
-        let tls = Some(made.serve(Clock::system().now()).unwrap());
-        let plan = plan(|config| {
+        let authority_files = rollcall_runtime::tls::SelfSigned::new(data.path(), "test", &[], &[]);
+        let tls = Some(authority_files.serve(Clock::system().now()).unwrap());
+        let spec = spec(|config| {
             config.route("/echo", web::post().to(echo));
         });
-        let served = Served::open(Plan { tls, ..plan }).await;
-        let mut stream = trusting(data.path(), &[b"h2", b"http/1.1"])
-            .connect("localhost".try_into().unwrap(), served.send("").await)
+        let listener = TestListener::open(ListenerSpec { tls, ..spec }).await;
+        let mut stream = tls_client(data.path(), &[b"h2", b"http/1.1"])
+            .connect("localhost".try_into().unwrap(), listener.send("").await)
             .await
             .unwrap();
         assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
         stream.write_all(LAST.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        // The server may leave without a TLS goodbye once all is said.
-        let _ = stream.read_to_string(&mut answer).await;
-        assert!(answer.ends_with("\r\n\r\nhi"), "{answer}");
-        let plain = served.answer(LAST).await;
+        let mut response = String::new();
+        // The server may close the connection without a TLS close_notify after the response.
+        let _ = stream.read_to_string(&mut response).await;
+        assert!(response.ends_with("\r\n\r\nhi"), "{response}");
+        let plain = listener.response(LAST).await;
         assert!(!plain.contains("HTTP"), "a TLS alert at most: {plain:?}");
     });
 }
 
-/// A client that believes the authority in `data` and offers these protocols.
-fn trusting(data: &std::path::Path, protocols: &[&[u8]]) -> tokio_rustls::TlsConnector {
+/// A client that trusts the authority in `data` and offers these protocols.
+fn tls_client(data: &std::path::Path, protocols: &[&[u8]]) -> tokio_rustls::TlsConnector {
     use rustls::pki_types::pem::PemObject;
     let mut roots = rustls::RootCertStore::empty();
     let authority = rollcall_runtime::tls::authority_file(data);

@@ -1,4 +1,4 @@
-//! The account of each producer: received = applied + deduplicated + refused + dropped.
+//! The event account of each producer: received = applied + deduplicated + refused + dropped.
 
 use std::collections::BTreeMap;
 
@@ -6,20 +6,20 @@ use rollcall_runtime::event_counts::{EventCounts, EventTotals};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// What became of everything that a producer received since the process began.
+/// The number of received items of a producer since the start of the process, by outcome.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Account {
-    /// Items that came in.
+    /// Received items.
     received: u64,
-    /// Events that changed who is where.
+    /// Events that changed a session.
     applied: u64,
-    /// Events that were known already.
+    /// Events that were already known.
     deduplicated: u64,
-    /// Events that were not allowed to change anything.
+    /// Events that the rules refused.
     refused: u64,
-    /// Items that ended before a decision.
+    /// Items that were dropped before a decision.
     dropped: u64,
-    /// The dropped ones, by reason.
+    /// Dropped items by reason.
     dropped_by_reason: BTreeMap<&'static str, u64>,
 }
 

@@ -1,4 +1,4 @@
-//! The status of each configured directory.
+//! The read status of each configured directory.
 
 use std::collections::BTreeMap;
 
@@ -11,58 +11,58 @@ use utoipa::ToSchema;
 use super::Rest;
 use rollcall_producers::active_directory::{DirectoryState, DirectoryStatus, LastSync};
 
-/// A configured directory.
+/// The status of a configured directory.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Directory)]
-pub(super) struct DirectoryShape {
-    /// Its configured name.
+pub(super) struct DirectoryDto {
+    /// The configured name.
     #[schema(value_type = String, example = "corp")]
     name: Name,
-    /// `connecting`, `reading`, `current`, `failing`, or `credentials_refused`. In the last two states,
-    /// the data that was read before stays in use.
+    /// `connecting`, `reading`, `current`, `failing`, or `credentials_refused`. In the last two
+    /// states, the data that was read before stays in use.
     #[schema(value_type = String)]
     state: DirectoryState,
-    /// The start of the state.
+    /// The start of this state.
     #[schema(value_type = Option<String>, format = DateTime)]
     since: Option<Timestamp>,
-    /// The domain controller that is connected, or was last.
+    /// The server in use, or the last one in use.
     server: Option<String>,
-    /// The DNS name of its domain, once it has been read.
+    /// The DNS name of the domain, after it has been read.
     #[schema(value_type = Option<String>)]
     domain: Option<Name>,
-    /// The last full synchronization.
-    whole: Option<Reading>,
-    /// The last poll for changes.
-    changes: Option<Reading>,
-    /// The number of objects with unusable values since the last full synchronization, by kind.
+    /// The last full read.
+    whole: Option<DirectoryRead>,
+    /// The last read of changes.
+    changes: Option<DirectoryRead>,
+    /// Properties that could not be read since the last full read, by kind.
     problems: BTreeMap<&'static str, u64>,
-    /// The seconds by which the clock of the controller is ahead; negative if it is behind.
+    /// The number of seconds by which the clock of the server is ahead of the clock of Rollcall.
     clock_ahead_seconds: Option<i64>,
-    /// The last error, while the directory cannot be read.
+    /// The last error.
     error: Option<String>,
 }
 
-/// A completed synchronization.
+/// A read of the directory.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Reading {
-    /// When it ended.
+pub(super) struct DirectoryRead {
+    /// The time of completion.
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
-    /// The number of objects that were read.
+    /// The number of objects.
     objects: usize,
-    /// The duration in seconds.
+    /// The duration.
     seconds: f64,
 }
 
-/// Lists the configured directories with their status.
+/// Lists the configured directories and their status.
 #[utoipa::path(get, path = "/api/v1/directories", tag = "directory", security(("token" = [])),
-    responses((status = 200, description = "All directories, ordered by name", body = Vec<DirectoryShape>)))]
+    responses((status = 200, description = "All directories, ordered by name", body = Vec<DirectoryDto>)))]
 pub(super) async fn list(rest: Data<Rest>) -> impl Responder {
     let all = rest.directories.status();
-    Json(all.into_iter().map(DirectoryShape::from).collect::<Vec<_>>())
+    Json(all.into_iter().map(DirectoryDto::from).collect::<Vec<_>>())
 }
 
-impl From<(Name, DirectoryStatus)> for DirectoryShape {
+impl From<(Name, DirectoryStatus)> for DirectoryDto {
     fn from((name, status): (Name, DirectoryStatus)) -> Self {
         let problems = status.problems.iter();
         Self {
@@ -71,8 +71,8 @@ impl From<(Name, DirectoryStatus)> for DirectoryShape {
             since: status.since,
             server: status.server,
             domain: status.domain.map(|names| names.dns),
-            whole: status.whole.map(Reading::from),
-            changes: status.changes.map(Reading::from),
+            whole: status.whole.map(DirectoryRead::from),
+            changes: status.changes.map(DirectoryRead::from),
             problems: problems.map(|(problem, count)| ((*problem).into(), *count)).collect(),
             clock_ahead_seconds: status.skew,
             error: status.error,
@@ -80,7 +80,7 @@ impl From<(Name, DirectoryStatus)> for DirectoryShape {
     }
 }
 
-impl From<LastSync> for Reading {
+impl From<LastSync> for DirectoryRead {
     fn from(LastSync { at, objects, millis }: LastSync) -> Self {
         Self { at, objects, seconds: std::time::Duration::from_millis(millis).as_secs_f64() }
     }

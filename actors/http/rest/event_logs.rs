@@ -1,4 +1,4 @@
-//! The status of an event log, a part of the status of its producer.
+//! The read status of an event log, a part of the status of its producer.
 
 use std::net::IpAddr;
 
@@ -10,90 +10,96 @@ use utoipa::ToSchema;
 use rollcall_producers::event_log::{EventLogState, EventLogStatus, GapCause, LastEvent, LastGap};
 use rollcall_producers::remote::LastFailure;
 
-/// The status of an event log.
+/// The read status of an event log.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = EventLog)]
-pub(super) struct EventLogShape {
-    /// `connecting`, `catching_up`, `following`, `silent`, `failing`, or `credentials_refused`.
+pub(super) struct EventLogDto {
+    /// `connecting`, `catching_up`, `following`, `silent`, `failing`, or
+    /// `credentials_refused`.
     #[schema(value_type = String, example = "following")]
     state: EventLogState,
-    /// The state as a sentence.
+    /// The state in a sentence.
     #[schema(example = "connected; events are read as they are written")]
     in_words: &'static str,
-    /// The start of the state.
+    /// The start of this state.
     #[schema(value_type = Option<String>, format = DateTime)]
     since: Option<Timestamp>,
-    /// The addresses of the server. Logons from them do not identify a user.
+    /// The addresses of the server. No user session is at these addresses.
     #[schema(value_type = Vec<String>)]
     addresses: Vec<IpAddr>,
-    /// The newest event that was read since the process started.
-    last_event: Option<EventShape>,
-    /// The record number after which a restart continues.
+    /// The newest event that was read since the start of the process.
+    last_event: Option<EventDto>,
+    /// The record number after which reading continues after a restart.
     bookmark: Option<u64>,
-    /// The number of gaps since the process started.
+    /// How often events were lost since the start of the process.
     gaps: u64,
-    /// The last gap.
-    last_gap: Option<GapShape>,
-    /// Why the server does not return its oldest record number, if it does not.
+    /// The last loss of events.
+    last_gap: Option<GapDto>,
+    /// Why Rollcall cannot detect events that were overwritten before they were read; null if it
+    /// can.
     gaps_unverifiable: Option<String>,
-    /// The number of records that could not be decoded since the process started.
+    /// The number of records that could not be decoded since the start of the process. Other
+    /// records are not affected.
     bad_records: u64,
-    /// The required subcategories that the server is known not to audit.
-    unaudited: Vec<UnauditedShape>,
-    /// The last error, even if reading has continued since.
-    last_error: Option<ErrorShape>,
+    /// Audit subcategories with logon events that the server does not audit, as far as it is known.
+    unaudited: Vec<UnauditedDto>,
+    /// The last error, even if it is resolved.
+    last_error: Option<ErrorDto>,
 }
 
 /// An event that was read.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct EventShape {
+#[schema(as = EventLogEvent)]
+pub(super) struct EventDto {
     /// When it was written, by the clock of the server.
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
     /// When it was received.
     #[schema(value_type = String, format = DateTime)]
     received: Timestamp,
-    /// Its record number.
+    /// The record number in the log.
     record_id: u64,
 }
 
-/// Events that were lost.
+/// A loss of events.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct GapShape {
-    /// When the gap was detected.
+#[schema(as = EventLogGap)]
+pub(super) struct GapDto {
+    /// When it was detected.
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
     /// `refused`, `overwritten`, `cleared`, `log_reset`, or `audits_lost`.
     #[schema(value_type = String)]
     cause: GapCause,
-    /// The last record before the gap.
+    /// The last record that was read before it.
     after: u64,
-    /// The maximum number of lost records, including records that are never read; null if it is
-    /// unknown.
+    /// The maximum number of lost records, including records that are never read; null if unknown.
     records: Option<u64>,
-    /// What an administrator can do about it.
+    /// The remedy.
     remedy: &'static str,
 }
 
-/// A subcategory that the server does not audit.
+/// Success audits that the server does not write.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct UnauditedShape {
+#[schema(as = AuditGap)]
+pub(super) struct UnauditedDto {
     /// The name in auditpol.
     #[schema(example = "Kerberos Authentication Service")]
     subcategory: &'static str,
-    /// Since when, by the clock of the server.
+    /// The start, by the clock of the server.
     #[schema(value_type = String, format = DateTime)]
     since: Timestamp,
     /// How it was detected: `policy` (event 4719) or `absence`.
     by: &'static str,
-    /// What an administrator can do about it.
+    /// The remedy.
     remedy: String,
 }
 
-/// An error of an event log.
+/// Why the event log could not be read.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct ErrorShape {
-    /// When it occurred.
+#[schema(as = EventLogError)]
+pub(super) struct ErrorDto {
+    /// The time.
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
     /// The step that failed: `resolve`, `endpoint`, `connect`, `credentials`, `rights`, `read`, or
@@ -101,48 +107,48 @@ pub(super) struct ErrorShape {
     stage: &'static str,
     /// The error.
     error: String,
-    /// What an administrator can do about it, if that is known.
+    /// The remedy, if known.
     remedy: Option<&'static str>,
 }
 
-impl From<EventLogStatus> for EventLogShape {
+impl From<EventLogStatus> for EventLogDto {
     fn from(status: EventLogStatus) -> Self {
         Self {
             state: status.state,
             in_words: status.state.in_words(),
             since: status.since,
             addresses: status.addresses.unwrap_or_default(),
-            last_event: status.last_event.map(EventShape::from),
+            last_event: status.last_event.map(EventDto::from),
             bookmark: status.bookmark,
             gaps: status.gaps,
-            last_gap: status.last_gap.map(GapShape::from),
+            last_gap: status.last_gap.map(GapDto::from),
             gaps_unverifiable: status.unverifiable,
             bad_records: status.unreadable,
-            unaudited: status.unaudited.into_iter().map(UnauditedShape::from).collect(),
-            last_error: status.last_failure.map(ErrorShape::from),
+            unaudited: status.unaudited.into_iter().map(UnauditedDto::from).collect(),
+            last_error: status.last_failure.map(ErrorDto::from),
         }
     }
 }
 
-impl From<LastEvent> for EventShape {
+impl From<LastEvent> for EventDto {
     fn from(LastEvent { at, received, record_id }: LastEvent) -> Self {
         Self { at, received, record_id }
     }
 }
 
-impl From<LastGap> for GapShape {
+impl From<LastGap> for GapDto {
     fn from(LastGap { at, cause, after, records }: LastGap) -> Self {
         Self { at, cause, after, records, remedy: cause.remedy() }
     }
 }
 
-impl From<AuditGap> for UnauditedShape {
+impl From<AuditGap> for UnauditedDto {
     fn from(AuditGap { subcategory: of, since, reason: by }: AuditGap) -> Self {
         Self { subcategory: of.name(), since, by: by.into(), remedy: of.remedy() }
     }
 }
 
-impl From<LastFailure> for ErrorShape {
+impl From<LastFailure> for ErrorDto {
     fn from(LastFailure { at, stage, error, remedy }: LastFailure) -> Self {
         Self { at, stage: stage.into(), error, remedy }
     }

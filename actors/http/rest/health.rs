@@ -1,4 +1,4 @@
-//! How the server is: whether it lives, whether it can answer, and what each part of it is doing.
+//! Health: liveness, readiness, and the status of each part of the server.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use utoipa::ToSchema;
 
 use super::account::Account;
-use super::event_logs::EventLogShape;
+use super::event_logs::EventLogDto;
 use super::{ReloadReport, Rest};
 use crate::enforcement::PointStatus;
 use crate::problem::Problem;
@@ -23,18 +23,18 @@ use rollcall_runtime::mailbox::MailboxClosed;
 use rollcall_runtime::prometheus::Process;
 use rollcall_runtime::supervisor::{ActorState, ActorStatus, ListActors, Ping};
 
-/// Says that the process lives.
+/// Reports that the process is alive.
 #[utoipa::path(get, path = "/healthz", tag = "health",
-    responses((status = 200, description = "It lives", body = String)))]
+    responses((status = 200, description = "The process is alive", body = String)))]
 pub(super) async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// How long an actor may take to answer before the server counts as not ready. A cache folding the
-/// largest batch answers in a few milliseconds.
+/// How long an actor may take to answer before the server counts as not ready. A cache that applies
+/// the largest batch answers in a few milliseconds.
 const ANSWER: Duration = Duration::from_secs(1);
 
-/// Says whether questions are answered and events are taken.
+/// Reports whether queries are answered and events are accepted.
 #[utoipa::path(get, path = "/readyz", tag = "health", responses(
     (status = 200, description = "Ready", body = String),
     (status = 503, description = "Not ready, with the reasons", body = Problem,
@@ -47,8 +47,8 @@ pub(super) async fn readyz(rest: Data<Rest>) -> Result<&'static str, Problem> {
     )
     .await;
     let draining = rest.draining.borrow().then(|| "the server is stopping".to_owned());
-    let illness = rest.illness.borrow().as_ref().map(ToString::to_string);
-    let reasons = [cache, query, supervisor, illness, draining];
+    let journal_error = rest.journal_error.borrow().as_ref().map(ToString::to_string);
+    let reasons = [cache, query, supervisor, journal_error, draining];
     let reasons: Vec<String> = reasons.into_iter().flatten().collect();
     if reasons.is_empty() {
         return Ok("ready\n");
@@ -57,46 +57,46 @@ pub(super) async fn readyz(rest: Data<Rest>) -> Result<&'static str, Problem> {
     Err(problem.with_reasons(reasons))
 }
 
-/// Why the answer did not come, if it did not.
+/// The reason if the answer does not arrive.
 async fn answers<T>(
     actor: &str,
     answer: impl Future<Output = Result<T, MailboxClosed>>,
 ) -> Option<String> {
     match timeout(ANSWER, answer).await {
         Ok(Ok(_)) => None,
-        Ok(Err(gone)) => Some(gone.to_string()),
+        Ok(Err(closed)) => Some(closed.to_string()),
         Err(_) => Some(format!("{actor} does not answer within {} s", ANSWER.as_secs())),
     }
 }
 
-/// One actor and what became of it.
+/// The status of an actor.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Actor {
-    /// Its name.
+    /// The name.
     #[schema(example = "cache")]
     actor: String,
-    /// What it is.
+    /// The kind.
     kind: &'static str,
-    /// Where it stands: `receiving`, `deciding`, `answering`, `pushing` or `supervising`.
+    /// The stage: `receiving`, `deciding`, `answering`, `pushing` or `supervising`.
     #[schema(value_type = String)]
     stage: Stage,
     /// `running`, or `backing_off` before it is replaced.
     #[schema(value_type = String)]
     state: ActorState,
-    /// Since when.
+    /// The start of this state.
     #[schema(value_type = String, format = DateTime)]
     since: Timestamp,
-    /// How often it was replaced, by cause.
+    /// The number of restarts, by cause.
     restarts: BTreeMap<&'static str, u64>,
-    /// The error of its last end.
+    /// The error of its last exit.
     last_error: Option<String>,
-    /// How many messages wait or are in work.
+    /// The number of queued and running messages.
     mailbox_depth: u64,
-    /// How many can be.
+    /// The maximum of `mailbox_depth`.
     mailbox_capacity: usize,
     /// Messages handled.
     handled: u64,
-    /// Messages turned away.
+    /// Messages refused.
     refused: u64,
     /// When it last handled a message.
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -104,9 +104,9 @@ pub(super) struct Actor {
 }
 
 impl From<ActorStatus> for Actor {
-    fn from(attendance: ActorStatus) -> Self {
+    fn from(status: ActorStatus) -> Self {
         let ActorStatus { actor, kind, stage, state, since, restarts, last_error, capacity, stats } =
-            attendance;
+            status;
         Self {
             actor,
             kind,
@@ -128,55 +128,55 @@ impl From<ActorStatus> for Actor {
 #[utoipa::path(get, path = "/api/v1/actors", tag = "health", security(("token" = [])),
     responses((status = 200, description = "All actors, by name, and at the end the supervisor", body = Vec<Actor>)))]
 pub(super) async fn actors(rest: Data<Rest>) -> Result<Json<Vec<Actor>>, Problem> {
-    let attendance = rest.supervisor.send(ListActors).await?;
-    Ok(Json(attendance.into_iter().map(Actor::from).collect()))
+    let status = rest.supervisor.send(ListActors).await?;
+    Ok(Json(status.into_iter().map(Actor::from).collect()))
 }
 
-/// A producer: the actor and its account.
+/// A producer: its actor and its event account.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Producer {
     /// The actor.
     #[serde(flatten)]
     actor: Actor,
-    /// What became of everything that it received.
+    /// The event account.
     account: Account,
-    /// Of an event log: how the reading of it is.
+    /// The read status; only for an event log.
     #[serde(skip_serializing_if = "Option::is_none")]
-    event_log: Option<EventLogShape>,
+    event_log: Option<EventLogDto>,
 }
 
-/// Lists the producers, with what became of what they received.
+/// Lists the producers with their event accounts.
 #[utoipa::path(get, path = "/api/v1/producers", tag = "health", security(("token" = [])),
     responses((status = 200, description = "All producers, by name", body = Vec<Producer>)))]
 pub(super) async fn producers(rest: Data<Rest>) -> Result<Json<Vec<Producer>>, Problem> {
     all_producers(&rest).await.map(Json)
 }
 
-/// Shows one producer, as it is in the list of them.
+/// Shows one producer.
 #[utoipa::path(get, path = "/api/v1/producers/{name}", tag = "health", security(("token" = [])),
     params(("name" = String, Path, description = "Its configured name")),
     responses(
         (status = 200, description = "The producer", body = Producer),
-        (status = 404, description = "None is called so", body = Problem,
+        (status = 404, description = "There is no producer of this name", body = Problem,
          content_type = "application/problem+json")))]
 pub(super) async fn producer(
     rest: Data<Rest>,
     name: Path<String>,
 ) -> Result<Json<Producer>, Problem> {
     let mut all = all_producers(&rest).await?.into_iter();
-    let called = all.find(|producer| producer.actor.actor == *name);
-    called.map(Json).ok_or_else(|| Problem::not_found(format!("no producer is called {name}")))
+    let found = all.find(|producer| producer.actor.actor == *name);
+    found.map(Json).ok_or_else(|| Problem::not_found(format!("there is no producer {name}")))
 }
 
 async fn all_producers(rest: &Rest) -> Result<Vec<Producer>, Problem> {
-    let attendance = rest.supervisor.send(ListActors).await?;
+    let status = rest.supervisor.send(ListActors).await?;
     let mut logs = rest.event_logs.status();
-    let producer = |attendance: ActorStatus| {
-        let account = Account::of(&attendance.actor);
-        let log = Name::new(&attendance.actor).ok().and_then(|name| logs.remove(&name));
-        Producer { actor: attendance.into(), account, event_log: log.map(EventLogShape::from) }
+    let producer = |status: ActorStatus| {
+        let account = Account::of(&status.actor);
+        let log = Name::new(&status.actor).ok().and_then(|name| logs.remove(&name));
+        Producer { actor: status.into(), account, event_log: log.map(EventLogDto::from) }
     };
-    let receiving = attendance.into_iter().filter(|actor| actor.stage == Stage::Receiving);
+    let receiving = status.into_iter().filter(|actor| actor.stage == Stage::Receiving);
     Ok(receiving.map(producer).collect())
 }
 
@@ -187,21 +187,21 @@ pub(super) async fn enforcement_points(rest: Data<Rest>) -> impl Responder {
     Json((rest.points)())
 }
 
-/// Reads the configuration anew: all of it is put in force, or nothing changes.
+/// Reloads the configuration. Either all of it is applied, or nothing changes.
 #[utoipa::path(post, path = "/api/v1/reload", tag = "configuration", security(("token" = [])),
     responses(
-        (status = 200, description = "It is in force", body = ReloadReport),
-        (status = 422, description = "It has errors, each among the reasons; nothing was changed",
+        (status = 200, description = "The new configuration is effective", body = ReloadReport),
+        (status = 422, description = "The configuration has errors, listed in the reasons; nothing was changed",
          body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn reload(rest: Data<Rest>) -> Result<Json<ReloadReport>, Problem> {
     (rest.reload)().await.map(Json).map_err(|reasons| {
-        let detail = "the configuration has errors; the one before stays in force";
+        let detail = "the configuration has errors; the previous configuration stays effective";
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail).with_reasons(reasons)
     })
 }
 
-/// Shows all metrics in the Prometheus text format. No user, host or foreign address is in them,
-/// so it needs no token: a scrape works from the first minute.
+/// Shows all metrics in the Prometheus text format. They contain no user, host or foreign address,
+/// so no token is required, and a scrape needs no setup.
 #[utoipa::path(get, path = "/metrics", tag = "health", responses(
     (status = 200, description = "Prometheus text format 0.0.4", body = String,
      content_type = "text/plain")))]
@@ -212,7 +212,7 @@ pub(super) async fn metrics(rest: Data<Rest>) -> HttpResponse {
     response.body(rest.prometheus.render())
 }
 
-/// Shows the description of this interface.
+/// Shows the OpenAPI description of this interface.
 #[utoipa::path(get, path = "/api/v1/openapi.json", tag = "configuration",
     security(("token" = [])),
     responses((status = 200, description = "OpenAPI 3.1", body = Object)))]

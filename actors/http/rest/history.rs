@@ -1,5 +1,5 @@
-//! Who was where: an address at a moment or over a time, a user, and what changed between two
-//! moments.
+//! Past sessions: an address at a point in time or in a period, a user, and the differences between
+//! two points in time.
 
 use std::sync::Arc;
 
@@ -12,8 +12,8 @@ use serde_json::json;
 use utoipa::IntoParams;
 
 use super::Rest;
-use super::told::{AddressShape, DifferencesShape, StaysShape, user as principal};
-use super::wanted::{Filters, Wanted, address as ip_address};
+use super::history_dto::{AddressHistoryDto, DiffPageDto, IntervalsPageDto, user as principal};
+use super::session_filter::{FilterParameters, SessionFilter, address as ip_address};
 use crate::problem::Problem;
 use rollcall_history::{
     AddressIntervals, History, HistoryError, HistoryQuery, PointInTime, Requester, RunQuery,
@@ -21,191 +21,196 @@ use rollcall_history::{
 };
 use rollcall_runtime::mailbox::Handler;
 
-/// The header in which whoever asks may say who they are: it goes into the record.
-const ASKER: &str = "Rollcall-Operator";
+/// The header in which a client may name its operator, for the audit log.
+const OPERATOR_HEADER: &str = "Rollcall-Operator";
 
-/// What an address is asked about: a moment, or the time between two.
+/// The parameters for an address: a point in time, or a period.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct AddressParameters {
-    /// The moment, RFC 3339, such as `2026-11-20T14:05:00Z`. Without it, it is told of a time.
+    /// The point in time, RFC 3339, for example `2026-11-20T14:05:00Z`. Without it, the query is
+    /// about a period.
     at: Option<String>,
-    /// From when on; for the last day before `to` when not given, as far as the journal reaches back.
+    /// The start of the period; the default is one day before `to`, or the start of the journal if
+    /// that is later.
     from: Option<String>,
-    /// Until when; until now when not given.
+    /// The end of the period; the default is now.
     to: Option<String>,
-    /// How many at most, 1 to 1000; 100 when not given.
+    /// The maximum number of entries, 1 to 1000; the default is 100.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
-    /// The `next` of the page before.
+    /// The `next` of the previous page.
     after: Option<String>,
 }
 
-/// What a user is asked about.
+/// The parameters for a user.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct UserParameters {
-    /// From when on, RFC 3339, such as `2026-11-20T14:05:00Z`; for the last day before `to` when not
-    /// given, as far as the journal reaches back.
+    /// The start of the period, RFC 3339, for example `2026-11-20T14:05:00Z`; the default is one
+    /// day before `to`, or the start of the journal if that is later.
     from: Option<String>,
-    /// Until when; until now when not given.
+    /// The end of the period; the default is now.
     to: Option<String>,
-    /// At how many addresses at most, 1 to 1000; 100 when not given.
+    /// The maximum number of addresses, 1 to 1000; the default is 100.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
-    /// The `next` of the page before.
+    /// The `next` of the previous page.
     after: Option<String>,
 }
 
-/// Between which moments, and of whom. All filters that are given must hold, before or after.
+/// The parameters of a difference. All given filters must match the session before or the session
+/// after.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct DifferenceParameters {
-    /// The first moment, RFC 3339, such as `2026-11-20T14:05:00Z`.
+    /// The first point in time, RFC 3339, for example `2026-11-20T14:05:00Z`.
     from: String,
-    /// The second; now when not given.
+    /// The second point in time; the default is now.
     to: Option<String>,
-    /// A glob over `alice` and over `alice@corp`; `CORP\alice` is understood.
+    /// A glob for `alice` or `alice@corp`; `CORP\alice` is accepted.
     user: Option<String>,
-    /// A glob over domains.
+    /// A glob for domains.
     domain: Option<String>,
     /// Networks, separated by commas.
     cidr: Option<String>,
-    /// How many at most, 1 to 1000; 100 when not given.
+    /// The maximum number of entries, 1 to 1000; the default is 100.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
-    /// The `next` of the page before.
+    /// The `next` of the previous page.
     after: Option<String>,
 }
 
-/// Tells who had an address at a moment and why, or who had it one after the other.
+/// Returns the session of an address at a point in time and its cause, or its sessions in a period.
 #[utoipa::path(get, path = "/api/v1/history/addresses/{ip}", tag = "history",
     params(("ip" = String, Path, description = "IPv4 or IPv6"), AddressParameters),
     security(("token" = [])), responses(
-        (status = 200, description = "Who had it; also where nobody had it", body = AddressShape),
-        (status = 400, description = "A parameter that cannot be understood", body = Problem,
+        (status = 200, description = "The sessions of the address; also for an address without a session", body = AddressHistoryDto),
+        (status = 400, description = "Invalid parameter", body = Problem,
          content_type = "application/problem+json"),
-        (status = 404, description = "It is not known: the journal does not reach so far back, or \
-         what would tell is missing", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "Too much is asked at once: narrow it", body = Problem,
+        (status = 404, description = "Unknown: the journal does not go back that far, or a \
+         segment is missing", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "The query is too broad", body = Problem,
          content_type = "application/problem+json")))]
 pub(super) async fn address(
     rest: Data<Rest>,
     request: HttpRequest,
     ip: Path<String>,
     Parameters(parameters): Parameters<AddressParameters>,
-) -> Result<Json<AddressShape>, Problem> {
+) -> Result<Json<AddressHistoryDto>, Problem> {
     let address = ip_address(&ip)?;
     let AddressParameters { at, from, to, limit, after } = parameters;
     match (at, from) {
         (Some(at), None) if to.is_none() && limit.is_none() && after.is_none() => {
-            let moment = PointInTime { address, at: moment("at", &at)? };
-            let told = ask(&rest, &request, moment).await?;
-            Ok(Json(AddressShape::Moment(Box::new(told.into()))))
+            let point = PointInTime { address, at: timestamp("at", &at)? };
+            let answer = run(&rest, &request, point).await?;
+            Ok(Json(AddressHistoryDto::PointInTime(Box::new(answer.into()))))
         }
         (None, from) => {
             let after = after.map(|after| after.parse().map(Revision)).transpose();
-            let stays = AddressIntervals {
+            let intervals = AddressIntervals {
                 address,
-                from: from.map(|from| moment("from", &from)).transpose()?,
-                to: to.map(|to| moment("to", &to)).transpose()?,
-                after: after.map_err(|_| not_a_place())?,
-                limit: page(limit)?,
+                from: from.map(|from| timestamp("from", &from)).transpose()?,
+                to: to.map(|to| timestamp("to", &to)).transpose()?,
+                after: after.map_err(|_| invalid_token())?,
+                limit: page_size(limit)?,
             };
-            Ok(Json(AddressShape::Intervals(ask(&rest, &request, stays).await?.into())))
+            Ok(Json(AddressHistoryDto::Intervals(run(&rest, &request, intervals).await?.into())))
         }
-        _ => Err(Problem::bad_request("either at alone, or from with to, limit and after")),
+        _ => Err(Problem::bad_request("use either at alone, or from, to, limit and after")),
     }
 }
 
-/// Tells which addresses a user had.
+/// Returns the addresses of a user in a period.
 #[utoipa::path(get, path = "/api/v1/history/users/{user}", tag = "history",
     params(("user" = String, Path, description = "`alice`, `alice@corp` or `CORP\\alice`; without \
-        a domain, all of that name"), UserParameters),
+        a domain, all users of that name"), UserParameters),
     security(("token" = [])), responses(
-        (status = 200, description = "A page of stays", body = StaysShape),
-        (status = 400, description = "A parameter that cannot be understood", body = Problem,
+        (status = 200, description = "A page of session intervals", body = IntervalsPageDto),
+        (status = 400, description = "Invalid parameter", body = Problem,
          content_type = "application/problem+json"),
-        (status = 404, description = "It is not known: the journal does not reach so far back",
+        (status = 404, description = "Unknown: the journal does not go back that far",
          body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "Too much is asked at once: narrow it", body = Problem,
+        (status = 422, description = "The query is too broad", body = Problem,
          content_type = "application/problem+json")))]
 pub(super) async fn user(
     rest: Data<Rest>,
     request: HttpRequest,
     user: Path<String>,
     Parameters(parameters): Parameters<UserParameters>,
-) -> Result<Json<StaysShape>, Problem> {
+) -> Result<Json<IntervalsPageDto>, Problem> {
     let UserParameters { from, to, limit, after } = parameters;
-    let question = UserIntervals {
+    let query = UserIntervals {
         user: principal(&user)?,
-        from: from.map(|from| moment("from", &from)).transpose()?,
-        to: to.map(|to| moment("to", &to)).transpose()?,
-        after: behind(after)?,
-        limit: page(limit)?,
+        from: from.map(|from| timestamp("from", &from)).transpose()?,
+        to: to.map(|to| timestamp("to", &to)).transpose()?,
+        after: after_address(after)?,
+        limit: page_size(limit)?,
     };
-    Ok(Json(ask(&rest, &request, question).await?.into()))
+    Ok(Json(run(&rest, &request, query).await?.into()))
 }
 
-/// Tells what was different between two moments: who came, left, was replaced or altered.
+/// Returns the differences between two points in time: sessions that started, ended, were replaced
+/// or altered.
 #[utoipa::path(get, path = "/api/v1/history/diff", tag = "history", params(DifferenceParameters),
     security(("token" = [])), responses(
-        (status = 200, description = "A page of addresses that differ", body = DifferencesShape),
-        (status = 400, description = "A parameter that cannot be understood", body = Problem,
+        (status = 200, description = "A page of addresses that differ", body = DiffPageDto),
+        (status = 400, description = "Invalid parameter", body = Problem,
          content_type = "application/problem+json"),
-        (status = 404, description = "It is not known: the journal does not reach so far back",
+        (status = 404, description = "Unknown: the journal does not go back that far",
          body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "Too much is asked at once: narrow it", body = Problem,
+        (status = 422, description = "The query is too broad", body = Problem,
          content_type = "application/problem+json")))]
 pub(super) async fn difference(
     rest: Data<Rest>,
     request: HttpRequest,
     Parameters(parameters): Parameters<DifferenceParameters>,
-) -> Result<Json<DifferencesShape>, Problem> {
+) -> Result<Json<DiffPageDto>, Problem> {
     let DifferenceParameters { from, to, user, domain, cidr, limit, after } = parameters;
-    let asked = json!({"user": user, "domain": domain, "cidr": cidr});
-    let filters = Filters {
+    let filter_json = json!({"user": user, "domain": domain, "cidr": cidr});
+    let filters = FilterParameters {
         user: user.as_deref(),
         domain: domain.as_deref(),
         cidr: cidr.as_deref(),
-        ..Filters::default()
+        ..FilterParameters::default()
     };
-    let wanted = Arc::new(Wanted::read(filters)?);
-    let places = Arc::clone(&wanted);
-    let question = SessionDiff {
-        from: moment("from", &from)?,
-        to: to.map(|to| moment("to", &to)).transpose()?,
-        address_filter: Arc::new(move |address| places.filter.admits_address(address)),
-        session_filter: Arc::new(move |session: &Session| wanted.admits(session)),
-        audited: asked,
-        after: behind(after)?,
-        limit: page(limit)?,
+    let filter = Arc::new(SessionFilter::read(filters)?);
+    let addresses = Arc::clone(&filter);
+    let query = SessionDiff {
+        from: timestamp("from", &from)?,
+        to: to.map(|to| timestamp("to", &to)).transpose()?,
+        address_filter: Arc::new(move |address| addresses.filter.admits_address(address)),
+        session_filter: Arc::new(move |session: &Session| filter.matches(session)),
+        audited: filter_json,
+        after: after_address(after)?,
+        limit: page_size(limit)?,
     };
-    Ok(Json(ask(&rest, &request, question).await?.into()))
+    Ok(Json(run(&rest, &request, query).await?.into()))
 }
 
-async fn ask<Q>(rest: &Rest, request: &HttpRequest, question: Q) -> Result<Q::Answer, Problem>
+async fn run<Q>(rest: &Rest, request: &HttpRequest, query: Q) -> Result<Q::Answer, Problem>
 where
     Q: HistoryQuery,
     History: Handler<RunQuery<Q>>,
 {
     let Some(history) = &rest.history else {
-        let text = "the journal is kept in memory: nothing is known of the past";
+        let text = "the journal is in memory: there is no history";
         return Err(Problem::not_found(text));
     };
     let peer = request.peer_addr().map(|peer| peer.ip());
-    let named = request.headers().get(ASKER).and_then(|named| named.to_str().ok());
-    let asker = Requester::new(peer, named);
-    history.send(RunQuery { query: question, requester: asker }).await?.map_err(Problem::from)
+    let operator =
+        request.headers().get(OPERATOR_HEADER).and_then(|operator| operator.to_str().ok());
+    let requester = Requester::new(peer, operator);
+    history.send(RunQuery { query, requester }).await?.map_err(Problem::from)
 }
 
 impl From<HistoryError> for Problem {
-    fn from(unanswered: HistoryError) -> Self {
-        let text = unanswered.to_string();
-        match unanswered {
+    fn from(error: HistoryError) -> Self {
+        let text = error.to_string();
+        match error {
             HistoryError::Unknown { notes, .. } => Self::not_found(text).with_reasons(notes),
             HistoryError::Invalid(_) => Self::bad_request(text),
             HistoryError::TooBroad(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, text),
@@ -216,19 +221,19 @@ impl From<HistoryError> for Problem {
     }
 }
 
-/// Reads a moment.
-fn moment(key: &str, text: &str) -> Result<Timestamp, Problem> {
-    // In a query, a plus that is not written as %2B is a blank.
+/// Parses a timestamp.
+fn timestamp(key: &str, text: &str) -> Result<Timestamp, Problem> {
+    // In a query string, a plus that is not written as %2B is a space.
     text.replace(' ', "+").parse().or_else(|_| text.parse()).map_err(|_| {
         Problem::bad_request(format!(
-            "{key}: {text:?} is not a moment with its distance to UTC, such as \
+            "{key}: {text:?} is not a timestamp with a UTC offset, such as \
              2026-11-20T14:05:00Z or 2026-11-20T15:05:00+01:00"
         ))
     })
 }
 
-/// Reads how many a page holds.
-fn page(limit: Option<usize>) -> Result<usize, Problem> {
+/// Parses the size of a page.
+fn page_size(limit: Option<usize>) -> Result<usize, Problem> {
     let limit = limit.unwrap_or(100);
     if (1..=1000).contains(&limit) {
         return Ok(limit);
@@ -236,13 +241,13 @@ fn page(limit: Option<usize>) -> Result<usize, Problem> {
     Err(Problem::bad_request(format!("limit: {limit} is not 1 to 1000")))
 }
 
-/// Reads the address behind which a page begins.
-fn behind(after: Option<String>) -> Result<Option<Address>, Problem> {
-    after.map(|after| after.parse()).transpose().map_err(|_| not_a_place())
+/// Parses the address after which a page starts.
+fn after_address(after: Option<String>) -> Result<Option<Address>, Problem> {
+    after.map(|after| after.parse()).transpose().map_err(|_| invalid_token())
 }
 
-fn not_a_place() -> Problem {
-    Problem::bad_request("after: only the `next` of the page before can stand here")
+fn invalid_token() -> Problem {
+    Problem::bad_request("after: must be the `next` of the previous page")
 }
 
 #[cfg(test)]
@@ -252,15 +257,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_moment_has_its_distance_to_utc() {
-        let at = moment("at", "2026-11-20T14:05:00Z").unwrap();
+    fn a_timestamp_needs_a_utc_offset() {
+        let at = timestamp("at", "2026-11-20T14:05:00Z").unwrap();
         for text in
             ["2026-11-20T15:05:00+01:00", "2026-11-20T15:05:00 01:00", "2026-11-20 14:05:00Z"]
         {
-            assert_eq!(moment("at", text).unwrap(), at, "{text}");
+            assert_eq!(timestamp("at", text).unwrap(), at, "{text}");
         }
         for text in ["", "2026-11-20 14:05", "yesterday", "1795290600"] {
-            assert!(moment("at", text).is_err(), "{text}");
+            assert!(timestamp("at", text).is_err(), "{text}");
         }
     }
 
@@ -272,8 +277,8 @@ mod tests {
         ) {
             for text in [text, near] {
                 let problems = [
-                    moment("at", &text).err(),
-                    behind(Some(text.clone())).err(),
+                    timestamp("at", &text).err(),
+                    after_address(Some(text.clone())).err(),
                     principal(&text).err(),
                 ];
                 for problem in problems.into_iter().flatten() {

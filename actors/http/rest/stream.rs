@@ -1,7 +1,8 @@
 //! The live stream: every change as a server-sent event (HTML Living Standard, section 9.2).
 //!
-//! A reader is a cursor and nothing else. It is served from the compacted log at its own speed, so
-//! one that is slow or stops reading holds no memory here and misses no last state of any address.
+//! The state of a client is a cursor. The server reads from the compacted log at the speed of the
+//! client, so that a slow or stalled client uses no memory and receives the last state of every
+//! address.
 
 use std::convert::Infallible;
 use std::fmt::Write;
@@ -20,67 +21,68 @@ use tokio::time::{sleep, timeout};
 use utoipa::IntoParams;
 
 use super::Rest;
-use super::shapes::{ChangeShape, Resync};
-use super::wanted::{Filters, Wanted};
+use super::dto::{ChangeDto, Resync};
+use super::session_filter::{FilterParameters, SessionFilter};
 use crate::problem::Problem;
-use crate::telemetry::{ReaderCame, ReaderWent};
+use crate::telemetry::{StreamClosed, StreamOpened};
 use rollcall_engine::messages::{GetNewestCursor, ReadChanges};
 use rollcall_engine::query::Query;
 use rollcall_runtime::mailbox::Mailbox;
 use rollcall_runtime::telemetry::TelemetryEvent;
 
-/// Where a reader without a cursor begins.
+/// The start of a stream without a cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Begin {
-    /// With what happens next.
+pub(super) enum StartPosition {
+    /// New changes only.
     #[default]
     Now,
-    /// With everybody who is there.
+    /// All current sessions, then changes.
     Start,
 }
 
-/// What the stream is asked with. All filters that are given must hold.
+/// The parameters of the stream. All given filters must match.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct StreamParameters {
-    /// A glob over domains.
+    /// A glob for domains.
     domain: Option<String>,
     /// An address.
     ip: Option<String>,
     /// Networks, separated by commas.
     cidr: Option<String>,
-    /// Where to begin without a cursor.
+    /// The start without a cursor.
     #[serde(default)]
     #[param(inline)]
-    from: Begin,
-    /// Where to go on: the `id` of the last event. The header `Last-Event-ID` goes before it.
+    from: StartPosition,
+    /// The cursor to continue after: the `id` of the last event. The header `Last-Event-ID` takes
+    /// precedence.
     cursor: Option<String>,
 }
 
-/// A comment keeps the connection alive through proxies and firewalls, whose idle timeouts are 30
-/// seconds at the least, and shows a reader that is gone.
+/// The interval of a comment. It keeps the connection open through proxies and firewalls, whose
+/// idle timeouts are at least 30 seconds, and detects a client that has disconnected.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// How many changes are written at once, about 128 KB.
-const CHANGES: usize = 256;
+/// The maximum number of changes in one write, about 128 KB.
+const MAX_CHANGES: usize = 256;
 
-/// How soon a browser comes back, in milliseconds.
-const RETRY: u64 = 2000;
+/// The reconnection time of a browser, in milliseconds.
+const RETRY_MS: u64 = 2000;
 
-/// How soon an actor that is being replaced is asked again.
-const PAUSE: Duration = Duration::from_millis(200);
+/// The delay before a message to a restarting actor is retried.
+const RETRY_DELAY: Duration = Duration::from_millis(200);
 
-/// Streams changes as they become true.
+/// Streams changes as they are applied.
 #[utoipa::path(get, path = "/api/v1/stream", tag = "stream",
     params(StreamParameters, ("Last-Event-ID" = Option<String>, Header,
         description = "The `id` of the last event that was read")),
     security(("token" = [])), responses(
-        (status = 200, content_type = "text/event-stream", body = ChangeShape,
+        (status = 200, content_type = "text/event-stream", body = ChangeDto,
          description = "Events `began`, `altered`, `ended` with a Change as data; `resync` with a \
-                        Resync: what the reader holds is void, everybody who is there follows"),
-        (status = 400, description = "A parameter that cannot be understood", body = Problem,
+                        Resync: the client discards its state, all current sessions follow"),
+        (status = 400, description = "Invalid parameter", body = Problem,
          content_type = "application/problem+json")))]
 pub(super) async fn stream(
     rest: Data<Rest>,
@@ -88,17 +90,17 @@ pub(super) async fn stream(
     Parameters(parameters): Parameters<StreamParameters>,
 ) -> Result<HttpResponse, Problem> {
     let StreamParameters { domain, ip, cidr, from, cursor } = parameters;
-    let filters = Filters {
+    let filters = FilterParameters {
         domain: domain.as_deref(),
         ip: ip.as_deref(),
         cidr: cidr.as_deref(),
-        ..Filters::default()
+        ..FilterParameters::default()
     };
-    let filter = Arc::new(Wanted::read(filters)?.filter);
+    let filter = Arc::new(SessionFilter::read(filters)?.filter);
     let cursor = match (last_event_id(request.headers())?.or(cursor), from) {
         (Some(text), _) => Some(parse(&text)?),
-        (None, Begin::Start) => None,
-        (None, Begin::Now) => Some(rest.query.send(GetNewestCursor).await?),
+        (None, StartPosition::Start) => None,
+        (None, StartPosition::Now) => Some(rest.query.send(GetNewestCursor).await?),
     };
     let reader = Reader {
         query: rest.query.clone(),
@@ -106,8 +108,8 @@ pub(super) async fn stream(
         draining: rest.draining.clone(),
         filter,
         cursor,
-        greeted: false,
-        _open: Open::new(),
+        started: false,
+        _connection: OpenConnection::new(),
     };
     let events = unfold(reader, |mut reader| async move {
         let text = reader.next().await?;
@@ -120,7 +122,7 @@ fn respond(events: impl Stream<Item = Result<Bytes, Infallible>> + 'static) -> H
     HttpResponse::Ok()
         .content_type("text/event-stream")
         .insert_header((CACHE_CONTROL, "no-store"))
-        // nginx would hold the events back until its buffer is full.
+        // nginx otherwise buffers the events until its buffer is full.
         .insert_header(("X-Accel-Buffering", "no"))
         .streaming(events)
 }
@@ -135,40 +137,40 @@ fn parse(text: &str) -> Result<Cursor, Problem> {
     text.parse().map_err(|why| Problem::bad_request(format!("cursor: {why}")))
 }
 
-/// One reader.
+/// The state of one stream.
 struct Reader {
     query: Mailbox<Query>,
     newest: watch::Receiver<Revision>,
     draining: watch::Receiver<bool>,
     filter: Arc<Filter>,
     cursor: Option<Cursor>,
-    /// Whether it was told where it begins.
-    greeted: bool,
-    _open: Open,
+    /// Whether the first block with the start position was written.
+    started: bool,
+    _connection: OpenConnection,
 }
 
 impl Reader {
-    /// The next piece of the stream; `None` when the server drains.
+    /// The next chunk of the stream; `None` when the server drains.
     async fn next(&mut self) -> Option<String> {
         let mut draining = self.draining.clone();
-        // When whoever would tell that it drains is gone, so is the server.
+        // A closed channel means that the server has stopped.
         let drained = std::pin::pin!(draining.wait_for(|draining| *draining));
-        let piece = std::pin::pin!(self.piece());
-        match select(drained, piece).await {
+        let chunk = std::pin::pin!(self.chunk());
+        match select(drained, chunk).await {
             Either::Left(_) => None,
-            Either::Right((piece, _)) => Some(piece),
+            Either::Right((chunk, _)) => Some(chunk),
         }
     }
 
-    async fn piece(&mut self) -> String {
-        if !std::mem::replace(&mut self.greeted, true) {
-            // The head of the answer and the place where it begins, at once.
-            return format!("retry: {RETRY}\n{}\n", self.id());
+    async fn chunk(&mut self) -> String {
+        if !std::mem::replace(&mut self.started, true) {
+            // The head of the response and the start position are sent immediately.
+            return format!("retry: {RETRY_MS}\n{}\n", self.id());
         }
         match timeout(HEARTBEAT, self.changes()).await {
             Ok(page) => write_page(&page),
-            // An id without data makes no event, and moves the place to which a reader comes back
-            // past everything that its filter left out.
+            // An id without data is not an event. It advances the position at which a client
+            // resumes past the changes that its filter excludes.
             Err(_) => format!(": alive\n{}\n", self.id()),
         }
     }
@@ -177,19 +179,19 @@ impl Reader {
         self.cursor.map(|cursor| format!("id: {cursor}\n")).unwrap_or_default()
     }
 
-    /// Waits for a page with something to tell.
+    /// Waits for a page with changes.
     async fn changes(&mut self) -> Page {
         loop {
-            // Marked before the reading: what comes while it goes on is not slept over.
+            // Marked before the read, so that a change during the read wakes the loop.
             self.newest.mark_unchanged();
             let read = ReadChanges {
                 cursor: self.cursor,
                 since: None,
                 filter: Arc::clone(&self.filter),
-                limit: CHANGES,
+                limit: MAX_CHANGES,
             };
             let Ok(page) = self.query.send(read).await else {
-                sleep(PAUSE).await;
+                sleep(RETRY_DELAY).await;
                 continue;
             };
             self.cursor = Some(page.next);
@@ -197,25 +199,25 @@ impl Reader {
                 return page;
             }
             if !page.more && self.newest.changed().await.is_err() {
-                sleep(PAUSE).await;
+                sleep(RETRY_DELAY).await;
             }
         }
     }
 }
 
-/// Writes a page as events, each with the cursor that goes on behind it.
+/// Writes a page as events, each with the cursor after it.
 fn write_page(page: &Page) -> String {
     let mut text = String::with_capacity(512 * page.changes.len() + 128);
     let mut id = page.next;
     if page.resync {
-        // No id: a reader that comes back after this event alone must hear it again.
+        // No id: a client that disconnects after this event alone must receive it again.
         event(&mut text, "resync", None, &Resync { cursor: page.next });
     }
-    for (place, change) in page.changes.iter().enumerate() {
-        // Behind the last one lies also what the filter left out.
-        let last = place + 1 == page.changes.len();
+    for (index, change) in page.changes.iter().enumerate() {
+        // The cursor after the last event also covers the changes that the filter excludes.
+        let last = index + 1 == page.changes.len();
         id.revision = if last { page.next.revision } else { change.revision };
-        event(&mut text, name(change), Some(id), &ChangeShape::from(change));
+        event(&mut text, name(change), Some(id), &ChangeDto::from(change));
     }
     text
 }
@@ -234,22 +236,22 @@ fn event(text: &mut String, name: &str, id: Option<Cursor>, data: &impl Serializ
     if let Some(id) = id {
         let _ = writeln!(text, "id: {id}");
     }
-    // JSON has no line breaks of its own: names are escaped.
+    // The JSON text has no line breaks: they are escaped in strings.
     let _ = write!(text, "event: {name}\ndata: {data}\n\n");
 }
 
-/// Counts the reader among the open ones, for as long as it is there.
-struct Open;
+/// Counts an open stream until it is dropped.
+struct OpenConnection;
 
-impl Open {
+impl OpenConnection {
     fn new() -> Self {
-        ReaderCame.emit();
+        StreamOpened.emit();
         Self
     }
 }
 
-impl Drop for Open {
+impl Drop for OpenConnection {
     fn drop(&mut self) {
-        ReaderWent.emit();
+        StreamClosed.emit();
     }
 }

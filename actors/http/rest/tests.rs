@@ -2,19 +2,19 @@
 
 mod client;
 mod directory;
-mod house;
+mod fixture;
 mod listing;
 mod streaming;
 
 use serde_json::{Value, json};
 
 use self::client::Answer;
-use self::house::{House, story};
+use self::fixture::{TestServer, with_server};
 use super::*;
 
 const PROBLEM: &str = "application/problem+json";
 
-/// The whole of a problem, so that no answer is half of one.
+/// Checks all members of a problem.
 fn assert_problem(answer: &Answer, status: u16) -> Value {
     assert_eq!(answer.status, status, "{answer:?}");
     assert_eq!(answer.header("content-type"), Some(PROBLEM));
@@ -26,8 +26,8 @@ fn assert_problem(answer: &Answer, status: u16) -> Value {
 }
 
 #[test]
-fn the_token_is_asked_for_everywhere_under_api_and_nowhere_else() {
-    story(async |house| {
+fn the_token_is_required_under_api_and_nowhere_else() {
+    with_server(async |server| {
         for path in [
             "/api/v1/sessions",
             "/api/v1/sessions/10.0.0.1",
@@ -49,27 +49,27 @@ fn the_token_is_asked_for_everywhere_under_api_and_nowhere_else() {
             for header in
                 ["", "Authorization: Bearer wrong\r\n", "Authorization: Basic dG9rZW4=\r\n"]
             {
-                let answer = house.raw("GET", path, header).await;
+                let answer = server.raw("GET", path, header).await;
                 assert_problem(&answer, 401);
                 assert_eq!(answer.header("www-authenticate"), Some("Bearer realm=\"rollcall\""));
-                assert!(!answer.body.contains(House::TOKEN), "{path}");
+                assert!(!answer.body.contains(TestServer::TOKEN), "{path}");
             }
         }
-        assert_problem(&house.raw("POST", "/api/v1/reload", "").await, 401);
+        assert_problem(&server.raw("POST", "/api/v1/reload", "").await, 401);
         for path in ["/healthz", "/readyz", "/metrics"] {
-            assert_eq!(house.raw("GET", path, "").await.status, 200, "{path}");
+            assert_eq!(server.raw("GET", path, "").await.status, 200, "{path}");
         }
-        let spelt = format!("authorization: bearer {}\r\n", House::TOKEN);
-        assert_eq!(house.raw("GET", "/api/v1/actors", &spelt).await.status, 200);
+        let spelt = format!("authorization: bearer {}\r\n", TestServer::TOKEN);
+        assert_eq!(server.raw("GET", "/api/v1/actors", &spelt).await.status, 200);
     });
 }
 
 #[test]
-fn what_is_not_there_or_not_possible_is_a_problem() {
-    story(async |house| {
+fn unknown_paths_methods_and_parameters_are_problems() {
+    with_server(async |server| {
         let parts = ["/api/v1/sessions/10.0.0.1/nothing", "/api/v1/producers/nobody"];
         for path in ["/", "/nothing", "/api", "/api/v1"].into_iter().chain(parts) {
-            assert_problem(&house.get(path).await, 404);
+            assert_problem(&server.get(path).await, 404);
         }
         for (method, path, allow) in [
             ("POST", "/healthz", "GET"),
@@ -78,7 +78,7 @@ fn what_is_not_there_or_not_possible_is_a_problem() {
             ("PUT", "/api/v1/sessions/10.0.0.1", "GET"),
             ("GET", "/api/v1/reload", "POST"),
         ] {
-            let answer = house.ask(method, path).await;
+            let answer = server.request(method, path).await;
             assert_problem(&answer, 405);
             assert_eq!(answer.header("allow"), Some(allow), "{method} {path}");
         }
@@ -97,18 +97,18 @@ fn what_is_not_there_or_not_possible_is_a_problem() {
             "/api/v1/stream?from=yesterday",
             "/api/v1/stream?user=alice",
         ] {
-            assert_problem(&house.get(path).await, 400);
+            assert_problem(&server.get(path).await, 400);
         }
     });
 }
 
 #[test]
-fn one_address_has_its_user_or_a_hint_where_to_look() {
-    story(async |house| {
-        let event = house.event("2001:db8::7", "CORP\\alice", rollcall_identity::Kind::Login);
+fn an_address_without_a_session_refers_to_explain() {
+    with_server(async |server| {
+        let event = server.event("2001:db8::7", "CORP\\alice", rollcall_identity::Kind::Login);
         let since = event.at.to_string();
-        house.apply(vec![event]).await;
-        let session = house.get("/api/v1/sessions/2001:db8::7").await;
+        server.apply(vec![event]).await;
+        let session = server.get("/api/v1/sessions/2001:db8::7").await;
         assert_eq!(session.status, 200, "{session:?}");
         let session = session.json();
         for (key, value) in [
@@ -124,80 +124,88 @@ fn one_address_has_its_user_or_a_hint_where_to_look() {
         ] {
             assert_eq!(session[key], value, "{key}");
         }
-        let problem = assert_problem(&house.get("/api/v1/sessions/10.0.0.9").await, 404);
+        let problem = assert_problem(&server.get("/api/v1/sessions/10.0.0.9").await, 404);
         assert!(problem["detail"].as_str().unwrap().contains("/api/v1/sessions/10.0.0.9/explain"));
     });
 }
 
 #[test]
-fn explain_says_why_and_what_lost_and_why_nobody() {
-    story(async |house| {
-        house.login("10.0.0.1", "alice@corp").await;
-        house.logout("10.0.0.1", "bob@corp").await;
-        let why = house.get("/api/v1/sessions/10.0.0.1/explain").await.json();
-        assert_eq!(why["session"]["user"], "alice");
-        assert!(why["sentence"].as_str().unwrap().starts_with("alice@corp has 10.0.0.1 since"));
-        let lost = &why["competed"][0];
-        assert_eq!((&lost["outcome"], &lost["reason"]), (&json!("refused"), &json!("other_user")));
-        assert!(lost["sentence"].as_str().unwrap().contains("another user has the address"));
+fn explain_shows_the_cause_and_competing_events() {
+    with_server(async |server| {
+        server.login("10.0.0.1", "alice@corp").await;
+        server.logout("10.0.0.1", "bob@corp").await;
+        let explanation = server.get("/api/v1/sessions/10.0.0.1/explain").await.json();
+        assert_eq!(explanation["session"]["user"], "alice");
+        assert!(
+            explanation["sentence"].as_str().unwrap().starts_with("alice@corp has 10.0.0.1 since")
+        );
+        let refused = &explanation["competed"][0];
+        assert_eq!(
+            (&refused["outcome"], &refused["reason"]),
+            (&json!("refused"), &json!("other_user"))
+        );
+        assert!(refused["sentence"].as_str().unwrap().contains("another user has the address"));
 
-        house.logout("10.0.0.1", "alice@corp").await;
-        let why = house.get("/api/v1/sessions/10.0.0.1/explain").await.json();
-        assert_eq!((&why["session"], &why["previous"]["state"]), (&json!(null), &json!("ended")));
-        let why = house.get("/api/v1/sessions/10.0.0.2/explain").await.json();
-        assert_eq!(why["sentence"], "no session at 10.0.0.2");
+        server.logout("10.0.0.1", "alice@corp").await;
+        let explanation = server.get("/api/v1/sessions/10.0.0.1/explain").await.json();
+        assert_eq!(
+            (&explanation["session"], &explanation["previous"]["state"]),
+            (&json!(null), &json!("ended"))
+        );
+        let explanation = server.get("/api/v1/sessions/10.0.0.2/explain").await.json();
+        assert_eq!(explanation["sentence"], "no session at 10.0.0.2");
     });
 }
 
 #[test]
-fn a_server_that_cannot_answer_is_not_ready_and_never_says_nobody() {
-    story(async |house| {
-        house.login("10.0.0.1", "alice@corp").await;
-        assert_eq!(house.get("/readyz").await.body, "ready\n");
-        house.dismiss("query").await;
-        let problem = assert_problem(&house.get("/readyz").await, 503);
+fn without_the_query_actor_the_server_is_not_ready_and_never_returns_an_empty_result() {
+    with_server(async |server| {
+        server.login("10.0.0.1", "alice@corp").await;
+        assert_eq!(server.get("/readyz").await.body, "ready\n");
+        server.stop_actor("query").await;
+        let problem = assert_problem(&server.get("/readyz").await, 503);
         assert_eq!(problem["reasons"], json!(["actor query is not running"]));
-        let answer = house.get("/api/v1/sessions/10.0.0.1").await;
+        let answer = server.get("/api/v1/sessions/10.0.0.1").await;
         assert_problem(&answer, 503);
         assert_eq!(answer.header("retry-after"), Some("1"));
-        assert_problem(&house.get("/api/v1/sessions").await, 503);
-        assert_eq!(house.get("/healthz").await.body, "ok\n");
+        assert_problem(&server.get("/api/v1/sessions").await, 503);
+        assert_eq!(server.get("/healthz").await.body, "ok\n");
     });
 }
 
 #[test]
-fn a_server_that_stops_is_not_ready() {
-    story(async |house| {
-        house.draining.send_replace(true);
-        let problem = assert_problem(&house.get("/readyz").await, 503);
+fn a_draining_server_is_not_ready() {
+    with_server(async |server| {
+        server.draining.send_replace(true);
+        let problem = assert_problem(&server.get("/readyz").await, 503);
         assert_eq!(problem["reasons"], json!(["the server is stopping"]));
     });
 }
 
 #[test]
 fn actors_points_and_a_reload_are_shown() {
-    story(async |house| {
-        let actors = house.get("/api/v1/actors").await.json();
+    with_server(async |server| {
+        let actors = server.get("/api/v1/actors").await.json();
         let cache = actors.as_array().unwrap().iter().find(|a| a["actor"] == "cache").unwrap();
         assert_eq!((&cache["state"], &cache["stage"]), (&json!("running"), &json!("deciding")));
         assert!(cache["mailbox_capacity"].as_u64().unwrap() > 0 && cache["restarts"].is_object());
-        let points = house.get("/api/v1/enforcement-points").await.json();
+        let points = server.get("/api/v1/enforcement-points").await.json();
         assert_eq!(points, json!([{"name": "srx1", "lag": 0}]));
 
-        let good = house.ask("POST", "/api/v1/reload").await;
+        let good = server.request("POST", "/api/v1/reload").await;
         assert_eq!(good.json()["changed"], json!(["rules"]), "{good:?}");
-        let problem = assert_problem(&house.ask("POST", "/api/v1/reload").await, 422);
+        let problem = assert_problem(&server.request("POST", "/api/v1/reload").await, 422);
         assert_eq!(problem["reasons"], json!(["rollcall.toml:3: rest.listen is wrong"]));
     });
 }
 
 #[test]
-fn a_producer_is_shown_with_its_account() {
-    story(async |house| {
-        let producer = house.hire_producer("rest-test-syslog").await;
-        let event = house.event("10.0.0.1", "alice@corp", rollcall_identity::Kind::Login);
-        producer.see(vec![event.clone(), event]).await;
-        let producers = house.get("/api/v1/producers").await.json();
+fn a_producer_is_shown_with_its_event_account() {
+    with_server(async |server| {
+        let producer = server.start_producer("rest-test-syslog").await;
+        let event = server.event("10.0.0.1", "alice@corp", rollcall_identity::Kind::Login);
+        producer.submit(vec![event.clone(), event]).await;
+        let producers = server.get("/api/v1/producers").await.json();
         let shown = &producers[0];
         assert_eq!(
             (&shown["actor"], &shown["state"]),
@@ -212,10 +220,10 @@ fn a_producer_is_shown_with_its_account() {
 
 #[test]
 fn the_metrics_can_be_scraped_and_name_no_user() {
-    story(async |house| {
-        house.login("10.77.0.1", "canary-user@canary-domain").await;
-        house.get("/api/v1/sessions/10.77.0.1").await;
-        let answer = house.raw("GET", "/metrics", "").await;
+    with_server(async |server| {
+        server.login("10.77.0.1", "canary-user@canary-domain").await;
+        server.get("/api/v1/sessions/10.77.0.1").await;
+        let answer = server.raw("GET", "/metrics", "").await;
         assert!(answer.header("content-type").unwrap().starts_with("text/plain; version=0.0.4"));
         for part in [
             "# HELP rollcall_actor_messages_total Messages handled",
@@ -233,15 +241,15 @@ fn the_metrics_can_be_scraped_and_name_no_user() {
 }
 
 #[test]
-fn the_description_in_the_tree_is_current_and_names_every_route() {
+fn the_openapi_description_is_current_and_lists_every_route() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi.json");
     let written = std::fs::read_to_string(path).unwrap_or_default();
     if written != openapi() && std::env::var_os("ROLLCALL_WRITE").is_some() {
         std::fs::write(path, openapi()).unwrap();
     }
     assert!(written == openapi(), "docs/openapi.json is old: rollcall openapi > docs/openapi.json");
-    story(async |house| {
-        let served = house.get("/api/v1/openapi.json").await;
+    with_server(async |server| {
+        let served = server.get("/api/v1/openapi.json").await;
         assert_eq!(served.body, written);
         let served = served.json();
         for (path, operations) in served["paths"].as_object().unwrap() {
@@ -250,8 +258,8 @@ fn the_description_in_the_tree_is_current_and_names_every_route() {
                 if path.ends_with("/stream") {
                     continue;
                 }
-                let answer = house.ask(&method.to_uppercase(), &path).await;
-                assert!(answer.status != 405 && !answer.body.contains("nothing at"), "{path}");
+                let answer = server.request(&method.to_uppercase(), &path).await;
+                assert!(answer.status != 405 && !answer.body.contains("no resource at"), "{path}");
             }
         }
     });

@@ -115,7 +115,7 @@ pub fn defaults(client: &config::SyslogClient) -> ClientDefaults {
             map.values.iter().for_each(|(from, to)| maps.insert(field, from, to));
         }
     }
-    let time = match client.sender_time {
+    let time = match client.event_time {
         config::EventTimeSource::Sender => TimeSource::Sender,
         config::EventTimeSource::Arrival => TimeSource::Arrival,
     };

@@ -182,12 +182,12 @@ impl StreamListener {
         client: &Client,
         decoder: &mut SyslogDecoder,
     ) -> &'static str {
-        let mut framer = SyslogFramer::new(self.syslog.limits.message_bytes);
+        let mut framer = SyslogFramer::new(self.syslog.limits.message_size);
         let mut room = *READ_SIZE.start();
         loop {
             let memory = framer.room(room);
             let offered = memory.len();
-            let read = tokio::time::timeout(self.syslog.limits.idle, stream.read(memory));
+            let read = tokio::time::timeout(self.syslog.limits.idle_timeout, stream.read(memory));
             // The stop signal is polled first: a sender that never pauses would hide it.
             let length = match select(pin!(self.stop.requested()), pin!(read)).await {
                 Either::Left(_) => return "stopping",

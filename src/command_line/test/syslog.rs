@@ -158,7 +158,7 @@ fn print(number: usize, tried: &LineReport, output: &mut Output<'_>) -> Result<(
             output.either(&json, format_args!("{number}: no event: {why}"))
         }
         LineReport::Events(template, events) => {
-            let shown: Vec<Value> = events.iter().map(shape).collect();
+            let shown: Vec<Value> = events.iter().map(event_json).collect();
             let json = json!({"line": number, "template": template, "events": shown});
             let lines =
                 events.iter().map(|event| format!("{number}: {template}: {}", plain(event)));
@@ -183,7 +183,7 @@ pub(crate) fn plain(event: &Event) -> String {
 }
 
 /// An event with the field names of `POST /api/v1/events`.
-pub(crate) fn shape(event: &Event) -> Value {
+pub(crate) fn event_json(event: &Event) -> Value {
     json!({
         "kind": event.kind,
         "address": event.address,

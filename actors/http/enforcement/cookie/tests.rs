@@ -1,4 +1,5 @@
-//! Whatever becomes of its filter, a firewall that follows its cookies ends with what that admits.
+//! A firewall that follows its cookies ends with the sessions that its filter admits, through all
+//! filter changes.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use rollcall_identity::{
 };
 use rollcall_wire::srx::ResponseFormatter;
 
-use super::super::voices::SharedVoice;
+use super::super::rendering::SharedFormatter;
 use super::*;
 
 const HOSTS: [&str; 4] = ["10.0.0.1", "10.0.0.2", "10.1.0.1", "2001:db8::1"];
@@ -41,18 +42,18 @@ fn filters() -> Vec<Filter> {
     ]
 }
 
-/// The one in the documentation. Another one here means that every firewall hears everything once
-/// more after the update: is that meant?
+/// The value in the documentation. If it changes, every firewall receives all sessions once after
+/// the update; this must be intended.
 #[test]
-fn the_fingerprint_of_no_filter_and_the_words_by_default_is_the_same_in_every_build() {
-    let wording = SharedVoice::new(ResponseFormatter::default()).wording;
-    let Fingerprint(fingerprint) = Fingerprint::of(&Filter::default(), wording);
+fn the_fingerprint_of_the_default_format_without_a_filter_is_stable() {
+    let format = SharedFormatter::new(ResponseFormatter::default()).format;
+    let Fingerprint(fingerprint) = Fingerprint::of(&Filter::default(), format);
     assert_eq!(format!("{fingerprint:016x}"), "ff367dca633b512a");
 }
 
 #[test]
-fn a_fingerprint_is_that_of_what_is_admitted() {
-    let of = |filter: Filter| Fingerprint::of(&filter, Wording::default());
+fn equivalent_filters_have_the_same_fingerprint() {
+    let of = |filter: Filter| Fingerprint::of(&filter, FormatHash::default());
     let both = |one: Filter, other: Filter| of(one.both(other));
     assert_eq!(of(domains(&["a", "B*"])), of(domains(&["b*", "A", "a"])));
     assert_eq!(of(networks(&["10.9.9.9/8"], &[])), of(networks(&["10.0.0.0/8"], &[])));
@@ -77,7 +78,7 @@ fn a_fingerprint_is_that_of_what_is_admitted() {
 }
 
 #[test]
-fn what_is_no_cookie_is_strange() {
+fn invalid_cookies_are_rejected() {
     let good = "7.120.400~00ff00ff00ff00ff~all";
     assert_eq!(good.parse::<Cookie>().unwrap().to_string(), good);
     for text in [
@@ -97,53 +98,53 @@ fn what_is_no_cookie_is_strange() {
 }
 
 #[test]
-fn a_changed_filter_is_noticed_once() {
+fn a_changed_filter_causes_one_full_read() {
     let cookie: Cookie = "7.3~00ff00ff00ff00ff".parse().unwrap();
     let filter = Arc::new(domains(&["corp"]));
-    let first = BatchRead::new(Some(cookie), Arc::clone(&filter), Wording::default());
-    assert!(first.refiltered);
+    let first = BatchRead::new(Some(cookie), Arc::clone(&filter), FormatHash::default());
+    assert!(first.filter_changed);
     assert_eq!(first.cursor.unwrap().to_string(), "7.0.3", "of ends, only those after it");
     let next = Cursor::new(7, Revision(2));
     let mut page = Page { changes: Vec::new(), next, more: true, resync: false };
-    let amid = first.told(&mut page, Timestamp::EPOCH);
-    let second = BatchRead::new(Some(amid), filter, Wording::default());
-    assert!(!second.refiltered);
-    assert_eq!((second.cursor, second.pass), (Some(next), Pass::Everything));
+    let during = first.finish_page(&mut page, Timestamp::EPOCH);
+    let second = BatchRead::new(Some(during), filter, FormatHash::default());
+    assert!(!second.filter_changed);
+    assert_eq!((second.cursor, second.mode), (Some(next), Mode::Full));
     page.more = false;
-    assert_eq!(second.told(&mut page, Timestamp::EPOCH).pass, Pass::News);
+    assert_eq!(second.finish_page(&mut page, Timestamp::EPOCH).mode, Mode::Incremental);
 }
 
-/// One thing that happens.
+/// One step of the model.
 #[derive(Debug, Clone)]
 enum Step {
-    Fold {
+    Apply {
         kind: Kind,
         host: usize,
         user: usize,
     },
     /// Time passes, in seconds.
-    Pass(i64),
-    /// The expiries that are due are folded.
+    Mode(i64),
+    /// The expiry events that are due are applied.
     Expire,
-    /// The firewall asks once for so many.
-    Ask(usize),
-    /// Another filter is put in force.
-    Govern(usize),
+    /// The firewall polls once, with this limit.
+    Poll(usize),
+    /// Another filter is configured.
+    SetFilter(usize),
 }
 
 fn step() -> impl Strategy<Value = Step> {
     let kinds = vec![Kind::VpnUp, Kind::Login, Kind::VpnUp, Kind::VpnDown, Kind::Rekey];
     prop_oneof![
         8 => (prop::sample::select(kinds), 0..HOSTS.len(), 0..USERS.len())
-            .prop_map(|(kind, host, user)| Step::Fold { kind, host, user }),
-        2 => (1..60_i64).prop_map(Step::Pass),
+            .prop_map(|(kind, host, user)| Step::Apply { kind, host, user }),
+        2 => (1..60_i64).prop_map(Step::Mode),
         1 => Just(Step::Expire),
-        4 => (1..4_usize).prop_map(Step::Ask),
-        2 => (0..filters().len()).prop_map(Step::Govern),
+        4 => (1..4_usize).prop_map(Step::Poll),
+        2 => (0..filters().len()).prop_map(Step::SetFilter),
     ]
 }
 
-struct World {
+struct Model {
     table: Table,
     log: ChangeLog,
     rules: Rules,
@@ -151,13 +152,13 @@ struct World {
     revision: u64,
     now: Timestamp,
     filter: Arc<Filter>,
-    /// What the firewall shows the next time.
+    /// The cookie of the next query.
     cookie: Option<String>,
-    /// What it took from the answers.
-    holds: BTreeMap<Address, String>,
+    /// The sessions that the firewall has, from the responses.
+    held: BTreeMap<Address, String>,
 }
 
-impl World {
+impl Model {
     fn new(limits: ChangeLogLimits) -> Self {
         let [producer, client, form] = ["ptim", "fw1", "json"].map(name);
         let kinds = vec![Kind::Login, Kind::VpnUp, Kind::VpnDown, Kind::Rekey];
@@ -173,11 +174,11 @@ impl World {
             now: Timestamp::from_millis(1_795_000_000_000),
             filter: Arc::default(),
             cookie: None,
-            holds: BTreeMap::new(),
+            held: BTreeMap::new(),
         }
     }
 
-    fn fold(&mut self, event: &Event) {
+    fn apply(&mut self, event: &Event) {
         self.revision += 1;
         let decision = self.table.apply(Revision(self.revision), event, &self.rules);
         if let Some(change) = decision.change {
@@ -185,40 +186,43 @@ impl World {
         }
     }
 
-    fn happen(&mut self, kind: Kind, host: &str, user: &str) {
+    fn record(&mut self, kind: Kind, host: &str, user: &str) {
         let event = Event {
             principal: Some(Principal::parse(user, None).unwrap()),
             ..Event::bare(kind, host.parse().unwrap(), self.now, Arc::clone(&self.origin))
         };
-        self.fold(&event);
+        self.apply(&event);
     }
 
     fn expire(&mut self) {
         let [producer, client, form] = ["cache", "cache", "expiry"].map(name);
         let cache = Arc::new(Origin { kind: Producer::Cache, producer, client, form });
         for event in self.table.due_expiries(self.now, &cache, usize::MAX) {
-            self.fold(&event);
+            self.apply(&event);
         }
     }
 
-    /// The firewall asks once; says whether there is more.
-    fn ask(&mut self, limit: usize) -> bool {
+    /// The firewall polls once; returns whether there are more changes.
+    fn poll(&mut self, limit: usize) -> bool {
         let cookie = self.cookie.as_ref().map(|cookie| cookie.parse().unwrap());
-        let reading = BatchRead::new(cookie, Arc::clone(&self.filter), Wording::default());
-        let (filter, cursor, now) = (reading.asked(), reading.cursor, self.now);
+        let reading = BatchRead::new(cookie, Arc::clone(&self.filter), FormatHash::default());
+        let (filter, cursor, now) = (reading.read_filter(), reading.cursor, self.now);
         let mut page =
             self.log.read(&PageRequest { cursor, since: None, filter: &filter, limit, now });
-        self.cookie = Some(reading.told(&mut page, now).to_string());
+        self.cookie = Some(reading.finish_page(&mut page, now).to_string());
         if page.resync {
-            self.holds.clear();
+            self.held.clear();
         }
         for change in &page.changes {
             let admitted = |session: &Arc<Session>| self.filter.admits(session);
-            assert!(change.session().is_none_or(admitted), "told in passing: {change:?}");
+            assert!(
+                change.session().is_none_or(admitted),
+                "a change that the filter excludes: {change:?}"
+            );
             assert_eq!(change.effect == Effect::Ended, change.after.is_none());
             match &change.after {
-                Some(session) => self.holds.insert(change.address, shown(session)),
-                None => self.holds.remove(&change.address),
+                Some(session) => self.held.insert(change.address, user_of(session)),
+                None => self.held.remove(&change.address),
             };
         }
         page.more
@@ -226,74 +230,74 @@ impl World {
 
     fn step(&mut self, step: &Step) {
         match *step {
-            Step::Fold { kind, host, user } => self.happen(kind, HOSTS[host], USERS[user]),
-            Step::Pass(seconds) => {
+            Step::Apply { kind, host, user } => self.record(kind, HOSTS[host], USERS[user]),
+            Step::Mode(seconds) => {
                 self.now = self.now + Duration::from_secs(seconds.unsigned_abs());
             }
             Step::Expire => self.expire(),
-            Step::Ask(limit) => drop(self.ask(limit)),
-            Step::Govern(filter) => self.filter = Arc::new(filters().swap_remove(filter)),
+            Step::Poll(limit) => drop(self.poll(limit)),
+            Step::SetFilter(filter) => self.filter = Arc::new(filters().swap_remove(filter)),
         }
     }
 
-    fn truth(&self) -> BTreeMap<Address, String> {
-        let stands = |s: &&Arc<Session>| s.is_active_at(self.now) && self.filter.admits(s);
-        self.table.sessions().filter(stands).map(|s| (s.address, shown(s))).collect()
+    fn expected(&self) -> BTreeMap<Address, String> {
+        let is_visible = |s: &&Arc<Session>| s.is_active_at(self.now) && self.filter.admits(s);
+        self.table.sessions().filter(is_visible).map(|s| (s.address, user_of(s))).collect()
     }
 }
 
-fn shown(session: &Session) -> String {
+fn user_of(session: &Session) -> String {
     session.principal.as_ref().map(ToString::to_string).unwrap_or_default()
 }
 
-/// A session that lapsed is read while its expiry is still on the way; the filter that admitted it
-/// is gone by then, and nobody would tell its end afterwards.
+/// An expired session is read before its expiry event is applied. The filter that admitted it has
+/// changed by then, so that its end would not be reported afterwards.
 #[test]
-fn a_session_that_lapses_while_the_filter_changes_is_not_kept() {
-    let mut world = World::new(ChangeLogLimits::default());
-    world.happen(Kind::VpnUp, "10.0.0.1", "alice@corp");
-    world.ask(9);
-    assert_eq!(world.holds.len(), 1);
-    world.filter = Arc::new(domains(&["lab"]));
-    world.now = world.now + Duration::from_secs(150);
-    world.ask(9);
-    world.expire();
-    world.ask(9);
-    assert_eq!(world.holds, BTreeMap::new());
+fn a_session_that_expires_during_a_filter_change_is_removed() {
+    let mut model = Model::new(ChangeLogLimits::default());
+    model.record(Kind::VpnUp, "10.0.0.1", "alice@corp");
+    model.poll(9);
+    assert_eq!(model.held.len(), 1);
+    model.filter = Arc::new(domains(&["lab"]));
+    model.now = model.now + Duration::from_secs(150);
+    model.poll(9);
+    model.expire();
+    model.poll(9);
+    assert_eq!(model.held, BTreeMap::new());
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn a_firewall_holds_what_its_filter_admits_however_often_that_changes(
+    fn a_firewall_ends_with_the_admitted_sessions_through_all_filter_changes(
         steps in prop::collection::vec(step(), 1..120),
         tombstone_count in prop_oneof![0..4_usize, Just(1000)],
         limit in 1..4_usize,
     ) {
         let limits = ChangeLogLimits { tombstone_count, ..ChangeLogLimits::default() };
-        let mut world = World::new(limits);
+        let mut model = Model::new(limits);
         for step in &steps {
-            world.step(step);
+            model.step(step);
         }
-        // A minute later whatever lapsed is folded, even where an expiry was lost before.
-        world.now = world.now + Duration::from_secs(60);
-        world.expire();
-        while world.ask(limit) {}
-        prop_assert_eq!(&world.holds, &world.truth());
-        // And it is settled: nothing is told twice, whatever was told before.
-        let before = world.cookie.clone();
-        prop_assert!(!world.ask(limit));
+        // A minute later all expired sessions are ended, even if an expiry event was lost before.
+        model.now = model.now + Duration::from_secs(60);
+        model.expire();
+        while model.poll(limit) {}
+        prop_assert_eq!(&model.held, &model.expected());
+        // The state is final: nothing is reported twice.
+        let before = model.cookie.clone();
+        prop_assert!(!model.poll(limit));
         prop_assert!(!before.unwrap().ends_with(ALL));
     }
 
     #[test]
-    fn any_text_is_a_cookie_or_strange(
+    fn any_text_is_a_cookie_or_rejected(
         text in "([0-9]{1,3}\\.){1,2}[0-9]{1,3}(~[0-9a-f]{16})?(~all)?|\\PC*",
     ) {
         if let Ok(cookie) = text.parse::<Cookie>() {
             let again: Cookie = cookie.to_string().parse().unwrap();
-            prop_assert_eq!((again.filter, again.pass), (cookie.filter, cookie.pass));
+            prop_assert_eq!((again.filter, again.mode), (cookie.filter, cookie.mode));
             prop_assert!(cookie.to_string().len() <= rollcall_wire::srx::SrxQuery::COOKIE_LIMIT);
         }
     }

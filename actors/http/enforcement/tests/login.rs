@@ -1,4 +1,4 @@
-//! Tokens: every form of asking, wrong secrets, other addresses, other times.
+//! Tokens: every form of the request, wrong secrets, other addresses, expiry.
 
 use std::time::Duration;
 
@@ -6,18 +6,20 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rollcall_wire::srx::QueryToken;
 
-use super::house::{HOUR, House, bearer, login, name, point, pushers, settings, story};
+use super::fixture::{
+    HOUR, TestServer, bearer, login, name, point, pushers, settings, with_server,
+};
 
 const HERE: [u8; 4] = [127, 0, 0, 1];
 const ELSEWHERE: [u8; 4] = [127, 0, 0, 2];
 
-async fn status_with(house: &House, token: &str) -> u16 {
-    house.get(token, "/ip/10.0.0.1").await.status
+async fn status_with(server: &TestServer, token: &str) -> u16 {
+    server.get(token, "/ip/10.0.0.1").await.status
 }
 
 #[test]
-fn a_token_is_bought_in_every_form_and_good_for_a_query() {
-    story(vec![point("srx1")], async |house| {
+fn a_token_is_issued_for_every_request_form_and_valid_for_a_query() {
+    with_server(vec![point("srx1")], async |server| {
         let query = login("srx1", "s3cr-t_");
         let basic = format!("Authorization: Basic {}", STANDARD.encode("srx1:s3cr-t_"));
         let json = r#"{"client_id":"srx1","client_secret":"s3cr-t_"}"#;
@@ -28,7 +30,7 @@ fn a_token_is_bought_in_every_form_and_good_for_a_query() {
             (format!("GET {path}?{query}"), vec![], ""),
             (format!("POST {path}"), vec![&*basic], "grant_type=client_credentials"),
         ] {
-            let answer = house.ask(&head, &headers, body).await;
+            let answer = server.request(&head, &headers, body).await;
             assert_eq!(answer.status, 200, "{answer:?}");
             assert!(answer.head.contains("cache-control: no-store"), "{answer:?}");
             let json = answer.json();
@@ -37,24 +39,24 @@ fn a_token_is_bought_in_every_form_and_good_for_a_query() {
                 (&3600.into(), &"Bearer".into())
             );
             let token = json["access_token"].as_str().unwrap();
-            assert_eq!(status_with(&house, token).await, 200);
+            assert_eq!(status_with(&server, token).await, 200);
         }
     });
 }
 
 #[test]
 fn a_wrong_secret_and_an_unknown_id_get_the_same_answer() {
-    story(vec![point("srx1")], async |house| {
+    with_server(vec![point("srx1")], async |server| {
         let mut answers = Vec::new();
         for client in ["srx1", "nobody"] {
             let body = login(client, "wrong");
-            let answer = house.ask("POST /oauth_token/oauth", &[], &body).await;
+            let answer = server.request("POST /oauth_token/oauth", &[], &body).await;
             assert!(answer.head.contains("www-authenticate: basic"), "{answer:?}");
             answers.push((answer.status, answer.body));
         }
         assert_eq!(answers[0].0, 401);
         assert_eq!(answers[0], answers[1]);
-        let bad = house.ask("POST /oauth_token/oauth", &[], "grant_type=password").await;
+        let bad = server.request("POST /oauth_token/oauth", &[], "grant_type=password").await;
         assert_eq!(
             (bad.status, bad.json()["error"].as_str()),
             (400, Some("unsupported_grant_type"))
@@ -66,101 +68,101 @@ fn a_wrong_secret_and_an_unknown_id_get_the_same_answer() {
 fn wrong_secrets_lock_out_one_client_at_one_address_for_a_while() {
     let mut wide = point("srx1");
     wide.addresses = vec!["127.0.0.0/8".parse().unwrap()];
-    story(vec![wide, point("srx2")], async |house| {
+    with_server(vec![wide, point("srx2")], async |server| {
         for _ in 0..3 {
-            assert_eq!(house.try_login(HERE, "srx1", "wrong").await, 401);
+            assert_eq!(server.try_login(HERE, "srx1", "wrong").await, 401);
         }
         let body = login("srx1", "s3cr-t_");
-        let locked = house.ask("POST /oauth_token/oauth", &[], &body).await;
+        let locked = server.request("POST /oauth_token/oauth", &[], &body).await;
         assert_eq!(locked.status, 429);
         assert!(locked.head.contains("retry-after: 10"), "{locked:?}");
-        assert_eq!(house.try_login(ELSEWHERE, "srx1", "s3cr-t_").await, 200);
-        assert_eq!(house.try_login(HERE, "srx2", "s3cr-t_").await, 200);
-        house.later(Duration::from_secs(10));
-        assert_eq!(house.try_login(HERE, "srx1", "s3cr-t_").await, 200);
+        assert_eq!(server.try_login(ELSEWHERE, "srx1", "s3cr-t_").await, 200);
+        assert_eq!(server.try_login(HERE, "srx2", "s3cr-t_").await, 200);
+        server.advance(Duration::from_secs(10));
+        assert_eq!(server.try_login(HERE, "srx1", "s3cr-t_").await, 200);
     });
 }
 
 #[test]
 fn a_token_expires_and_is_good_only_from_the_addresses_of_its_client() {
-    story(vec![point("srx1")], async |house| {
-        let token = house.token("srx1").await;
-        let ask = "GET /user_query/v2/ip/10.0.0.1";
-        let moved = house.ask_from(ELSEWHERE, ask, &[&bearer(&token)], "").await;
+    with_server(vec![point("srx1")], async |server| {
+        let token = server.token("srx1").await;
+        let request = "GET /user_query/v2/ip/10.0.0.1";
+        let moved = server.request_from(ELSEWHERE, request, &[&bearer(&token)], "").await;
         assert_eq!(moved.status, 401);
-        assert_eq!(house.try_login(ELSEWHERE, "srx1", "s3cr-t_").await, 400);
-        house.later(HOUR - Duration::from_millis(1));
-        assert_eq!(status_with(&house, &token).await, 200);
-        house.later(Duration::from_millis(1));
-        let expired = house.get(&token, "").await;
+        assert_eq!(server.try_login(ELSEWHERE, "srx1", "s3cr-t_").await, 400);
+        server.advance(HOUR - Duration::from_millis(1));
+        assert_eq!(status_with(&server, &token).await, 200);
+        server.advance(Duration::from_millis(1));
+        let expired = server.get(&token, "").await;
         assert_eq!(expired.status, 401);
         assert!(expired.head.contains("error=\"invalid_token\""), "{expired:?}");
-        let missing = house.ask("GET /user_query/v2", &[], "").await;
+        let missing = server.request("GET /user_query/v2", &[], "").await;
         assert!(missing.status == 401 && missing.head.contains("www-authenticate: bearer"));
     });
 }
 
 #[test]
-fn an_address_that_nobody_has_gets_403_before_any_work() {
-    story(vec![point("srx1")], async |house| {
+fn an_unconfigured_source_address_is_403() {
+    with_server(vec![point("srx1")], async |server| {
         let stranger = [127, 0, 0, 3];
         let body = login("srx1", "s3cr-t_");
-        let answer = house.ask_from(stranger, "POST /oauth_token/oauth", &[], &body).await;
+        let answer = server.request_from(stranger, "POST /oauth_token/oauth", &[], &body).await;
         assert_eq!(answer.status, 403);
         assert!(answer.head.contains("content-type: application/problem+json"), "{answer:?}");
     });
 }
 
 #[test]
-fn a_reload_ends_the_tokens_of_changed_secrets_and_vanished_points_only() {
-    story(vec![point("srx1"), point("srx2"), point("srx3")], async |house| {
+fn a_reload_revokes_only_tokens_of_changed_secrets_and_removed_points() {
+    with_server(vec![point("srx1"), point("srx2"), point("srx3")], async |server| {
         let mut tokens = Vec::new();
         for client in ["srx1", "srx2", "srx3"] {
-            tokens.push(house.token(client).await);
+            tokens.push(server.token(client).await);
         }
         let mut changed = point("srx2");
         changed.secret = crate::admission::secret::hash("another");
         let mut renamed = point("srx1");
         renamed.name = name("branch");
-        house.points.govern(&settings(vec![renamed, changed]), &pushers());
+        server.points.apply_settings(&settings(vec![renamed, changed]), &pushers());
         let mut statuses = Vec::new();
         for token in &tokens {
-            statuses.push(status_with(&house, token).await);
+            statuses.push(status_with(&server, token).await);
         }
         assert_eq!(statuses, [200, 401, 401]);
-        assert_eq!(house.try_login(HERE, "srx2", "s3cr-t_").await, 401);
-        assert_eq!(house.try_login(HERE, "srx2", "another").await, 200);
-        let names: Vec<_> = house.points.status().into_iter().map(|point| point.name).collect();
+        assert_eq!(server.try_login(HERE, "srx2", "s3cr-t_").await, 401);
+        assert_eq!(server.try_login(HERE, "srx2", "another").await, 200);
+        let names: Vec<_> = server.points.status().into_iter().map(|point| point.name).collect();
         assert_eq!(names, ["branch", "portal", "srx2"]);
     });
 }
 
 #[test]
-fn a_long_token_request_is_not_read() {
-    story(vec![point("srx1")], async |house| {
+fn an_oversized_token_request_is_rejected() {
+    with_server(vec![point("srx1")], async |server| {
         let body = login("srx1", &"x".repeat(5000));
-        let answer = house.ask("POST /oauth_token/oauth", &[], &body).await;
+        let answer = server.request("POST /oauth_token/oauth", &[], &body).await;
         assert_eq!((answer.status, answer.json()["status"].as_u64()), (413, Some(413)));
     });
 }
 
 #[test]
-fn a_token_in_the_query_is_refused_unless_the_dialect_needs_it() {
+fn a_token_in_the_query_is_rejected_unless_the_dialect_accepts_it() {
     let mut old = point("old");
     old.dialect.query_token = QueryToken::Accepted;
-    story(vec![point("srx1"), old], async |house| {
+    with_server(vec![point("srx1"), old], async |server| {
         for (client, status) in [("srx1", 401), ("old", 200)] {
-            let token = house.token(client).await;
-            let ask = format!("GET /user_query/v2/ip/10.0.0.1?access_token={token}");
+            let token = server.token(client).await;
+            let request = format!("GET /user_query/v2/ip/10.0.0.1?access_token={token}");
             let push = format!("POST /user_query/v2/user?token={token}&ip=10.0.0.1&id=alice");
-            for head in [&ask, &push] {
-                let answer = house.ask(head, &[], "").await;
+            for head in [&request, &push] {
+                let answer = server.request(head, &[], "").await;
                 assert_eq!(answer.status, status, "{client}: {answer:?}");
                 assert!(!answer.body.contains(&token), "the answer does not repeat it");
             }
-            // In the header as well: it was in the query all the same.
-            assert_eq!(house.ask(&ask, &[&bearer(&token)], "").await.status, status);
-            assert_eq!(status_with(&house, &token).await, 200, "{client} by the header");
+            // With the token in the header too: it is still in the query.
+            assert_eq!(server.request(&request, &[&bearer(&token)], "").await.status, status);
+            assert_eq!(status_with(&server, &token).await, 200, "{client} by the header");
         }
     });
 }

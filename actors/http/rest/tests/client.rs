@@ -1,4 +1,4 @@
-//! An HTTP client as plain as the wire: what a listener really sends, header by header.
+//! A minimal HTTP client that shows the exact response of a listener, header by header.
 
 use std::net::SocketAddr;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// An answer, read to the end of its connection.
+/// A response, read to the end of its connection.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: u16,
@@ -36,7 +36,8 @@ impl Answer {
     }
 }
 
-/// Sends a request as HTTP/1.0, so that the body is neither chunked nor followed by another answer.
+/// Sends a request as HTTP/1.0, so that the body is neither chunked nor followed by another
+/// response.
 pub(super) async fn send(to: SocketAddr, method: &str, path: &str, headers: &str) -> TcpStream {
     let mut stream = TcpStream::connect(to).await.unwrap();
     let length = if method == "GET" { "" } else { "Content-Length: 0\r\n" };
@@ -45,7 +46,7 @@ pub(super) async fn send(to: SocketAddr, method: &str, path: &str, headers: &str
     stream
 }
 
-pub(super) async fn ask(to: SocketAddr, method: &str, path: &str, headers: &str) -> Answer {
+pub(super) async fn request(to: SocketAddr, method: &str, path: &str, headers: &str) -> Answer {
     let mut text = String::new();
     send(to, method, path, headers).await.read_to_string(&mut text).await.unwrap();
     Answer::parse(&text)
@@ -59,7 +60,7 @@ pub(super) struct Event {
     pub(super) data: Value,
 }
 
-/// A reader of a live stream.
+/// A client of a live stream.
 pub(super) struct Events {
     stream: TcpStream,
     unread: String,
@@ -75,9 +76,9 @@ impl Events {
         events
     }
 
-    /// The first block of the stream, with the reader's place.
+    /// The first block of the stream, with the start position.
     pub(super) async fn greeting(&mut self) -> String {
-        self.block().await.expect("a greeting")
+        self.block().await.expect("a first block")
     }
 
     /// The next event; `None` when the stream has ended.

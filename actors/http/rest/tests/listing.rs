@@ -1,4 +1,4 @@
-//! The list of sessions: filters, pages, and changes while somebody pages.
+//! The list of sessions: filters, pages, and changes during paging.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,18 +6,18 @@ use rollcall_identity::Kind;
 use serde_json::Value;
 
 use super::assert_problem;
-use super::house::{House, story};
+use super::fixture::{TestServer, with_server};
 
-/// What all pages of a list show, with `between` happening between any two of them.
+/// The sessions of all pages of a list, with a call of `between` between two pages.
 async fn addresses(
-    house: &House,
+    server: &TestServer,
     parameters: &str,
     mut between: impl AsyncFnMut(usize),
 ) -> Vec<(String, Value)> {
     let mut listed = Vec::new();
     let mut after = String::new();
     for page in 0.. {
-        let answer = house.get(&format!("/api/v1/sessions?{parameters}{after}")).await;
+        let answer = server.get(&format!("/api/v1/sessions?{parameters}{after}")).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         let body = answer.json();
         for session in body["sessions"].as_array().unwrap() {
@@ -32,8 +32,8 @@ async fn addresses(
     listed
 }
 
-async fn listed(house: &House, parameters: &str) -> Vec<String> {
-    let found = addresses(house, parameters, async |_| {}).await;
+async fn listed(server: &TestServer, parameters: &str) -> Vec<String> {
+    let found = addresses(server, parameters, async |_| {}).await;
     found.into_iter().map(|(address, _)| address).collect()
 }
 
@@ -41,22 +41,22 @@ fn address(number: usize) -> String {
     format!("10.1.{}.{}", number / 250, number % 250 + 1)
 }
 
-async fn fill(house: &House, count: usize) {
-    let login = |n| house.event(&address(n), &format!("user{n}@corp"), Kind::Login);
+async fn fill(server: &TestServer, count: usize) {
+    let login = |n| server.event(&address(n), &format!("user{n}@corp"), Kind::Login);
     for start in (0..count).step_by(500) {
         let batch: Vec<_> = (start..count.min(start + 500)).map(login).collect();
-        house.apply(batch).await;
+        server.apply(batch).await;
     }
 }
 
 #[test]
-fn every_filter_chooses_and_all_must_hold() {
-    story(async |house| {
-        house.login("10.0.0.1", "alice@corp").await;
-        house.login("10.0.0.2", "bob@corp").await;
-        house.login("10.0.1.1", "alice@lab").await;
-        house.login("2001:db8::1", "alice").await;
-        for (parameters, wanted) in [
+fn all_filters_must_match() {
+    with_server(async |server| {
+        server.login("10.0.0.1", "alice@corp").await;
+        server.login("10.0.0.2", "bob@corp").await;
+        server.login("10.0.1.1", "alice@lab").await;
+        server.login("2001:db8::1", "alice").await;
+        for (parameters, expected) in [
             ("user=alice", vec!["10.0.0.1", "10.0.1.1", "2001:db8::1"]),
             ("user=alice@corp", vec!["10.0.0.1"]),
             ("user=CORP%5CAlice", vec!["10.0.0.1"]),
@@ -71,28 +71,31 @@ fn every_filter_chooses_and_all_must_hold() {
             ("producer=ptim", vec![]),
             ("state=ended", vec![]),
         ] {
-            assert_eq!(listed(&house, parameters).await, wanted, "{parameters}");
+            assert_eq!(listed(&server, parameters).await, expected, "{parameters}");
         }
     });
 }
 
 #[test]
-fn ended_sessions_are_listed_with_their_end() {
-    story(async |house| {
+fn ended_sessions_are_listed_with_their_end_time() {
+    with_server(async |server| {
         for (address, user) in
             [("10.0.0.1", "alice@corp"), ("10.0.0.2", "bob@lab"), ("10.0.0.3", "eve@lab")]
         {
-            house.login(address, user).await;
+            server.login(address, user).await;
         }
-        house.logout("10.0.0.1", "alice@corp").await;
-        house.logout("10.0.0.2", "bob@lab").await;
-        assert_eq!(listed(&house, "state=active").await, ["10.0.0.3"]);
-        assert_eq!(listed(&house, "state=ended").await, ["10.0.0.1", "10.0.0.2"]);
-        assert_eq!(listed(&house, "state=ended&limit=1").await, ["10.0.0.1", "10.0.0.2"]);
-        assert_eq!(listed(&house, "state=ended&user=bob").await, ["10.0.0.2"]);
-        assert_eq!(listed(&house, "state=ended&ip=10.0.0.1").await, ["10.0.0.1"]);
-        assert_eq!(listed(&house, "state=all&limit=1").await, ["10.0.0.3", "10.0.0.1", "10.0.0.2"]);
-        for (_, session) in addresses(&house, "state=ended", async |_| {}).await {
+        server.logout("10.0.0.1", "alice@corp").await;
+        server.logout("10.0.0.2", "bob@lab").await;
+        assert_eq!(listed(&server, "state=active").await, ["10.0.0.3"]);
+        assert_eq!(listed(&server, "state=ended").await, ["10.0.0.1", "10.0.0.2"]);
+        assert_eq!(listed(&server, "state=ended&limit=1").await, ["10.0.0.1", "10.0.0.2"]);
+        assert_eq!(listed(&server, "state=ended&user=bob").await, ["10.0.0.2"]);
+        assert_eq!(listed(&server, "state=ended&ip=10.0.0.1").await, ["10.0.0.1"]);
+        assert_eq!(
+            listed(&server, "state=all&limit=1").await,
+            ["10.0.0.3", "10.0.0.1", "10.0.0.2"]
+        );
+        for (_, session) in addresses(&server, "state=ended", async |_| {}).await {
             assert_eq!(session["state"], "ended");
             assert!(session["ended"].is_string() && session["user"].is_string());
         }
@@ -100,25 +103,25 @@ fn ended_sessions_are_listed_with_their_end() {
 }
 
 #[test]
-fn nobody_who_stays_is_missed_by_pages_while_others_come_go_and_move() {
-    story(async |house| {
-        fill(&house, 2500).await;
-        let house = &house;
-        let pages = addresses(house, "limit=200", async |page| {
-            // Everything happens at once: ends, new users at old addresses, new addresses.
+fn paging_misses_no_active_session_during_concurrent_changes() {
+    with_server(async |server| {
+        fill(&server, 2500).await;
+        let server = &server;
+        let pages = addresses(server, "limit=200", async |page| {
+            // Concurrent changes: ended sessions, new users at existing addresses, new addresses.
             let ends = (page * 10..page * 10 + 5)
-                .map(|n| house.event(&address(n), &format!("user{n}@corp"), Kind::Logout));
+                .map(|n| server.event(&address(n), &format!("user{n}@corp"), Kind::Logout));
             let takes = (page * 10 + 5..page * 10 + 10)
-                .map(|n| house.event(&address(n), &format!("later{n}@corp"), Kind::Login));
-            house.apply(ends.chain(takes).collect()).await;
-            house.login(&format!("10.2.0.{}", page + 1), "new@corp").await;
+                .map(|n| server.event(&address(n), &format!("later{n}@corp"), Kind::Login));
+            server.apply(ends.chain(takes).collect()).await;
+            server.login(&format!("10.2.0.{}", page + 1), "new@corp").await;
         })
         .await;
         let last: BTreeMap<_, _> = pages.iter().cloned().collect();
-        let truth: BTreeSet<_> = listed(house, "limit=1000").await.into_iter().collect();
+        let truth: BTreeSet<_> = listed(server, "limit=1000").await.into_iter().collect();
         assert!(truth.len() > 2400, "{}", truth.len());
         for address in truth {
-            let now = house.get(&format!("/api/v1/sessions/{address}")).await.json();
+            let now = server.get(&format!("/api/v1/sessions/{address}")).await.json();
             let listed = last.get(&address).unwrap_or_else(|| panic!("{address} was missed"));
             assert_eq!(listed["user"], now["user"], "{address}");
         }
@@ -126,13 +129,13 @@ fn nobody_who_stays_is_missed_by_pages_while_others_come_go_and_move() {
 }
 
 #[test]
-fn an_after_of_an_earlier_life_is_gone() {
-    story(async |house| {
-        house.login("10.0.0.1", "alice@corp").await;
+fn a_page_token_of_an_earlier_epoch_is_410() {
+    with_server(async |server| {
+        server.login("10.0.0.1", "alice@corp").await;
         for after in ["a1.1", "e1.1"] {
-            assert_problem(&house.get(&format!("/api/v1/sessions?after={after}")).await, 410);
+            assert_problem(&server.get(&format!("/api/v1/sessions?after={after}")).await, 410);
         }
-        let known = format!("/api/v1/sessions?after=a{}.0", House::EPOCH);
-        assert_eq!(house.get(&known).await.json()["sessions"][0]["user"], "alice");
+        let known = format!("/api/v1/sessions?after=a{}.0", TestServer::EPOCH);
+        assert_eq!(server.get(&known).await.json()["sessions"][0]["user"], "alice");
     });
 }

@@ -1,5 +1,5 @@
-//! The JSON shapes of the REST interface. They are a promise to scripts: they stay as they are when
-//! the crates inside change their own types.
+//! The JSON types of the REST interface. They are a stable contract with clients and do not follow
+//! changes of the internal types.
 
 use std::sync::Arc;
 
@@ -10,72 +10,72 @@ use rollcall_identity::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// Whether somebody is there.
+/// Whether a session is active.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum State {
-    /// Somebody is there now.
+    /// The session is active.
     Active,
-    /// Somebody was there.
+    /// The session has ended.
     Ended,
 }
 
-/// Who is, or was, behind an address.
+/// A session at an address.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Session)]
-pub(super) struct SessionShape {
+pub(super) struct SessionDto {
     /// IPv4 or IPv6.
     #[schema(value_type = String, example = "10.0.0.7")]
     address: Address,
-    /// In lower case, without the domain; null where only the device is known.
+    /// The user in lower case, without the domain; null if only the device is known.
     #[schema(value_type = Option<String>, example = "alice")]
     user: Option<Name>,
-    /// The user's domain, where it is known.
+    /// The domain of the user, if known.
     #[schema(value_type = Option<String>, example = "corp.example.com")]
     domain: Option<Name>,
     state: State,
-    /// When the user came, by the clock of the source.
+    /// The start of the session, by the clock of the source.
     #[schema(value_type = String, format = DateTime)]
     since: Timestamp,
-    /// When the user was last proved present.
+    /// The time of the last evidence of the user.
     #[schema(value_type = String, format = DateTime)]
     confirmed: Timestamp,
-    /// When the session ends unless the user is seen again.
+    /// The end of the session without further evidence of the user.
     #[schema(value_type = String, format = DateTime)]
     expires: Timestamp,
-    /// When it ended; only in ended ones.
+    /// The end of the session; only for ended sessions.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     ended: Option<Timestamp>,
-    /// The producer that saw it begin.
+    /// The producer of the event that started the session.
     #[schema(value_type = String, example = "syslog")]
     producer: Name,
-    /// The producer's client, such as the firewall that sent the line.
+    /// The client of the producer, for example the firewall that sent the line.
     #[schema(value_type = String, example = "branch-fw")]
     client: Name,
-    /// The position in the journal of what made it so.
+    /// The journal position of the last change of the session.
     #[schema(value_type = u64)]
     revision: Revision,
     /// The host name of the device.
     #[schema(value_type = Option<String>)]
     device: Option<Name>,
-    /// The groups of the user that a source listed; null where none did.
+    /// The groups of the user in the event; null if the event has none.
     #[schema(value_type = Option<Vec<String>>)]
     roles: Roles,
-    /// The groups that directories put the user in, nested ones included; null where none knows the
-    /// user.
+    /// The groups of the user in the directories, including nested ones; null if no directory has
+    /// the user.
     #[schema(value_type = Option<Vec<String>>)]
     groups: Option<Vec<Name>>,
-    /// The same of the device.
+    /// The groups of the device in the directories.
     #[schema(value_type = Option<Vec<String>>)]
     device_groups: Option<Vec<Name>>,
-    /// The state of the device.
+    /// The posture of the device.
     #[schema(value_type = Option<String>)]
     posture: Option<Posture>,
 }
 
-impl SessionShape {
-    /// A session that is there now.
+impl SessionDto {
+    /// An active session.
     pub(super) fn active(session: &Session) -> Self {
         let Session { address, since, confirmed, expires, revision, posture, .. } = *session;
         let (user, domain) = split(session.principal.as_ref());
@@ -100,7 +100,7 @@ impl SessionShape {
         }
     }
 
-    /// A session that is no more; when it ended, where that is known.
+    /// An ended session, with its end time if it is known.
     pub(super) fn ended(session: &Session, ended: Option<Timestamp>) -> Self {
         Self { state: State::Ended, ended, ..Self::active(session) }
     }
@@ -114,35 +114,35 @@ fn split(principal: Option<&Principal>) -> (Option<Name>, Option<Name>) {
     principal.map_or((None, None), |p| (Some(p.user.clone()), p.domain.clone()))
 }
 
-/// Some of the sessions that were asked for.
+/// A page of sessions.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct SessionPage {
-    /// In the order in which they began or last changed.
-    pub(super) sessions: Vec<SessionShape>,
-    /// What to ask with as `after` to go on; null at the end.
+    /// Ordered by the start or the last change.
+    pub(super) sessions: Vec<SessionDto>,
+    /// The value of `after` for the next page; null at the end.
     pub(super) next: Option<String>,
 }
 
-/// Who said so, and what was made of it.
+/// The event that caused a change, and the rule that applied.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Cause)]
-pub(super) struct CauseShape {
-    /// What happened.
+pub(super) struct CauseDto {
+    /// The kind of the event.
     #[schema(value_type = String, example = "vpn_up")]
     kind: Kind,
-    /// When, by the clock of the source.
+    /// The time of the event, by the clock of the source.
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
-    /// When Rollcall received it.
+    /// The time at which Rollcall received the event.
     #[schema(value_type = String, format = DateTime)]
     seen: Timestamp,
     /// The producer.
     #[schema(value_type = String)]
     producer: Name,
-    /// Its client.
+    /// The client of the producer.
     #[schema(value_type = String)]
     client: Name,
-    /// The template or dialect that read it.
+    /// The template or dialect that decoded the event.
     #[schema(value_type = String)]
     form: Name,
     /// The rule that decided.
@@ -150,7 +150,7 @@ pub(super) struct CauseShape {
     rule: &'static str,
 }
 
-impl From<&Cause> for CauseShape {
+impl From<&Cause> for CauseDto {
     fn from(cause: &Cause) -> Self {
         let Cause { kind, at, seen, ref origin, rule } = *cause;
         Self {
@@ -168,94 +168,95 @@ impl From<&Cause> for CauseShape {
 /// The data of one event of the live stream.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Change)]
-pub(super) struct ChangeShape {
-    /// The position in the journal.
+pub(super) struct ChangeDto {
+    /// The journal position.
     #[schema(value_type = u64)]
     revision: Revision,
-    /// Where.
+    /// The address.
     #[schema(value_type = String)]
     address: Address,
-    /// `began`, `altered`, `extended` or `ended`; the name of the event, too.
+    /// `began`, `altered`, `extended` or `ended`; this is also the name of the event.
     #[schema(value_type = String)]
     effect: Effect,
-    /// Who is there now or, of an end, who was; null where an end is told of whoever was there.
-    session: Option<SessionShape>,
-    /// Why.
-    cause: CauseShape,
+    /// The current session, or the ended one if `effect` is `ended`; null if an end is reported
+    /// without a known session.
+    session: Option<SessionDto>,
+    /// The cause.
+    cause: CauseDto,
 }
 
-impl From<&Change> for ChangeShape {
+impl From<&Change> for ChangeDto {
     fn from(change: &Change) -> Self {
         let Change { revision, address, effect, ref before, ref after, ref cause } = *change;
-        let gone = |before: &Arc<Session>| SessionShape::ended(before, Some(cause.at));
+        let ended_session = |before: &Arc<Session>| SessionDto::ended(before, Some(cause.at));
         let session = match after {
-            Some(after) => Some(SessionShape::active(after)),
-            None => before.as_ref().map(gone),
+            Some(after) => Some(SessionDto::active(after)),
+            None => before.as_ref().map(ended_session),
         };
         Self { revision, address, effect, session, cause: cause.into() }
     }
 }
 
-/// The data of a `resync` event: what the reader holds is void, what follows is everything.
+/// The data of a `resync` event: the client discards its state, and all current sessions follow.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Resync {
-    /// Where the reading stands.
+    /// The cursor of the stream.
     #[schema(value_type = String)]
     pub(super) cursor: Cursor,
 }
 
-/// An event that competed for an address, and what was decided about it.
+/// An event that competed for an address, and the decision about it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Competitor)]
-pub(super) struct RecordShape {
-    /// The position in the journal.
+pub(super) struct RecordDto {
+    /// The journal position.
     #[schema(value_type = u64)]
     revision: Revision,
-    /// What happened.
+    /// The kind of the event.
     #[schema(value_type = String, example = "login")]
     kind: Kind,
-    /// Who.
+    /// The user.
     #[schema(value_type = Option<String>)]
     user: Option<Name>,
-    /// The user's domain.
+    /// The domain of the user.
     #[schema(value_type = Option<String>)]
     domain: Option<Name>,
     /// The device.
     #[schema(value_type = Option<String>)]
     device: Option<Name>,
-    /// The groups that it listed; null where it said nothing of them.
+    /// The groups in the event; null if the event has none.
     #[schema(value_type = Option<Vec<String>>)]
     roles: Roles,
-    /// The state of the device.
+    /// The posture of the device.
     #[schema(value_type = Option<String>)]
     posture: Option<Posture>,
-    /// When, by the clock of the source.
+    /// The time of the event, by the clock of the source.
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
-    /// When Rollcall received it.
+    /// The time at which Rollcall received the event.
     #[schema(value_type = String, format = DateTime)]
     seen: Timestamp,
     /// The producer.
     #[schema(value_type = String)]
     producer: Name,
-    /// Its client.
+    /// The client of the producer.
     #[schema(value_type = String)]
     client: Name,
-    /// The template or dialect that read it.
+    /// The template or dialect that decoded the event.
     #[schema(value_type = String)]
     form: Name,
     /// `applied`, `deduplicated` or `refused`.
     outcome: &'static str,
-    /// The rule or the reason.
+    /// The rule or the reason for the outcome.
     #[schema(example = "too_old")]
     reason: &'static str,
-    /// How many more of the same came just before.
+    /// The number of identical events just before it.
     repeated: u32,
-    /// All of this as a sentence.
+    /// The record as a sentence.
     sentence: String,
 }
 
-impl From<&DecisionRecord> for RecordShape {
+impl From<&DecisionRecord> for RecordDto {
     fn from(record: &DecisionRecord) -> Self {
         let (user, domain) = split(record.principal.as_ref());
         let DecisionRecord { revision, kind, at, seen, ref origin, verdict, repeated, .. } =
@@ -284,36 +285,37 @@ impl From<&DecisionRecord> for RecordShape {
 /// Why an address has this user, or has none.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Explanation)]
-pub(super) struct ExplanationShape {
-    /// Where.
+pub(super) struct ExplanationDto {
+    /// The address.
     #[schema(value_type = String)]
     address: Address,
     /// The answer in one sentence.
     sentence: String,
-    /// Who is there now.
-    session: Option<SessionShape>,
-    /// Who was there before, as long as it is remembered.
-    previous: Option<SessionShape>,
-    /// Until when the address is taken to be shared by many users and serves none of them, unless
-    /// more come.
+    /// The current session.
+    session: Option<SessionDto>,
+    /// The previous session, as long as it is kept.
+    previous: Option<SessionDto>,
+    /// Until when the address is treated as shared by several users and has no user; further logins
+    /// extend it.
     #[schema(value_type = Option<String>)]
     shared_until: Option<Timestamp>,
-    /// What else was seen there and what became of it, newest first.
-    competed: Vec<RecordShape>,
+    /// Other events at the address and the decisions about them, newest first.
+    competed: Vec<RecordDto>,
 }
 
-impl From<&Explanation> for ExplanationShape {
+impl From<&Explanation> for ExplanationDto {
     fn from(explanation: &Explanation) -> Self {
         let Explanation { address, ref session, ref previous, shared, ref competed } = *explanation;
-        // The first line is the answer; the lines after it are the competitors' own sentences.
+        // The first line is the answer; the lines after it are the sentences of the competing
+        // events.
         let whole = explanation.to_string();
         Self {
             address,
             sentence: whole.lines().next().unwrap_or_default().to_owned(),
-            session: session.as_deref().map(SessionShape::active),
-            previous: previous.as_deref().map(|session| SessionShape::ended(session, None)),
+            session: session.as_deref().map(SessionDto::active),
+            previous: previous.as_deref().map(|session| SessionDto::ended(session, None)),
             shared_until: shared,
-            competed: competed.iter().map(RecordShape::from).collect(),
+            competed: competed.iter().map(RecordDto::from).collect(),
         }
     }
 }

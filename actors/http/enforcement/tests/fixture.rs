@@ -1,4 +1,4 @@
-//! The house, and a client that speaks just enough HTTP/1.1.
+//! A test server with all actors, and a minimal HTTP/1.1 client.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
@@ -15,7 +15,7 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use super::super::{Enforcement, Points};
 use crate::admission::secret;
-use crate::listener::{Bound, Listener, Plan};
+use crate::listener::{BoundSockets, Listener, ListenerSpec};
 use rollcall_engine::Engine;
 use rollcall_engine::directory::SharedDirectory;
 use rollcall_producers::ProducerActor;
@@ -33,7 +33,7 @@ pub(super) fn name(text: &str) -> Name {
     Name::new(text).unwrap()
 }
 
-/// A firewall that may come from 127.0.0.1 only, and hears and pushes everything.
+/// A firewall that may connect only from 127.0.0.1, and may query and push everything.
 pub(in crate::enforcement) fn point(name_and_id: &str) -> config::EnforcementPoint {
     config::EnforcementPoint {
         name: name(name_and_id),
@@ -45,13 +45,13 @@ pub(in crate::enforcement) fn point(name_and_id: &str) -> config::EnforcementPoi
         domains: Vec::new(),
         include: Vec::new(),
         exclude: Vec::new(),
-        push: Some(everything()),
+        push: Some(all_kinds()),
         push_domain: None,
-        push_untimed: MissingTime::UseArrival,
+        push_missing_time: MissingTime::UseArrival,
     }
 }
 
-pub(super) fn everything() -> Authority {
+pub(super) fn all_kinds() -> Authority {
     let kinds = [Kind::Login, Kind::Logout, Kind::VpnUp, Kind::VpnDown, Kind::Rekey];
     Authority { kinds: kinds.to_vec(), ..Authority::default() }
 }
@@ -66,45 +66,45 @@ pub(in crate::enforcement) fn settings(
         query_path: "/user_query/v2".to_owned(),
         token_lifetime: HOUR,
         limits: config::HttpLimits {
-            body: 1 << 20,
-            head: 16 << 10,
-            head_timeout: Duration::from_secs(5),
+            body_size: 1 << 20,
+            header_size: 16 << 10,
+            header_timeout: Duration::from_secs(5),
             body_timeout: Duration::from_secs(5),
             connections: 100,
             connections_per_address: 100,
         },
         lockout: config::Lockout {
-            failures: 2,
-            first: Duration::from_secs(10),
-            longest: Duration::from_secs(60),
+            threshold: 2,
+            initial_delay: Duration::from_secs(10),
+            max_delay: Duration::from_secs(60),
         },
         points,
     }
 }
 
-/// A program that may come from 127.0.0.2 only.
+/// A program that may connect only from 127.0.0.2.
 pub(in crate::enforcement) fn pushers() -> config::Ptim {
     let pusher = config::PtimClient {
         name: name("portal"),
         addresses: vec!["127.0.0.2/32".parse().unwrap()],
         client_id: "portal".to_owned(),
         secret: SECRET.clone(),
-        authority: everything(),
+        authority: all_kinds(),
         domain: Some(name("corp.example")),
-        untimed: MissingTime::UseArrival,
+        missing_time: MissingTime::UseArrival,
     };
     config::Ptim { name: name("ptim"), enabled: true, clients: vec![pusher] }
 }
 
-pub(super) struct House {
-    at: SocketAddr,
+pub(super) struct TestServer {
+    address: SocketAddr,
     now: Arc<AtomicI64>,
     supervisor: Mailbox<Supervisor>,
     pub(super) points: Arc<Points>,
     pub(super) directory: SharedDirectory,
 }
 
-/// What came back.
+/// A response.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: u16,
@@ -118,16 +118,19 @@ impl Answer {
     }
 }
 
-/// Runs a test in a house with these points.
-pub(super) fn story(points: Vec<config::EnforcementPoint>, test: impl AsyncFnOnce(House)) {
-    actix::System::new().block_on(async { test(House::open(points).await).await });
+/// Runs a test on a server with these points.
+pub(super) fn with_server(
+    points: Vec<config::EnforcementPoint>,
+    test: impl AsyncFnOnce(TestServer),
+) {
+    actix::System::new().block_on(async { test(TestServer::open(points).await).await });
 }
 
-impl House {
+impl TestServer {
     async fn open(points: Vec<config::EnforcementPoint>) -> Self {
         let now = Arc::new(AtomicI64::new(1_795_000_000_000));
-        let told = Arc::clone(&now);
-        let clock = Clock::from_fn(move || Timestamp::from_millis(told.load(SeqCst)));
+        let shared_now = Arc::clone(&now);
+        let clock = Clock::from_fn(move || Timestamp::from_millis(shared_now.load(SeqCst)));
         let settings = settings(points);
 
         let mut rules = Rules::default();
@@ -136,59 +139,59 @@ impl House {
         {
             rules.authorities.insert((name("ptim"), client.clone()), authority);
         }
-        rules.authorities.insert((name("ptim"), name("portal")), everything());
+        rules.authorities.insert((name("ptim"), name("portal")), all_kinds());
 
         let limits = ChangeLogLimits::default();
         let engine = Engine::start(MemoryJournal::new(7), rules, limits, &clock).await.unwrap();
         let (ptim, pushes) =
             (Mailbox::<ProducerActor>::new("ptim", clock.clone()), PushSink::default());
-        let make = {
+        let factory = {
             let (ptim, pushes, cache) = (ptim.clone(), pushes.clone(), engine.cache.clone());
             move || {
                 let producer = Arc::new(Ptim::new(pushes.clone()));
                 ProducerActor::new(producer, ptim.clone(), cache.clone())
             }
         };
-        engine.supervisor.send(Spawn::new(ptim.clone(), make)).await.unwrap();
+        engine.supervisor.send(Spawn::new(ptim.clone(), factory)).await.unwrap();
 
         let newest = engine.newest.clone();
         let points = Arc::new(Points::new(&settings, &pushers(), newest, clock.clone()));
         let enforcement = Enforcement::new(Arc::clone(&points), &engine, pushes.clone());
-        let plan = Plan {
+        let spec = ListenerSpec {
             name: "enforcement",
             limits: settings.limits.clone(),
             drain: Duration::ZERO,
             tls: None,
             routes: enforcement.routes(),
         };
-        let bound = Bound::bind(&["127.0.0.1:0".parse().unwrap()], None).unwrap();
-        let at = bound.addresses().unwrap()[0];
+        let bound = BoundSockets::bind(&["127.0.0.1:0".parse().unwrap()], None).unwrap();
+        let address = bound.addresses().unwrap()[0];
         let listener = Mailbox::<Listener>::new("enforcement", clock);
-        let make = move || Listener::new(bound.clone(), plan.clone());
+        let factory = move || Listener::new(bound.clone(), spec.clone());
         let Engine { supervisor, directory, .. } = engine;
-        supervisor.send(Spawn::new(listener, make)).await.unwrap();
+        supervisor.send(Spawn::new(listener, factory)).await.unwrap();
         while pushes.get().is_none() {
             tokio::task::yield_now().await;
         }
-        Self { at, now, supervisor, points, directory }
+        Self { address, now, supervisor, points, directory }
     }
 
-    pub(super) fn later(&self, by: Duration) {
+    pub(super) fn advance(&self, by: Duration) {
         self.now.fetch_add(i64::try_from(by.as_millis()).unwrap(), SeqCst);
     }
 
-    /// Ends an actor for good.
-    pub(super) async fn dismiss(&self, actor: &str) {
+    /// Stops an actor permanently.
+    pub(super) async fn stop_actor(&self, actor: &str) {
         self.supervisor.send(Stop(actor.to_owned())).await.unwrap();
     }
 
     /// Sends a request from 127.0.0.1.
-    pub(super) async fn ask(&self, head: &str, headers: &[&str], body: &str) -> Answer {
-        self.ask_from([127, 0, 0, 1], head, headers, body).await
+    pub(super) async fn request(&self, head: &str, headers: &[&str], body: &str) -> Answer {
+        self.request_from([127, 0, 0, 1], head, headers, body).await
     }
 
-    /// Sends a request: its first line without the version, its headers, its body.
-    pub(super) async fn ask_from(
+    /// Sends a request with this request line (without the version), these headers and this body.
+    pub(super) async fn request_from(
         &self,
         source: [u8; 4],
         head: &str,
@@ -197,7 +200,7 @@ impl House {
     ) -> Answer {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind((IpAddr::from(source), 0).into()).unwrap();
-        let stream = socket.connect(self.at).await.unwrap();
+        let stream = socket.connect(self.address).await.unwrap();
         let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
         let length = body.len();
         let request = format!(
@@ -207,31 +210,31 @@ impl House {
         exchange(stream, &request).await
     }
 
-    /// Buys a token at 127.0.0.1.
+    /// Obtains a token from 127.0.0.1.
     pub(super) async fn token(&self, client: &str) -> String {
         self.token_from([127, 0, 0, 1], client).await
     }
 
     pub(super) async fn token_from(&self, source: [u8; 4], client: &str) -> String {
         let body = login(client, "s3cr-t_");
-        let answer = self.ask_from(source, "POST /oauth_token/oauth", &[], &body).await;
+        let answer = self.request_from(source, "POST /oauth_token/oauth", &[], &body).await;
         answer.json()["access_token"].as_str().unwrap_or_else(|| panic!("{answer:?}")).to_owned()
     }
 
-    /// Tries to log in with this secret, and returns the status.
+    /// Logs in with this secret, and returns the status.
     pub(super) async fn try_login(&self, source: [u8; 4], client: &str, secret: &str) -> u16 {
         let body = login(client, secret);
-        self.ask_from(source, "POST /oauth_token/oauth", &[], &body).await.status
+        self.request_from(source, "POST /oauth_token/oauth", &[], &body).await.status
     }
 
-    /// Asks with a token.
+    /// Sends a query with a token.
     pub(super) async fn get(&self, token: &str, path: &str) -> Answer {
-        self.ask(&format!("GET /user_query/v2{path}"), &[&bearer(token)], "").await
+        self.request(&format!("GET /user_query/v2{path}"), &[&bearer(token)], "").await
     }
 
-    /// Posts Rollcall's own JSON with a token.
+    /// Posts events in Rollcall's JSON with a token.
     pub(super) async fn post(&self, token: &str, body: &str) -> Answer {
-        self.ask("POST /api/v1/events", &[&bearer(token)], body).await
+        self.request("POST /api/v1/events", &[&bearer(token)], body).await
     }
 }
 

@@ -1,4 +1,4 @@
-//! Questions of J-Web, answered from the directory.
+//! Answers queries of J-Web from the directory.
 
 use rollcall_identity::directory::{
     AccountClass, AccountKind, AccountState, Directory, Group, ResolvedAccount, UnknownDomain,
@@ -6,7 +6,7 @@ use rollcall_identity::directory::{
 use rollcall_identity::{Name, Principal};
 use rollcall_wire::srx::validator::{NameList, ObjectKind, ValidatorQuery, Validity};
 
-use crate::admission::Refused;
+use crate::admission::Rejection;
 
 /// An answer.
 #[derive(Debug)]
@@ -17,25 +17,25 @@ pub(super) struct ValidatorReply {
     pub(super) body: Vec<u8>,
 }
 
-/// Answers a question.
+/// Answers a query.
 ///
 /// # Errors
-/// When a list is asked for of a domain that no directory knows, or of none in particular where
-/// there are several.
-pub(super) fn answer(
+/// A list is requested for a domain that no directory knows, or without a domain where there are
+/// several.
+pub(super) fn lookup(
     directory: &Directory,
-    question: &ValidatorQuery,
-) -> Result<ValidatorReply, Refused> {
-    match question {
+    query: &ValidatorQuery,
+) -> Result<ValidatorReply, Rejection> {
+    match query {
         ValidatorQuery::Exists { kind, name, domain } => {
-            Ok(whether(directory, *kind, (name, domain.as_ref())))
+            Ok(exists(directory, *kind, (name, domain.as_ref())))
         }
         ValidatorQuery::List { kind, domain, prefix, start, count } => {
-            let domain = dns(directory, domain.as_ref())?;
+            let domain = domain_dns_name(directory, domain.as_ref())?;
             let range = *start..start.saturating_add(*count);
-            let unknown = |why: UnknownDomain| Refused::unknown(why.to_string());
-            let accounts = |wanted| {
-                let found = directory.accounts(&domain, wanted, prefix, range.clone());
+            let unknown = |why: UnknownDomain| Rejection::unknown(why.to_string());
+            let accounts = |class| {
+                let found = directory.accounts(&domain, class, prefix, range.clone());
                 found.map(|found| {
                     let names = found.items.iter().map(|profile| &profile.account.name);
                     (found.total, names.collect::<Vec<_>>())
@@ -56,30 +56,32 @@ pub(super) fn answer(
     }
 }
 
-fn whether(
+fn exists(
     directory: &Directory,
     kind: ObjectKind,
     (name, domain): (&Name, Option<&Name>),
 ) -> ValidatorReply {
     let principal = Principal::parse(name.as_str(), domain).ok();
     let resolved = match kind {
-        ObjectKind::User => principal.and_then(|who| directory.resolve(&who)),
+        ObjectKind::User => principal.and_then(|account| directory.resolve(&account)),
         ObjectKind::Device => device(directory, name, domain),
         ObjectKind::Group => {
-            let group = principal.and_then(|named| group(directory, &named));
-            return said(group.map(|group| (&group.name, &group.domain, None)));
+            let group = principal.and_then(|principal| group(directory, &principal));
+            return validity_reply(group.map(|group| (&group.name, &group.domain, None)));
         }
     };
-    let is_of_sort =
-        |who: &&ResolvedAccount| (who.kind == AccountKind::Device) == (kind == ObjectKind::Device);
-    let profile = resolved.as_ref().filter(is_of_sort).and_then(|who| directory.profile(who.guid));
-    said(profile.map(|profile| {
+    let is_of_kind = |account: &&ResolvedAccount| {
+        (account.kind == AccountKind::Device) == (kind == ObjectKind::Device)
+    };
+    let profile =
+        resolved.as_ref().filter(is_of_kind).and_then(|account| directory.profile(account.guid));
+    validity_reply(profile.map(|profile| {
         let enabled = profile.account.state == AccountState::Enabled;
         (&profile.account.name, &profile.domain.dns, Some(enabled))
     }))
 }
 
-fn said(found: Option<(&Name, &Name, Option<bool>)>) -> ValidatorReply {
+fn validity_reply(found: Option<(&Name, &Name, Option<bool>)>) -> ValidatorReply {
     let validity = Validity {
         valid: found.is_some(),
         name: found.map(|(name, ..)| name),
@@ -90,7 +92,7 @@ fn said(found: Option<(&Name, &Name, Option<bool>)>) -> ValidatorReply {
     ValidatorReply { outcome, body: json(&validity) }
 }
 
-/// A computer by its host name, full or bare, or by its account's name.
+/// A computer by its host name, fully qualified or short, or by its account name.
 fn device(directory: &Directory, name: &Name, domain: Option<&Name>) -> Option<ResolvedAccount> {
     let Some(domain) = domain else {
         let bare = Name::new(name.as_str().trim_end_matches('$')).ok()?;
@@ -101,27 +103,29 @@ fn device(directory: &Directory, name: &Name, domain: Option<&Name>) -> Option<R
     directory.resolve(&account)
 }
 
-/// A group by its name, in the domain that is written with it, or else in the only one that has it.
-fn group<'a>(directory: &'a Directory, named: &Principal) -> Option<&'a Group> {
-    let found = |dns: &Name| directory.group(dns, &named.user).ok().flatten().map(|group| &**group);
-    if let Some(domain) = &named.domain {
+/// A group by its name, in the given domain, or else in the only domain that has a group of this
+/// name.
+fn group<'a>(directory: &'a Directory, principal: &Principal) -> Option<&'a Group> {
+    let found =
+        |dns: &Name| directory.group(dns, &principal.user).ok().flatten().map(|group| &**group);
+    if let Some(domain) = &principal.domain {
         return found(&directory.domain(domain)?.dns);
     }
     let mut all = directory.domains().into_iter().filter_map(|names| found(&names.dns));
     all.next().filter(|_| all.next().is_none())
 }
 
-/// The DNS name of the domain that is meant.
-fn dns(directory: &Directory, domain: Option<&Name>) -> Result<Name, Refused> {
+/// The DNS name of the requested domain.
+fn domain_dns_name(directory: &Directory, domain: Option<&Name>) -> Result<Name, Rejection> {
     let domains = directory.domains();
     match (domain, domains.as_slice()) {
         (Some(name), _) => {
             let known = directory.domain(name).map(|names| names.dns.clone());
-            known.ok_or_else(|| Refused::unknown("no directory knows the domain"))
+            known.ok_or_else(|| Rejection::unknown("the domain is in no directory"))
         }
         (None, [only]) => Ok(only.dns.clone()),
-        (None, []) => Err(Refused::unknown("no directory has been read yet")),
-        (None, _) => Err(Refused::unknown("there are several domains: say which")),
+        (None, []) => Err(Rejection::unknown("no directory has been read yet")),
+        (None, _) => Err(Rejection::unknown("there are several domains; specify one")),
     }
 }
 

@@ -1,13 +1,13 @@
-//! Which sessions a request is about: its filters, read from the query.
+//! The session filter of a request, parsed from the query string.
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use rollcall_identity::{Address, Filter, Glob, Name, Principal, Session};
 
 use crate::problem::Problem;
 
-/// The filters as they are written. All that are given must hold.
+/// The filter parameters as received. All given filters must match.
 #[derive(Debug, Default, Clone, Copy)]
-pub(super) struct Filters<'a> {
+pub(super) struct FilterParameters<'a> {
     pub(super) user: Option<&'a str>,
     pub(super) domain: Option<&'a str>,
     pub(super) ip: Option<&'a str>,
@@ -15,21 +15,21 @@ pub(super) struct Filters<'a> {
     pub(super) producer: Option<&'a str>,
 }
 
-/// The filters as they are meant.
+/// The parsed filters.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Wanted {
-    /// Domains and networks: what the log of changes filters by itself.
+pub(super) struct SessionFilter {
+    /// Domains and networks: the part that the log of changes applies itself.
     pub(super) filter: Filter,
-    /// The one address that was asked for.
+    /// The requested address.
     pub(super) address: Option<Address>,
     user: Option<Glob>,
     producer: Option<Name>,
 }
 
-impl Wanted {
-    /// Reads the filters.
-    pub(super) fn read(filters: Filters<'_>) -> Result<Self, Problem> {
-        let Filters { user, domain, ip, cidr, producer } = filters;
+impl SessionFilter {
+    /// Parses the filters.
+    pub(super) fn read(filters: FilterParameters<'_>) -> Result<Self, Problem> {
+        let FilterParameters { user, domain, ip, cidr, producer } = filters;
         let address = ip.map(address).transpose()?;
         let networks = cidr.map(networks).transpose()?.unwrap_or_default();
         let domains = domain.map(|text| glob("domain", text)).transpose()?;
@@ -41,27 +41,27 @@ impl Wanted {
             only.include.push(address.ip().into());
             filter = filter.both(only);
         }
-        let user = user.map(|text| glob("user", &at_domain(text))).transpose()?;
+        let user = user.map(|text| glob("user", &with_at_sign(text))).transpose()?;
         let producer = producer.map(Name::new).transpose();
         let producer = producer.map_err(|why| Problem::bad_request(format!("producer: {why}")))?;
         Ok(Self { filter, address, user, producer })
     }
 
-    /// Whether the session is meant.
-    pub(super) fn admits(&self, session: &Session) -> bool {
+    /// Whether the session matches all filters.
+    pub(super) fn matches(&self, session: &Session) -> bool {
         self.filter.admits(session)
-            && self.user.as_ref().is_none_or(|glob| names(glob, session.principal.as_ref()))
+            && self.user.as_ref().is_none_or(|glob| glob_matches(glob, session.principal.as_ref()))
             && self.producer.as_ref().is_none_or(|name| session.cause.origin.producer == *name)
     }
 }
 
 /// Whether the glob matches `alice` or `alice@corp`.
-fn names(glob: &Glob, principal: Option<&Principal>) -> bool {
-    principal.is_some_and(|who| glob.matches(who.user.as_str()) || glob.matches(&who.to_string()))
+fn glob_matches(glob: &Glob, principal: Option<&Principal>) -> bool {
+    principal.is_some_and(|p| glob.matches(p.user.as_str()) || glob.matches(&p.to_string()))
 }
 
-/// `CORP\alice` as `alice@CORP`; everything else as it is.
-fn at_domain(text: &str) -> String {
+/// `CORP\alice` as `alice@CORP`; other text unchanged.
+fn with_at_sign(text: &str) -> String {
     match text.split_once('\\') {
         Some((domain, user)) => format!("{user}@{domain}"),
         None => text.to_owned(),
@@ -72,7 +72,7 @@ fn glob(key: &str, text: &str) -> Result<Glob, Problem> {
     Glob::new(text).map_err(|why| Problem::bad_request(format!("{key}: {why}")))
 }
 
-/// Reads an address of a path or a query.
+/// Parses an address of a path or a query string.
 pub(super) fn address(text: &str) -> Result<Address, Problem> {
     text.parse().map_err(|_| {
         Problem::bad_request(format!(
@@ -91,8 +91,8 @@ fn networks(text: &str) -> Result<Vec<IpNet>, Problem> {
     text.split(',').map(network).collect()
 }
 
-/// A network of IPv4-mapped addresses as that of IPv4 which it is: so sessions have their addresses
-/// (RFC 4291 section 2.5.5.2).
+/// A network of IPv4-mapped addresses as an IPv4 network, because sessions have IPv4 addresses (RFC
+/// 4291 section 2.5.5.2).
 fn canonical(network: IpNet) -> IpNet {
     let mapped = |v6: Ipv6Net| {
         let length = v6.prefix_len().checked_sub(96)?;
@@ -110,7 +110,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn networks_are_those_in_which_sessions_are() {
+    fn ipv4_mapped_networks_are_canonicalized() {
         let read = |text| networks(text).unwrap().iter().map(IpNet::to_string).collect::<Vec<_>>();
         assert_eq!(read("::ffff:10.0.0.0/104, ::ffff:a01:203/128"), ["10.0.0.0/8", "10.1.2.3/32"]);
         assert_eq!(read("10.0.0.0/8,2001:db8::/32,::/0"), ["10.0.0.0/8", "2001:db8::/32", "::/0"]);
@@ -120,7 +120,7 @@ mod tests {
         #[test]
         fn any_text_is_a_filter_or_a_problem(text in any::<String>(), near in r"[0-9a-f:./,*?\[\]\\@%]{0,24}") {
             for text in [text.as_str(), near.as_str()] {
-                let filters = Filters {
+                let filters = FilterParameters {
                     user: Some(text),
                     domain: Some(text),
                     ip: Some(text),
@@ -128,14 +128,14 @@ mod tests {
                     producer: Some(text),
                 };
                 for one in [
-                    Filters { user: filters.user, ..Filters::default() },
-                    Filters { domain: filters.domain, ..Filters::default() },
-                    Filters { ip: filters.ip, ..Filters::default() },
-                    Filters { cidr: filters.cidr, ..Filters::default() },
-                    Filters { producer: filters.producer, ..Filters::default() },
+                    FilterParameters { user: filters.user, ..FilterParameters::default() },
+                    FilterParameters { domain: filters.domain, ..FilterParameters::default() },
+                    FilterParameters { ip: filters.ip, ..FilterParameters::default() },
+                    FilterParameters { cidr: filters.cidr, ..FilterParameters::default() },
+                    FilterParameters { producer: filters.producer, ..FilterParameters::default() },
                     filters,
                 ] {
-                    if let Err(problem) = Wanted::read(one) {
+                    if let Err(problem) = SessionFilter::read(one) {
                         prop_assert!(problem.to_string().starts_with("Bad Request: "));
                     }
                 }

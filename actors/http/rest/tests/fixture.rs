@@ -1,4 +1,4 @@
-//! A house for the tests: the actors of the spine, and the REST routes on a port of their own.
+//! A test server: the engine, and the REST routes on a listener of its own.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -16,8 +16,8 @@ use rollcall_identity::{
 use serde_json::json;
 use tokio::sync::{mpsc, watch};
 
-use super::client::{Answer, Events, ask};
-use crate::listener::{Bound, Listener, Plan};
+use super::client::{Answer, Events, request};
+use crate::listener::{BoundSockets, Listener, ListenerSpec};
 use crate::rest::{Reload, ReloadReport, Rest, Token};
 use rollcall_engine::Engine;
 use rollcall_engine::cache::Cache;
@@ -32,7 +32,7 @@ use rollcall_runtime::event_accounting::EventAccount;
 use rollcall_runtime::mailbox::Mailbox;
 use rollcall_runtime::supervisor::{self, Spawn, Supervisor};
 
-pub(super) struct House {
+pub(super) struct TestServer {
     address: SocketAddr,
     clock: Clock,
     supervisor: Mailbox<Supervisor>,
@@ -41,7 +41,7 @@ pub(super) struct House {
     pub(super) directory: SharedDirectory,
 }
 
-/// The recorder of this process, which all tests share.
+/// The recorder of this process, shared by all tests.
 fn prometheus() -> PrometheusHandle {
     static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
     RECORDER
@@ -58,16 +58,18 @@ fn name(text: &str) -> Name {
     Name::new(text).unwrap()
 }
 
-/// Tells a story in a house of its own.
-pub(super) fn story(test: impl AsyncFnOnce(House)) {
+/// Runs a test on a server of its own.
+pub(super) fn with_server(test: impl AsyncFnOnce(TestServer)) {
     System::new().block_on(async {
         let limits = ChangeLogLimits::default();
-        let story = async { test(House::open(limits).await).await };
-        tokio::time::timeout(Duration::from_secs(60), story).await.expect("the story ends");
+        let with_server = async { test(TestServer::open(limits).await).await };
+        tokio::time::timeout(Duration::from_secs(60), with_server)
+            .await
+            .expect("the test ends in time");
     });
 }
 
-impl House {
+impl TestServer {
     pub(super) const TOKEN: &str = "a-token-of-the-tests-0123456789";
     pub(super) const EPOCH: u64 = 1_795_000_000_000;
 
@@ -84,7 +86,7 @@ impl House {
             history: None,
             supervisor: supervisor.clone(),
             newest,
-            illness,
+            journal_error: illness,
             draining: draining.subscribe(),
             points: Arc::new(|| json!([{"name": "srx1", "lag": 0}])),
             directory: directory.clone(),
@@ -95,9 +97,9 @@ impl House {
             prometheus,
             token: Token::new(Self::TOKEN),
         };
-        let bound = Bound::bind(&["127.0.0.1:0".parse().unwrap()], None).unwrap();
+        let bound = BoundSockets::bind(&["127.0.0.1:0".parse().unwrap()], None).unwrap();
         let address = bound.addresses().unwrap()[0];
-        let plan = Plan {
+        let spec = ListenerSpec {
             name: "rest",
             limits: limits_of_http(),
             drain: Duration::from_secs(1),
@@ -105,14 +107,14 @@ impl House {
             routes: rest.routes(),
         };
         let listener = Mailbox::<Listener>::new("rest", clock.clone());
-        let hire = Spawn::new(listener, move || Listener::new(bound.clone(), plan.clone()));
-        supervisor.send(hire).await.unwrap();
-        let house = Self { address, clock, supervisor, cache, draining, directory };
-        house.until_ready().await;
-        house
+        let spawn = Spawn::new(listener, move || Listener::new(bound.clone(), spec.clone()));
+        supervisor.send(spawn).await.unwrap();
+        let server = Self { address, clock, supervisor, cache, draining, directory };
+        server.wait_until_ready().await;
+        server
     }
 
-    async fn until_ready(&self) {
+    async fn wait_until_ready(&self) {
         while self.get("/readyz").await.status != 200 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -149,20 +151,20 @@ impl House {
         self.apply(vec![self.event(address, user, Kind::Logout)]).await;
     }
 
-    pub(super) async fn dismiss(&self, actor: &str) {
+    pub(super) async fn stop_actor(&self, actor: &str) {
         self.supervisor.send(supervisor::Stop(actor.to_owned())).await.unwrap();
     }
 
     pub(super) async fn raw(&self, method: &str, path: &str, headers: &str) -> Answer {
-        ask(self.address, method, path, headers).await
+        request(self.address, method, path, headers).await
     }
 
-    pub(super) async fn ask(&self, method: &str, path: &str) -> Answer {
+    pub(super) async fn request(&self, method: &str, path: &str) -> Answer {
         self.raw(method, path, &authorization()).await
     }
 
     pub(super) async fn get(&self, path: &str) -> Answer {
-        self.ask("GET", path).await
+        self.request("GET", path).await
     }
 
     pub(super) async fn stream(&self, parameters: &str, headers: &str) -> Events {
@@ -170,37 +172,37 @@ impl House {
         Events::open(self.address, &path, &(authorization() + headers)).await
     }
 
-    /// Hires a producer that sees what a test tells it.
-    pub(super) async fn hire_producer(&self, named: &str) -> Seer {
-        let desk = Mailbox::<ProducerActor>::new(named, self.clock.clone());
+    /// Starts a producer whose input comes from the test.
+    pub(super) async fn start_producer(&self, named: &str) -> ScriptedInput {
+        let mailbox = Mailbox::<ProducerActor>::new(named, self.clock.clone());
         let (sender, receiver) = mpsc::channel(1);
         let producer = Arc::new(Scripted(std::sync::Mutex::new(Some(receiver))));
-        let (place, cache) = (desk.clone(), self.cache.clone());
-        let hire = Spawn::new(desk, move || {
-            ProducerActor::new(Arc::clone(&producer) as _, place.clone(), cache.clone())
+        let (own, cache) = (mailbox.clone(), self.cache.clone());
+        let spawn = Spawn::new(mailbox, move || {
+            ProducerActor::new(Arc::clone(&producer) as _, own.clone(), cache.clone())
         });
-        self.supervisor.send(hire).await.unwrap();
-        Seer(sender)
+        self.supervisor.send(spawn).await.unwrap();
+        ScriptedInput(sender)
     }
 }
 
 fn authorization() -> String {
-    format!("Authorization: Bearer {}\r\n", House::TOKEN)
+    format!("Authorization: Bearer {}\r\n", TestServer::TOKEN)
 }
 
-/// Limits that no test meets.
+/// Limits that no test reaches.
 fn limits_of_http() -> HttpLimits {
     HttpLimits {
-        body: 4096,
-        head: 16384,
-        head_timeout: Duration::from_secs(5),
+        body_size: 4096,
+        header_size: 16384,
+        header_timeout: Duration::from_secs(5),
         body_timeout: Duration::from_secs(5),
         connections: 64,
         connections_per_address: 64,
     }
 }
 
-/// Rules by which the one client may say everything.
+/// Rules that allow all kinds of events from the one client.
 fn rules() -> Rules {
     let kinds = vec![Kind::Login, Kind::Logout, Kind::VpnUp, Kind::DeviceSeen];
     let mut rules = Rules::default();
@@ -209,32 +211,32 @@ fn rules() -> Rules {
     rules
 }
 
-/// A configuration that is good the first time and wrong after that.
+/// A reload that succeeds the first time and fails after that.
 fn reload() -> Reload {
-    let spoilt = AtomicBool::new(false);
+    let failed_before = AtomicBool::new(false);
     Arc::new(move || {
         let report = ReloadReport { changed: vec!["rules".to_owned()], ..ReloadReport::default() };
-        let mistake = "rollcall.toml:3: rest.listen is wrong".to_owned();
-        let wrong = spoilt.swap(true, SeqCst);
-        async move { if wrong { Err(vec![mistake]) } else { Ok(report) } }.boxed()
+        let error = "rollcall.toml:3: rest.listen is wrong".to_owned();
+        let fail = failed_before.swap(true, SeqCst);
+        async move { if fail { Err(vec![error]) } else { Ok(report) } }.boxed()
     })
 }
 
-type Sight = (Vec<Event>, tokio::sync::oneshot::Sender<()>);
+type Input = (Vec<Event>, tokio::sync::oneshot::Sender<()>);
 
-/// Tells a scripted producer what it sees.
-pub(super) struct Seer(mpsc::Sender<Sight>);
+/// The input of a scripted producer.
+pub(super) struct ScriptedInput(mpsc::Sender<Input>);
 
-impl Seer {
-    /// Lets it see `events` and a line without a user, and waits until they are decided.
-    pub(super) async fn see(&self, events: Vec<Event>) {
-        let (done, seen) = tokio::sync::oneshot::channel();
+impl ScriptedInput {
+    /// Submits `events` and one drop for a line without a user, and waits until they are decided.
+    pub(super) async fn submit(&self, events: Vec<Event>) {
+        let (done, decided) = tokio::sync::oneshot::channel();
         self.0.send((events, done)).await.unwrap();
-        seen.await.unwrap();
+        decided.await.unwrap();
     }
 }
 
-struct Scripted(std::sync::Mutex<Option<mpsc::Receiver<Sight>>>);
+struct Scripted(std::sync::Mutex<Option<mpsc::Receiver<Input>>>);
 
 impl rollcall_producers::Producer for Scripted {
     fn kind(&self) -> Producer {
@@ -242,9 +244,9 @@ impl rollcall_producers::Producer for Scripted {
     }
 
     fn run(self: Arc<Self>, sink: EventSink, mut stop: StopSignal) -> ProducerFuture {
-        let mut sights = self.0.lock().unwrap().take().unwrap();
+        let mut inputs = self.0.lock().unwrap().take().unwrap();
         Box::pin(async move {
-            while let Some((events, done)) = sights.recv().await {
+            while let Some((events, done)) = inputs.recv().await {
                 let mut batch = InputBatch::default();
                 batch.events = events;
                 batch.count_drop("no_user", None);
