@@ -30,7 +30,8 @@ impl DeliveryLoop {
         FullResyncStarted { target: self.target.name(), reason }.emit();
     }
 
-    /// Sends all sessions again before the target discards them.
+    /// Sends all sessions again before the target discards them. Changes that occur meanwhile follow
+    /// the sessions, so that a refresh of many sessions at a low rate delays them.
     pub(super) fn refresh(&mut self, now: Instant) {
         self.delivery.request_resync();
         self.session = PushSession::Incremental(unique_id());
