@@ -147,7 +147,7 @@ mod tests {
             query,
             outcome: "answered",
         };
-        assert!(audit_log.add(&line).is_err(), "what cannot be written is said");
+        assert!(audit_log.add(&line).is_err(), "a write error is returned");
     }
     #[test]
     fn an_audit_file_is_removed_after_the_retention() {

@@ -1,11 +1,12 @@
 //! The log: what a node appends to, follows and reads. There are two seams, one per direction.
 //!
 //! ```text
-//!  batches of this node ──► Log::commit ──► [ one order, one epoch ] ──► Followed::Own      its receipt
-//!                                                 ▲        │         └─► Followed::Foreign  entries of other writers
-//!                           other writers ────────┘        │
-//!                                                          ▼
-//!              history, replay, backup, export, erasure, recovery ◄── LogReader: segments of entries
+//!  batches of this node ──► Log::commit ──► one order, ──► Followed::Own      with its receipt
+//!  batches of other writers ──────────────► one epoch  └─► Followed::Foreign  without a receipt
+//!                                              │
+//!                                              ▼
+//!                                          LogReader ──► history, replay, backup, export,
+//!                                                        erasure, sealing, recovery
 //! ```
 //!
 //! * A [`Position`] is the revision of an event. The log assigns it, so it is known only when the
@@ -16,7 +17,8 @@
 //!   the order of the log. A writer gets its own batches back as [`JournalEntry`]: the batch itself carries
 //!   the receipt. Entries of other writers have no receipt.
 //! * A [`LogReader`] gives committed entries again, in segments: a segment begins with the state of
-//!   the table, so that reading can start there.
+//!   the table, so that reading can start there. History finds the events of one address by an index
+//!   over the same segments (`archive_reader`).
 //!
 //! Three logs implement this: the journal on disk and the journal in memory, both as a [`LocalLog`],
 //! and in tests a log that two writers share (`test_support::shared_log`).

@@ -62,8 +62,8 @@ impl Segment {
         file::write_field(&sql, HeaderField::After, after.0)?;
         file::write_field(&sql, HeaderField::First, first.0)?;
         file::write_field(&sql, HeaderField::Begun, at.millis().cast_unsigned())?;
-        for (source, place) in read {
-            let read = ReadPosition { source: source.clone(), position: place.clone() };
+        for (source, position) in read {
+            let read = ReadPosition { source: source.clone(), position: position.clone() };
             position_rows::write(&sql, &read)?;
         }
         // This runs before the file has its name, because the change is not one atomic write.

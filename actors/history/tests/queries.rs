@@ -23,29 +23,29 @@ fn after(millis: i64) -> Timestamp {
     Timestamp::from_millis(START + millis)
 }
 
-/// Queries the folder of `shelf`.
+/// Queries the journal in `folder`.
 fn ask<Q: HistoryQuery>(
-    (shelf, archive): (&TestFolder, &mut Archive),
+    (folder, archive): (&TestFolder, &mut Archive),
     question: &Q,
 ) -> Result<Q::Answer, HistoryError> {
-    let now = shelf.now();
+    let now = folder.now();
     let clock = Clock::from_fn(move || now);
     Reader::new(archive, Arc::new(rules()), &clock).answer(question)
 }
 
-fn at(shelf: &TestFolder, host: u8, millis: i64) -> Result<PointInTimeAnswer, HistoryError> {
-    let moment = PointInTime { address: address(host), at: after(millis) };
-    ask((shelf, &mut Archive::new(shelf.path())), &moment)
+fn at(folder: &TestFolder, host: u8, millis: i64) -> Result<PointInTimeAnswer, HistoryError> {
+    let query = PointInTime { address: address(host), at: after(millis) };
+    ask((folder, &mut Archive::new(folder.path())), &query)
 }
 
 fn intervals_of(
-    shelf: &TestFolder,
+    folder: &TestFolder,
     host: u8,
     (from, to): (i64, i64),
 ) -> Result<IntervalsPage<Revision>, HistoryError> {
     let (from, to) = (Some(after(from)), Some(after(to)));
     let question = AddressIntervals { address: address(host), from, to, after: None, limit: 100 };
-    ask((shelf, &mut Archive::new(shelf.path())), &question)
+    ask((folder, &mut Archive::new(folder.path())), &question)
 }
 
 fn user_of(answer: &PointInTimeAnswer) -> Option<String> {
@@ -76,8 +76,8 @@ fn expected_session(events: &[Event], host: u8, millis: i64) -> Option<Session> 
 }
 
 /// The numbers of sealed segments and of others.
-fn segments(shelf: &TestFolder) -> (usize, usize) {
-    let files = shelf.files("events-");
+fn segments(folder: &TestFolder) -> (usize, usize) {
+    let files = folder.files("events-");
     let ending =
         |suffix| files.iter().filter(|file| file.to_str().unwrap().ends_with(suffix)).count();
     (ending(".db") - ending(".open.db"), ending(".open.db"))
@@ -99,15 +99,15 @@ fn reads_few(
     Ok(())
 }
 
-fn agrees(shelf: &TestFolder, events: &[Event]) -> Result<(), TestCaseError> {
-    let mut archive = Archive::new(shelf.path());
+fn agrees(folder: &TestFolder, events: &[Event]) -> Result<(), TestCaseError> {
+    let mut archive = Archive::new(folder.path());
     for index in 0..events.len() {
         for (host, late) in [(1, 0), (2, 700), (3, 1499)] {
             let millis = i64::try_from(index).unwrap() * 1500 + late;
-            let moment = PointInTime { address: address(host), at: after(millis) };
+            let query = PointInTime { address: address(host), at: after(millis) };
             // Maintenance may seal further segments meanwhile, and none becomes unsealed.
-            let there_are = segments(shelf);
-            let answer = ask((shelf, &mut archive), &moment).unwrap();
+            let there_are = segments(folder);
+            let answer = ask((folder, &mut archive), &query).unwrap();
             reads_few(&answer, there_are)?;
             let session = answer.explanation.session.as_deref();
             let expected_session = expected_session(events, host, millis);
@@ -117,7 +117,7 @@ fn agrees(shelf: &TestFolder, events: &[Event]) -> Result<(), TestCaseError> {
             prop_assert_eq!(interval, session.map(|session| session.since));
             let Some(interval) = answer.interval else { continue };
             // The end, in whichever later segment it is.
-            let expected_intervals = expected_intervals(events, host, shelf.now());
+            let expected_intervals = expected_intervals(events, host, folder.now());
             let is_meant = |expected_intervals: &&SessionInterval| {
                 expected_intervals.start <= answer.at
                     && expected_intervals.overlaps(answer.at, answer.at)
@@ -138,17 +138,17 @@ proptest! {
     /// While segments are written and sealed, after a crash, and when everything is sealed.
     #[test]
     fn a_point_in_time_query_gives_the_table_of_that_time(events in arbitrary_events(40)) {
-        let shelf = TestFolder::new(small());
-        let mut life = shelf.start();
-        life.run(&shelf, &events);
-        shelf.advance(Duration::from_secs(10));
-        agrees(&shelf, &events)?;
+        let folder = TestFolder::new(small());
+        let mut journal = folder.start();
+        journal.run(&folder, &events);
+        folder.advance(Duration::from_secs(10));
+        agrees(&folder, &events)?;
         // It ends without a final snapshot, and the next process continues.
-        life.journal.close(None);
-        drop(life);
-        agrees(&shelf, &events)?;
-        shelf.start().shut_down(&shelf);
-        agrees(&shelf, &events)?;
+        journal.journal.close(None);
+        drop(journal);
+        agrees(&folder, &events)?;
+        folder.start().shut_down(&folder);
+        agrees(&folder, &events)?;
     }
 
     /// The intervals of an address, of a user, and the differences between two times agree.
@@ -157,11 +157,11 @@ proptest! {
         events in arbitrary_events(40),
         (one, other) in (0..60_000_i64, 0..60_000_i64),
     ) {
-        let shelf = TestFolder::new(small());
-        let mut life = shelf.start();
-        life.run(&shelf, &events);
-        life.shut_down(&shelf);
-        let mut archive = Archive::new(shelf.path());
+        let folder = TestFolder::new(small());
+        let mut journal = folder.start();
+        journal.run(&folder, &events);
+        journal.shut_down(&folder);
+        let mut archive = Archive::new(folder.path());
         let (from, to) = (one.min(other), one.max(other));
         let difference = SessionDiff {
             from: after(from),
@@ -172,7 +172,7 @@ proptest! {
             after: None,
             limit: 100,
         };
-        let answer = ask((&shelf, &mut archive), &difference).unwrap();
+        let answer = ask((&folder, &mut archive), &difference).unwrap();
         let mut of_alice = Vec::new();
         for host in 1..6 {
             let (before, now) = (expected_session(&events, host, from), expected_session(&events, host, to));
@@ -184,7 +184,7 @@ proptest! {
             } else {
                 prop_assert_eq!(sides, Some((before.as_ref(), now.as_ref())));
             }
-            let listed = intervals_of(&shelf, host, (from, to)).unwrap().intervals;
+            let listed = intervals_of(&folder, host, (from, to)).unwrap().intervals;
             let last = listed.last().filter(|interval| interval.end.is_none());
             prop_assert_eq!(last.map(|interval| &*interval.session), now.as_ref());
             let alice = |interval: &rollcall_identity::SessionInterval| {
@@ -196,76 +196,79 @@ proptest! {
         let user = Principal::parse("ALICE", None).unwrap();
         let (from, to) = (Some(after(from)), Some(after(to)));
         let question = UserIntervals { user, from, to, after: None, limit: 100 };
-        let answer = ask((&shelf, &mut archive), &question).unwrap();
+        let answer = ask((&folder, &mut archive), &question).unwrap();
         prop_assert_eq!(answer.intervals, of_alice);
     }
 }
 
 #[test]
 fn a_later_end_a_restart_and_a_turn_of_the_segment_are_told() {
-    let shelf = TestFolder::new(small());
-    let mut life = shelf.start();
-    life.run(&shelf, &[login("alice", 1, 0)]);
+    let folder = TestFolder::new(small());
+    let mut journal = folder.start();
+    journal.run(&folder, &[login("alice", 1, 0)]);
     // Enough other events to begin the next segment.
     let others: Vec<Event> = (0..9).map(|n| login("bob", 2, 1000 + n * 1000)).collect();
-    life.run(&shelf, &others);
-    drop(life);
-    let mut life = shelf.start();
-    life.run(&shelf, &[event(Kind::Logout, "alice", 1, 60_000)]);
-    shelf.advance(Duration::from_secs(1));
+    journal.run(&folder, &others);
+    drop(journal);
+    let mut journal = folder.start();
+    journal.run(&folder, &[event(Kind::Logout, "alice", 1, 60_000)]);
+    folder.advance(Duration::from_secs(1));
     for _ in 0..2 {
-        let answer = at(&shelf, 1, 30_000).unwrap();
+        let answer = at(&folder, 1, 30_000).unwrap();
         assert_eq!(user_of(&answer).as_deref(), Some("alice"));
-        let listed = intervals_of(&shelf, 1, (30_000, 60_500)).unwrap();
+        let listed = intervals_of(&folder, 1, (30_000, 60_500)).unwrap();
         assert_eq!(listed.intervals.len(), 1);
         let interval = &listed.intervals[0];
         assert_eq!((interval.start, interval.end.as_ref().unwrap().at), (after(0), after(60_000)));
-        let gone = at(&shelf, 1, 60_000).unwrap();
-        assert_eq!(user_of(&gone), None);
+        let after_logout = at(&folder, 1, 60_000).unwrap();
+        assert_eq!(user_of(&after_logout), None);
         assert!(
-            gone.explanation.to_string().starts_with("no session at 10.7.0.1; the last was alice")
+            after_logout
+                .explanation
+                .to_string()
+                .starts_with("no session at 10.7.0.1; the last was alice")
         );
     }
-    life.shut_down(&shelf);
-    assert_eq!(user_of(&at(&shelf, 1, 30_000).unwrap()).as_deref(), Some("alice"));
+    journal.shut_down(&folder);
+    assert_eq!(user_of(&at(&folder, 1, 30_000).unwrap()).as_deref(), Some("alice"));
 }
 
 #[test]
 fn a_time_outside_the_journal_is_unknown() {
-    let shelf = TestFolder::new(small());
-    assert!(matches!(at(&shelf, 1, 0), Err(HistoryError::Unknown { .. })), "the journal is empty");
-    let mut life = shelf.start();
-    life.run(&shelf, &[login("alice", 1, 5000)]);
-    let before = at(&shelf, 1, -60_000).unwrap_err();
+    let folder = TestFolder::new(small());
+    assert!(matches!(at(&folder, 1, 0), Err(HistoryError::Unknown { .. })), "the journal is empty");
+    let mut journal = folder.start();
+    journal.run(&folder, &[login("alice", 1, 5000)]);
+    let before = at(&folder, 1, -60_000).unwrap_err();
     assert!(before.to_string().contains("the journal reaches back to"), "{before}");
-    let answer = at(&shelf, 2, 5000).unwrap();
+    let answer = at(&folder, 2, 5000).unwrap();
     assert_eq!(answer.explanation.to_string(), "no session at 10.7.0.2");
-    assert!(matches!(at(&shelf, 1, 3_600_000), Err(HistoryError::Invalid(_))));
-    assert!(matches!(intervals_of(&shelf, 1, (4000, 3000)), Err(HistoryError::Invalid(_))));
+    assert!(matches!(at(&folder, 1, 3_600_000), Err(HistoryError::Invalid(_))));
+    assert!(matches!(intervals_of(&folder, 1, (4000, 3000)), Err(HistoryError::Invalid(_))));
 }
 
 #[test]
 fn a_missing_segment_leaves_a_gap() {
-    let shelf = TestFolder::new(small());
-    let mut life = shelf.start();
+    let folder = TestFolder::new(small());
+    let mut journal = folder.start();
     let events: Vec<Event> = (0..24u8)
         .map(|n| match n {
             10 => event(Kind::Logout, "alice", 1, 10_000),
             n => login(if n == 0 { "alice" } else { "bob" }, 1 + n.min(1), i64::from(n) * 1000),
         })
         .collect();
-    life.run(&shelf, &events);
-    life.shut_down(&shelf);
-    let sealed = shelf.files("events-");
+    journal.run(&folder, &events);
+    journal.shut_down(&folder);
+    let sealed = folder.files("events-");
     assert!(sealed.len() >= 3, "{sealed:?}");
-    assert_eq!(user_of(&at(&shelf, 1, 20_000).unwrap()), None);
+    assert_eq!(user_of(&at(&folder, 1, 20_000).unwrap()), None);
     fs::remove_file(&sealed[1]).unwrap();
-    let listed = intervals_of(&shelf, 1, (0, 23_000)).unwrap();
+    let listed = intervals_of(&folder, 1, (0, 23_000)).unwrap();
     let notes = listed.sources.notes.join("; ");
     assert!(notes.contains("is missing"), "{notes}");
     assert_eq!(listed.intervals.len(), 1, "alice, until the gap");
     assert_eq!(
-        user_of(&at(&shelf, 1, 20_000).unwrap()),
+        user_of(&at(&folder, 1, 20_000).unwrap()),
         None,
         "the third segment contains the state"
     );
@@ -273,18 +276,18 @@ fn a_missing_segment_leaves_a_gap() {
 
 #[test]
 fn a_segment_damaged_during_queries_gives_unknown() {
-    let shelf = TestFolder::new(small());
-    let mut life = shelf.start();
+    let folder = TestFolder::new(small());
+    let mut journal = folder.start();
     let events: Vec<Event> = (0..24u8)
         .map(|n| {
             let user = if n < 12 { "alice" } else { "bob" };
             login(user, 1 + n % 2, i64::from(n) * 1000)
         })
         .collect();
-    life.run(&shelf, &events);
-    life.shut_down(&shelf);
-    let sealed = shelf.files("events-");
-    assert_eq!(user_of(&at(&shelf, 1, 10_000).unwrap()).as_deref(), Some("alice"));
+    journal.run(&folder, &events);
+    journal.shut_down(&folder);
+    let sealed = folder.files("events-");
+    assert_eq!(user_of(&at(&folder, 1, 10_000).unwrap()).as_deref(), Some("alice"));
     for whole in [false, true] {
         // First the pages after the first few, then the whole file.
         let mut bytes = fs::read(&sealed[1]).unwrap();
@@ -292,12 +295,12 @@ fn a_segment_damaged_during_queries_gives_unknown() {
         bytes.iter_mut().skip(kept).for_each(|byte| *byte = 0x5a);
         fs::remove_file(&sealed[1]).unwrap();
         fs::write(&sealed[1], bytes).unwrap();
-        let unknown = at(&shelf, 1, 10_000).unwrap_err();
+        let unknown = at(&folder, 1, 10_000).unwrap_err();
         let HistoryError::Unknown { notes, .. } = unknown else { panic!("{unknown}") };
         assert!(notes.join("; ").contains("is damaged"), "{notes:?}");
-        assert_eq!(user_of(&at(&shelf, 1, 3000).unwrap()).as_deref(), Some("alice"));
-        assert_eq!(user_of(&at(&shelf, 1, 23_000).unwrap()).as_deref(), Some("bob"));
-        let listed = intervals_of(&shelf, 1, (0, 23_000)).unwrap();
+        assert_eq!(user_of(&at(&folder, 1, 3000).unwrap()).as_deref(), Some("alice"));
+        assert_eq!(user_of(&at(&folder, 1, 23_000).unwrap()).as_deref(), Some("bob"));
+        let listed = intervals_of(&folder, 1, (0, 23_000)).unwrap();
         let notes = listed.sources.notes.join("; ");
         assert!(notes.contains("is damaged") && notes.contains("the end of a session"), "{notes}");
         let users: Vec<_> = listed
@@ -311,19 +314,19 @@ fn a_segment_damaged_during_queries_gives_unknown() {
 
 #[test]
 fn a_damaged_row_and_other_rules_are_noted() {
-    let shelf = TestFolder::new(small());
-    let mut life = shelf.start();
-    life.run(&shelf, &[login("alice", 1, 0), login("bob", 1, 1000)]);
-    let file = shelf.files("events-").into_iter().find(|file| file.extension().unwrap() == "db");
+    let folder = TestFolder::new(small());
+    let mut journal = folder.start();
+    journal.run(&folder, &[login("alice", 1, 0), login("bob", 1, 1000)]);
+    let file = folder.files("events-").into_iter().find(|file| file.extension().unwrap() == "db");
     let sql = rusqlite::Connection::open(file.unwrap()).unwrap();
     sql.execute("UPDATE events SET user = 'mallory' WHERE revision = 2", []).unwrap();
     drop(sql);
-    let answer = at(&shelf, 1, 1000).unwrap();
+    let answer = at(&folder, 1, 1000).unwrap();
     assert_eq!(user_of(&answer).as_deref(), Some("alice"), "a damaged row is skipped");
     assert!(answer.sources.notes[0].contains("1 events of"), "{:?}", answer.sources.notes);
     let mut strict = rules();
     strict.ignore.networks.push("10.7.0.0/16".parse().unwrap());
-    let (now, mut archive) = (shelf.now(), Archive::new(shelf.path()));
+    let (now, mut archive) = (folder.now(), Archive::new(folder.path()));
     let clock = Clock::from_fn(move || now);
     let mut reader = Reader::new(&mut archive, Arc::new(strict), &clock);
     let answer = PointInTime { address: address(1), at: after(1000) }.answer(&mut reader).unwrap();
@@ -346,12 +349,12 @@ fn apply_with_bug(
 
 #[test]
 fn an_event_that_panics_is_skipped_in_every_answer_and_noted() {
-    let shelf = TestFolder::new(small());
-    let mut life = shelf.start();
+    let folder = TestFolder::new(small());
+    let mut journal = folder.start();
     let users = ["alice", "poison", "bob", "poison", "carol"];
     let come = users.iter().zip(0..).map(|(user, second)| login(user, 1, second * 1000));
-    life.run(&shelf, &come.collect::<Vec<_>>());
-    let (now, mut archive) = (shelf.now(), Archive::new(shelf.path()));
+    journal.run(&folder, &come.collect::<Vec<_>>());
+    let (now, mut archive) = (folder.now(), Archive::new(folder.path()));
     let clock = Clock::from_fn(move || now);
     let rules = Arc::new(rules());
     let mut reader = Reader::applying(apply_with_bug, (&mut archive, Arc::clone(&rules)), &clock);
@@ -389,40 +392,40 @@ fn an_event_that_panics_is_skipped_in_every_answer_and_noted() {
 
 #[test]
 fn answers_note_other_rules_only_for_the_events_they_decided() {
-    let shelf = TestFolder::new(JournalOptions::default());
-    let mut life = shelf.start();
+    let folder = TestFolder::new(JournalOptions::default());
+    let mut journal = folder.start();
     let mut strict = rules();
     strict.ignore.networks.push("10.7.0.2/32".parse().unwrap());
-    life.run(&shelf, &[login("alice", 1, 0)]);
+    journal.run(&folder, &[login("alice", 1, 0)]);
     // Other rules, and back again, within one segment.
-    life.journal.set_rules(&strict);
-    life.run(&shelf, &[login("bob", 1, 1000)]);
-    life.journal.set_rules(&rules());
-    life.run(&shelf, &[login("carol", 1, 2000), login("alice", 3, 3000)]);
+    journal.journal.set_rules(&strict);
+    journal.run(&folder, &[login("bob", 1, 1000)]);
+    journal.journal.set_rules(&rules());
+    journal.run(&folder, &[login("carol", 1, 2000), login("alice", 3, 3000)]);
     let check = || {
-        let notes = |host, millis| at(&shelf, host, millis).unwrap().sources.notes;
+        let notes = |host, millis| at(&folder, host, millis).unwrap().sources.notes;
         assert!(notes(1, 1500)[0].contains("other rules were effective"));
         assert_eq!(notes(1, 500).len(), 1, "how it ended, they decided: {:?}", notes(1, 500));
         assert_eq!(notes(3, 3000), Vec::<String>::new(), "they did not decide this address");
-        assert_eq!(intervals_of(&shelf, 1, (0, 900)).unwrap().sources.notes, Vec::<String>::new());
+        assert_eq!(intervals_of(&folder, 1, (0, 900)).unwrap().sources.notes, Vec::<String>::new());
     };
     check();
-    life.shut_down(&shelf);
-    assert_eq!(segments(&shelf), (1, 1));
+    journal.shut_down(&folder);
+    assert_eq!(segments(&folder), (1, 1));
     check();
 }
 
 #[test]
 fn without_from_the_period_is_a_day_within_the_journal() {
-    let shelf = TestFolder::new(small());
-    let mut life = shelf.start();
-    life.run(&shelf, &[login("alice", 1, 0), login("bob", 1, 1000)]);
+    let folder = TestFolder::new(small());
+    let mut journal = folder.start();
+    journal.run(&folder, &[login("alice", 1, 0), login("bob", 1, 1000)]);
     let query =
         |address, limit| AddressIntervals { address, from: None, to: None, after: None, limit };
-    let all = ask((&shelf, &mut Archive::new(shelf.path())), &query(address(1), 9)).unwrap();
+    let all = ask((&folder, &mut Archive::new(folder.path())), &query(address(1), 9)).unwrap();
     assert_eq!(all.intervals.len(), 2, "it reaches back to the first of them: {}", all.from);
-    life.run(&shelf, &[login("carol", 1, 26 * 3_600_000)]);
-    let day = ask((&shelf, &mut Archive::new(shelf.path())), &query(address(1), 9)).unwrap();
+    journal.run(&folder, &[login("carol", 1, 26 * 3_600_000)]);
+    let day = ask((&folder, &mut Archive::new(folder.path())), &query(address(1), 9)).unwrap();
     assert_eq!(
         (day.from, day.intervals.len()),
         (after(2 * 3_600_000), 2),
@@ -432,13 +435,13 @@ fn without_from_the_period_is_a_day_within_the_journal() {
 
 #[test]
 fn pages_cover_the_whole_period() {
-    let shelf = TestFolder::new(small());
-    let mut life = shelf.start();
+    let folder = TestFolder::new(small());
+    let mut journal = folder.start();
     let users = ["alice", "bob", "carol"];
     let events: Vec<Event> =
         (0..20).map(|n: u8| login(users[usize::from(n % 3)], 1, i64::from(n) * 70_000)).collect();
-    life.run(&shelf, &events);
-    let mut archive = Archive::new(shelf.path());
+    journal.run(&folder, &events);
+    let mut archive = Archive::new(folder.path());
     let (mut next, mut answer) = (None, Vec::new());
     loop {
         let question = AddressIntervals {
@@ -448,7 +451,7 @@ fn pages_cover_the_whole_period() {
             after: next,
             limit: 7,
         };
-        let page = ask((&shelf, &mut archive), &question).unwrap();
+        let page = ask((&folder, &mut archive), &question).unwrap();
         assert!(page.intervals.len() <= 7);
         answer.extend(page.intervals.iter().map(|interval| interval.start));
         match page.next {
@@ -467,9 +470,9 @@ fn pages_cover_the_whole_period() {
         after,
         limit: 1,
     };
-    let page = ask((&shelf, &mut archive), &difference(None)).unwrap();
+    let page = ask((&folder, &mut archive), &difference(None)).unwrap();
     assert_eq!((page.found.len(), page.found[0].kind), (1, DiffKind::Replaced));
     assert_eq!(page.next, None);
-    let behind = ask((&shelf, &mut archive), &difference(Some(address(1)))).unwrap();
+    let behind = ask((&folder, &mut archive), &difference(Some(address(1)))).unwrap();
     assert!(behind.found.is_empty());
 }

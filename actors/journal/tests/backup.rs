@@ -60,7 +60,7 @@ fn a_replay_by_other_rules_reports_the_differences_with_reasons() {
     let mut other = rules();
     other.ignore.users = [rollcall_identity::Glob::new("user3").unwrap()].into_iter().collect();
     let replayed = replay(folder.path(), &other, hour).unwrap();
-    let told: Vec<_> = replayed
+    let found: Vec<_> = replayed
         .differing
         .iter()
         .map(|one| {
@@ -71,7 +71,7 @@ fn a_replay_by_other_rules_reports_the_differences_with_reasons() {
         .collect();
     // The users at 10.7.0.0 were user0, 1, 2 and 3 in turn.
     let user = |text: &str| Some(text.to_owned());
-    assert_eq!(told, [("10.7.0.0".to_owned(), user("user3"), user("user2"))]);
+    assert_eq!(found, [("10.7.0.0".to_owned(), user("user3"), user("user2"))]);
     let why = replayed.differing[0].would_have.to_string();
     assert!(why.contains("a rule ignores this user"), "{why}");
     // For a shorter period, only the events since the beginning of a segment are applied.

@@ -29,7 +29,7 @@ fn folder() -> (TestFolder, PathBuf) {
 }
 
 /// The result of a read and the events it gave, up to the failure.
-fn told(
+fn outcome(
     read: impl FnOnce(
         &mut dyn FnMut(Revision, Event) -> Result<(), Corruption>,
     ) -> Result<ReadSummary, Corruption>,
@@ -46,8 +46,8 @@ fn told(
 /// Reads `span` in both ways and compares them.
 fn agree(path: &Path, (after, upto): (u64, u64), fails_at: Option<u64>) -> Vec<(Revision, Event)> {
     let span = RevisionRange { after: Revision(after), upto: Revision(upto) };
-    let (one, given) = told(|each| event_reader::read(path, span, each), fails_at);
-    let (ahead, given_ahead) = told(|each| read_ahead::read(path, span, each), fails_at);
+    let (one, given) = outcome(|each| event_reader::read(path, span, each), fails_at);
+    let (ahead, given_ahead) = outcome(|each| read_ahead::read(path, span, each), fails_at);
     assert_eq!(ahead, one);
     assert!(given == given_ahead, "{} and {} events", given.len(), given_ahead.len());
     given

@@ -51,7 +51,7 @@ fn a_reload_waits_in_the_queue_behind_earlier_requests() {
             assert!(!is_ready(&mut reloaded).await, "no answer was sent");
             match inbox.try_recv() {
                 Ok(Request::Query(WriterQuery::Reload(reply))) => break reply,
-                Ok(_) => panic!("nothing else was asked"),
+                Ok(_) => panic!("only the reload was sent"),
                 Err(_) => tokio::task::yield_now().await,
             }
         };
