@@ -154,7 +154,7 @@ fn why_not(controller: &Controller) {
         ],
     );
     let pins = format!("pins = [\"{}\"]\n", "ab".repeat(32));
-    says(&of("rollcall", &pins), PASSWORD, &["none of the pinned ones"]);
+    says(&of("rollcall", &pins), PASSWORD, &["does not match any pin"]);
     let bases = format!("{tls}search_bases = [\"OU=Nowhere,{}\"]\n", Controller::BASE);
     says(&of("rollcall", &bases), PASSWORD, &["the object does not exist", "OU=Nowhere"]);
     let nameless = of("rollcall", tls);

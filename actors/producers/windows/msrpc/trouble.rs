@@ -1,4 +1,4 @@
-//! Why a server cannot be called.
+//! Errors of remote procedure calls.
 
 use std::io;
 use std::net::SocketAddr;
@@ -7,42 +7,42 @@ use std::time::Duration;
 use rollcall_wire::msrpc::endpoint_mapper::EndpointError;
 use rollcall_wire::msrpc::{AssociationError, Fault};
 
-/// Why there is no answer.
+/// Why a call has no response.
 #[derive(Debug, thiserror::Error)]
 pub enum Trouble {
-    /// Nobody takes the connection.
+    /// The server does not accept the connection.
     #[error("cannot connect to {at}: {why}")]
     Connect {
-        /// Where.
+        /// The address of the server.
         at: SocketAddr,
-        /// What the system says.
+        /// The error of the system.
         why: io::Error,
     },
-    /// The connection ended.
-    #[error("the connection broke off: {0}")]
+    /// The connection failed.
+    #[error("the connection failed: {0}")]
     Broken(io::Error),
-    /// The server ended it.
+    /// The server closed the connection.
     #[error("the server closed the connection")]
     Closed,
-    /// The server does not answer.
-    #[error("the server was silent for {0:?}")]
+    /// The server did not respond in time.
+    #[error("the server did not respond for {0:?}")]
     Silent(Duration),
-    /// Kerberos or NTLM do not come to an end.
+    /// The authentication with Kerberos or NTLM failed.
     #[error("{0}")]
     Proof(String),
-    /// Nobody gives out tickets.
+    /// No Kerberos KDC is available.
     #[error("{0}")]
     NoKdc(String),
-    /// The association cannot go on.
+    /// The association failed.
     #[error("{0}")]
     Association(AssociationError),
-    /// The call is refused.
+    /// The server returned a fault.
     #[error("{0}")]
     Fault(Fault),
-    /// The endpoint mapper names no port.
+    /// The endpoint mapper returned no port.
     #[error("{0}")]
     NoEndpoint(EndpointError),
-    /// A call before another is answered: ours to mend.
+    /// A call was made while another one was pending. This is a programming error.
     #[error("the association is not ready for a call")]
     OutOfTurn,
 }
