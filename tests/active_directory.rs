@@ -131,8 +131,9 @@ fn why_not(controller: &Controller) {
     says(&of("nobody", tls), PASSWORD, &["the user name or the password is wrong"]);
     says(&of("blocked", tls), PASSWORD, &["the account is disabled", "533"]);
     says(&of("ended", tls), PASSWORD, &["the account has expired", "701"]);
-    // An old password cannot be had here: Samba takes no age below a day, and the time of a password by
-    // LDAP only as now or never. The other code of an expired one is among the unit tests.
+    // An old password cannot be had here: Samba takes no age below a day, and the time of a
+    // password by LDAP only as now or never. The other code of an expired one is among the unit
+    // tests.
     says(&of("stale", tls), PASSWORD, &["must change its password", "773"]);
     for bind in ["ntlm", "kerberos"] {
         let way = format!("transport = \"ldap\"\nbind = \"{bind}\"\n");

@@ -90,9 +90,9 @@ impl DirectoryWriter {
         ingesting.await.map_err(|_| UpdateFailed)?.map_err(|_| UpdateFailed)
     }
 
-    /// Submits the pending changes that affect sessions, including those that a previous writer could
-    /// not submit. A renamed account is stored under both names until the sessions have the new one,
-    /// so that after a crash the next start recognizes either.
+    /// Submits the pending changes that affect sessions, including those that a previous writer
+    /// could not submit. A renamed account is stored under both names until the sessions have the
+    /// new one, so that after a crash the next start recognizes either.
     async fn submit_pending(&self, sink: &EventSink, names: &DomainNames) {
         let mut is_submitted = false;
         while let Some(affected) = self.directory.pending(&names.dns) {

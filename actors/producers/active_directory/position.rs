@@ -54,8 +54,8 @@ impl Position {
     }
 
     /// Why the server with the root DSE `root` and the invocation ID `invocation` cannot continue
-    /// from this position; `None` when it can. A server that was reverted to a snapshot would repeat
-    /// update sequence numbers, so that new changes would be missed.
+    /// from this position; `None` when it can. A server that was reverted to a snapshot would
+    /// repeat update sequence numbers, so that new changes would be missed.
     pub(super) fn breaks(&self, root: &RootDse, invocation: Guid) -> Option<FullResyncReason> {
         if self.service != root.service {
             return Some(FullResyncReason::OtherServer);

@@ -1,5 +1,5 @@
-//! The relay between the transport of a connection and the LDAP library. It seals requests, and opens
-//! and validates responses.
+//! The relay between the transport of a connection and the LDAP library. It seals requests, and
+//! opens and validates responses.
 
 use std::io::{self, Cursor};
 use std::os::unix::net::UnixStream as StdUnixStream;
@@ -14,8 +14,8 @@ use super::transport::{READ, Transport};
 
 /// Forwards whole messages in both directions.
 ///
-/// It runs only while the connection waits for a response and the library has none buffered: responses
-/// are not read faster than they are processed.
+/// It runs only while the connection waits for a response and the library has none buffered:
+/// responses are not read faster than they are processed.
 pub(super) struct Relay {
     wire: Transport,
     guard: ResponseGuard,

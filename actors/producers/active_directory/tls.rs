@@ -1,4 +1,5 @@
-//! TLS to domain controllers: their certificates are verified against the configured authority or pins.
+//! TLS to domain controllers: their certificates are verified against the configured authority or
+//! pins.
 
 pub(super) mod refusal;
 
@@ -132,13 +133,13 @@ fn rejected(leaf: &CertificateDer<'_>, why: &str) -> Error {
     Error::General(format!("{named} {why}"))
 }
 
-/// The channel bindings that bind an authentication to its TLS connection: tls-server-end-point (RFC
-/// 5929 section 4.1), encoded as SEC_CHANNEL_BINDINGS for SSPI.
+/// The channel bindings that bind an authentication to its TLS connection: tls-server-end-point
+/// (RFC 5929 section 4.1), encoded as SEC_CHANNEL_BINDINGS for SSPI.
 pub(super) fn channel_bindings(leaf: &CertificateDer<'_>) -> Option<Vec<u8>> {
     let (_, certificate) = X509Certificate::from_der(leaf).ok()?;
     let algorithm = certificate.signature_algorithm.algorithm.to_id_string();
-    // The hash of the signature algorithm. SHA-256 replaces MD5 and SHA-1, and is used for algorithms
-    // without a separate hash.
+    // The hash of the signature algorithm. SHA-256 replaces MD5 and SHA-1, and is used for
+    // algorithms without a separate hash.
     let hash = match algorithm.as_str() {
         "1.2.840.113549.1.1.12" | "1.2.840.10045.4.3.3" => Sha384::digest(leaf).to_vec(),
         "1.2.840.113549.1.1.13" | "1.2.840.10045.4.3.4" => Sha512::digest(leaf).to_vec(),

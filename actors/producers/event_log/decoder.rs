@@ -1,5 +1,5 @@
-//! Decodes the records of a response to events, drop reasons, the bookmark after the last record, and
-//! notices about the log itself.
+//! Decodes the records of a response to events, drop reasons, the bookmark after the last record,
+//! and notices about the log itself.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -52,7 +52,8 @@ enum RecordError {
 }
 
 impl RecordDecoder {
-    /// A decoder for the server of `source`. The servers of the network have the addresses `addresses`.
+    /// A decoder for the server of `source`. The servers of the network have the addresses
+    /// `addresses`.
     pub(super) fn new(source: &Source, addresses: &BTreeSet<IpAddr>, hosts: SharedHosts) -> Self {
         let (name, server) = (source.name(), &source.server);
         let mut settings = LogonSettings::for_role(server.role);
@@ -77,8 +78,8 @@ impl RecordDecoder {
         self.auditing.gaps()
     }
 
-    /// Decodes the records of `batch`, received at `received`, into `input`, with the bookmark after
-    /// them. A record that cannot be decoded is counted and skipped.
+    /// Decodes the records of `batch`, received at `received`, into `input`, with the bookmark
+    /// after them. A record that cannot be decoded is counted and skipped.
     pub(super) fn read(
         &mut self,
         batch: &EventBatch<'_>,
@@ -173,8 +174,8 @@ fn servers(source: &Source, addresses: &BTreeSet<IpAddr>) -> Vec<IpNet> {
 }
 
 /// Counts a record without an event. Most records of a healthy server have none, so they share one
-/// drop reason, with the detail in place of the template. An invalid name or address has a drop reason
-/// of its own, because an administrator must check it.
+/// drop reason, with the detail in place of the template. An invalid name or address has a drop
+/// reason of its own, because an administrator must check it.
 fn count_ignored(reason: IgnoreReason, input: &mut InputBatch) {
     match reason {
         IgnoreReason::BadName | IgnoreReason::BadAddress => input.count_drop(reason.as_str(), None),

@@ -1,5 +1,5 @@
-//! Detects events that were overwritten before they were read, by a comparison of the missing record
-//! numbers with the oldest record that the server still has.
+//! Detects events that were overwritten before they were read, by a comparison of the missing
+//! record numbers with the oldest record that the server still has.
 
 use std::time::{Duration, Instant};
 
@@ -12,8 +12,8 @@ use super::{CHANNEL, EventLogError};
 use crate::windows::msrpc::Trouble;
 use rollcall_runtime::clock::Clock;
 
-/// The minimum interval between two queries. A log that is overwritten completely within a second is
-/// too small to be useful.
+/// The minimum interval between two queries. A log that is overwritten completely within a second
+/// is too small to be useful.
 const QUERY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Verifies gaps in the record numbers, over one connection.
@@ -26,8 +26,8 @@ pub(super) struct Gaps {
 }
 
 impl Gaps {
-    /// The records that are lost in the gap of `continuity`. If the server does not support the query,
-    /// it is not repeated, and reading continues without it.
+    /// The records that are lost in the gap of `continuity`. If the server does not support the
+    /// query, it is not repeated, and reading continues without it.
     ///
     /// # Errors
     /// When the connection is lost.

@@ -10,9 +10,9 @@ use super::decoder::DecodedBatch;
 use crate::{EventSink, InputBatch};
 use rollcall_engine::messages::ApplyError;
 
-/// The batch that was submitted last, until it is visible. Only one batch is in flight. If a second one
-/// were submitted and the first one rejected, the bookmark of the second would be committed, and the
-/// events of the first would be lost.
+/// The batch that was submitted last, until it is visible. Only one batch is in flight. If a second
+/// one were submitted and the first one rejected, the bookmark of the second would be committed,
+/// and the events of the first would be lost.
 pub(super) struct InFlight<'a> {
     sink: &'a EventSink,
     batch: Option<(Receipt, Read)>,
@@ -61,8 +61,8 @@ impl<'a> InFlight<'a> {
         Ok(before)
     }
 
-    /// Waits until no batch is in flight, and returns the batch that became visible. It is cancel-safe:
-    /// when the future is dropped, the batch stays in flight.
+    /// Waits until no batch is in flight, and returns the batch that became visible. It is
+    /// cancel-safe: when the future is dropped, the batch stays in flight.
     ///
     /// # Errors
     /// When the batch was rejected. It must be read again.

@@ -48,8 +48,8 @@ impl Subscription {
         Self { connection, handle, delivery, records, silent: settings.silent }
     }
 
-    /// The next response. A pushed response has events; without one within `patience`, the call fails.
-    /// A pull may return a response without events, and is then repeated.
+    /// The next response. A pushed response has events; without one within `patience`, the call
+    /// fails. A pull may return a response without events, and is then repeated.
     pub(super) async fn next(&mut self, patience: Duration) -> Result<Answer, EventLogError> {
         match self.delivery {
             Delivery::Pull => self.pull().await,
@@ -120,8 +120,8 @@ pub(super) async fn connect(
     Err(failed.unwrap_or_else(|| EventLogError::Configured("the server has no address".to_owned())))
 }
 
-/// Subscribes to the events after `bookmark`. Without a bookmark, it subscribes to the events of the
-/// configured catch-up period.
+/// Subscribes to the events after `bookmark`. Without a bookmark, it subscribes to the events of
+/// the configured catch-up period.
 pub(super) async fn subscribe(
     connection: &mut RpcConnection,
     source: &Source,

@@ -1,5 +1,5 @@
-//! A producer that reads a log by position: after a crash at any time, the committed read position and
-//! the committed events agree exactly.
+//! A producer that reads a log by position: after a crash at any time, the committed read position
+//! and the committed events agree exactly.
 
 use actix::System;
 use rollcall_identity::ReadSource;

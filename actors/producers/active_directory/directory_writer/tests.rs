@@ -228,7 +228,8 @@ fn an_account_renamed_just_before_a_crash_is_recognized_by_either_name_at_the_ne
         log_in(&engine, "corp\\user3").await;
         first.learn(&names, DirectoryUpdate::Changes(vec![named(3, "user3.b")])).await.unwrap();
         assert_eq!(shown(&engine).await, "user3.b@corp.example.com");
-        // Rollcall is killed before it stores the rename, and the controller is restored from a copy.
+        // Rollcall is killed before it stores the rename, and the controller is restored from a
+        // copy.
         directory.remove(&names.dns);
         let second = writer(&section(""), &directory, &sink);
         second.recall().await.unwrap();
@@ -248,8 +249,8 @@ fn an_account_renamed_just_before_a_crash_is_recognized_by_either_name_at_the_ne
     });
 }
 
-/// Reads two domains, with users 3 and 4 of the first logged on. Then it repeats a start, at which the
-/// first domain is read without these users.
+/// Reads two domains, with users 3 and 4 of the first logged on. Then it repeats a start, at which
+/// the first domain is read without these users.
 async fn read_without_moved_users(
     engine: &Engine,
     sink: &EventSink,

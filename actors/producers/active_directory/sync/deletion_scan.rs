@@ -1,8 +1,9 @@
 //! Detects deletions for accounts that cannot read deleted objects.
 //!
-//! Active Directory keeps deleted objects in a container that only administrators can read. An account
-//! that can read it receives deletions with the other changes. For other accounts all object GUIDs are
-//! listed and compared. The scan runs only after changes, and its rate depends on its duration.
+//! Active Directory keeps deleted objects in a container that only administrators can read. An
+//! account that can read it receives deletions with the other changes. For other accounts all
+//! object GUIDs are listed and compared. The scan runs only after changes, and its rate depends on
+//! its duration.
 
 use std::collections::{BTreeSet, HashSet};
 use std::time::{Duration, Instant};
@@ -68,8 +69,8 @@ impl DeletionScan {
         }
     }
 
-    /// Notes the highest update sequence number of the server. A different number means that something
-    /// changed. The scan stays stale until it succeeds, even if reads fail meanwhile.
+    /// Notes the highest update sequence number of the server. A different number means that
+    /// something changed. The scan stays stale until it succeeds, even if reads fail meanwhile.
     pub(super) fn reached(&mut self, committed: u64) {
         self.stale |= self.committed != committed;
         self.committed = committed;
@@ -114,7 +115,8 @@ impl DeletionScan {
         pass.believe(connection, &found, (bases, &self.below)).await?;
         let Present { all: present, below, .. } = found;
         let missing: BTreeSet<Guid> = self.present.difference(&present).copied().collect();
-        // Pages are not a consistent snapshot: each object that seems to be missing is read by its GUID.
+        // Pages are not a consistent snapshot: each object that seems to be missing is read by its
+        // GUID.
         let mut updates = pass.read_objects(connection, missing.clone()).await?;
         let found: BTreeSet<Guid> = updates.iter().map(guid_of).collect();
         updates.extend(missing.difference(&found).map(|guid| Update::Deleted(*guid)));

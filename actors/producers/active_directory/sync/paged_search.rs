@@ -52,8 +52,8 @@ pub(super) struct Below {
     sample: Vec<Guid>,
 }
 
-/// A base that had at least this many objects and appears empty is verified: the account may have lost
-/// its rights.
+/// A base that had at least this many objects and appears empty is verified: the account may have
+/// lost its rights.
 const MANY: usize = 10;
 
 impl Present {
@@ -71,8 +71,8 @@ impl Present {
         self.below.push(std::mem::take(&mut self.current));
     }
 
-    /// The `bases` that appear empty although at least [`MANY`] objects were there `before`, with these
-    /// objects.
+    /// The `bases` that appear empty although at least [`MANY`] objects were there `before`, with
+    /// these objects.
     fn emptied<'b>(
         &self,
         bases: &'b [String],
@@ -180,8 +180,8 @@ impl<'a> PagedSearch<'a> {
         Ok((reread.into_iter().chain(updates).collect(), cookie))
     }
 
-    /// The DirSync cookie for all changes from now on. The reported objects are discarded, because the
-    /// full read covers them.
+    /// The DirSync cookie for all changes from now on. The reported objects are discarded, because
+    /// the full read covers them.
     pub(super) async fn skip(
         &mut self,
         connection: &mut LdapConnection,
@@ -226,9 +226,9 @@ impl<'a> PagedSearch<'a> {
         Ok(present)
     }
 
-    /// Verifies that objects that are not `present` are deleted, and not hidden from an account that
-    /// has lost its rights. The objects of a base that appears empty count as hidden, unless more than
-    /// half of a sample of them is found elsewhere or among the deleted objects.
+    /// Verifies that objects that are not `present` are deleted, and not hidden from an account
+    /// that has lost its rights. The objects of a base that appears empty count as hidden, unless
+    /// more than half of a sample of them is found elsewhere or among the deleted objects.
     ///
     /// # Errors
     /// When there is no object at all, or none below a base that had many.
@@ -271,8 +271,8 @@ impl<'a> PagedSearch<'a> {
         self.complete(connection, updates).await
     }
 
-    /// Adds the remaining members to the groups in `updates`, so that no group is applied without them.
-    /// An object outside the configured bases becomes a deletion.
+    /// Adds the remaining members to the groups in `updates`, so that no group is applied without
+    /// them. An object outside the configured bases becomes a deletion.
     async fn complete(
         &mut self,
         connection: &mut LdapConnection,

@@ -40,7 +40,8 @@ fn refusal(why: &Error) -> String {
     }
 }
 
-/// The name of an alert (RFC 8446 section 6) in lower case: `HandshakeFailure` is "handshake failure".
+/// The name of an alert (RFC 8446 section 6) in lower case: `HandshakeFailure` is "handshake
+/// failure".
 fn alert_text(alert: AlertDescription) -> String {
     match alert {
         AlertDescription::HandshakeFailure | AlertDescription::ProtocolVersion => {

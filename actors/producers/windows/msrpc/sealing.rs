@@ -1,5 +1,5 @@
-//! Seals calls with the security provider: of its four buffers, the first and the third are only signed
-//! (MS-RPCE section 3.3.1.5.2).
+//! Seals calls with the security provider: of its four buffers, the first and the third are only
+//! signed (MS-RPCE section 3.3.1.5.2).
 
 use std::fmt;
 
