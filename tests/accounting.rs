@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::harness::{Account, Server, Vpn, frame_3164};
 
 #[test]
-fn the_account_closes_after_mixed_good_and_bad_traffic() {
+fn event_accounting_closes_after_valid_and_invalid_traffic() {
     let server = Server::new();
     let up = |user: &str, address: &str, ago: i64| {
         frame_3164(&Vpn { user, address }.up(), SignedDuration::from_secs(ago))
@@ -55,7 +55,7 @@ fn the_account_closes_after_mixed_good_and_bad_traffic() {
 }
 
 #[test]
-fn the_account_of_pushes_closes_too() {
+fn event_accounting_of_pushes_closes() {
     let server = Server::new();
     let mut script = server.client("script");
     let login =
@@ -75,7 +75,7 @@ fn the_account_of_pushes_closes_too() {
 }
 
 #[test]
-fn a_flood_of_datagrams_is_accounted_for_to_the_last_one_that_arrived() {
+fn every_received_datagram_of_a_flood_is_accounted() {
     let server = Server::new();
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let (mut good, mut bad) = (0_u64, 0_u64);

@@ -67,8 +67,8 @@ const WAYS: [(&str, &str); 9] = [
 ];
 
 #[test]
-fn an_ordinary_account_reads_the_directory_in_every_way_and_hears_why_when_it_cannot() {
-    let story = "an_ordinary_account_reads_the_directory_in_every_way_and_hears_why_when_it_cannot";
+fn every_bind_method_reads_the_directory_and_failures_state_the_cause() {
+    let story = "every_bind_method_reads_the_directory_and_failures_state_the_cause";
     let Some(controller) = Controller::start(story) else { return };
     for (way, more) in WAYS {
         let folder = configured(&controller, &format!("{READER}{more}"));

@@ -16,8 +16,8 @@ fn setup(logs: &EventLogs, more: &str) -> Setup {
 }
 
 #[test]
-fn a_logon_at_a_domain_controller_is_seen_by_a_firewall_and_a_failed_one_by_nobody() {
-    let story = "a_logon_at_a_domain_controller_is_seen_by_a_firewall_and_a_failed_one_by_nobody";
+fn a_logon_at_a_domain_controller_reaches_a_firewall_and_a_failed_one_does_not() {
+    let story = "a_logon_at_a_domain_controller_reaches_a_firewall_and_a_failed_one_does_not";
     let Some(logs) = EventLogs::start(story, 1) else { return };
     // One before Rollcall began, which is caught up with.
     logs.ticket("alice", "10.1.40.1");
@@ -43,8 +43,9 @@ fn a_logon_at_a_domain_controller_is_seen_by_a_firewall_and_a_failed_one_by_nobo
 }
 
 #[test]
-fn a_restart_neither_loses_nor_repeats_an_event() {
-    let Some(logs) = EventLogs::start("a_restart_neither_loses_nor_repeats_an_event", 1) else {
+fn a_restart_neither_loses_nor_repeats_an_event_log_record() {
+    let Some(logs) = EventLogs::start("a_restart_neither_loses_nor_repeats_an_event_log_record", 1)
+    else {
         return;
     };
     logs.ticket("alice", "10.1.41.1");
@@ -65,8 +66,9 @@ fn a_restart_neither_loses_nor_repeats_an_event() {
 }
 
 #[test]
-fn whatever_a_controller_does_the_next_logon_is_seen_once() {
-    let Some(logs) = EventLogs::start("whatever_a_controller_does_the_next_logon_is_seen_once", 1)
+fn after_any_controller_fault_the_next_logon_is_applied_once() {
+    let Some(logs) =
+        EventLogs::start("after_any_controller_fault_the_next_logon_is_applied_once", 1)
     else {
         return;
     };
@@ -102,8 +104,8 @@ fn whatever_a_controller_does_the_next_logon_is_seen_once() {
 }
 
 #[test]
-fn a_cleared_log_is_a_gap_that_is_told_and_caught_up_with() {
-    let Some(logs) = EventLogs::start("a_cleared_log_is_a_gap_that_is_told_and_caught_up_with", 1)
+fn a_cleared_log_is_reported_as_a_gap_and_reading_resumes() {
+    let Some(logs) = EventLogs::start("a_cleared_log_is_reported_as_a_gap_and_reading_resumes", 1)
     else {
         return;
     };
@@ -124,8 +126,8 @@ fn a_cleared_log_is_a_gap_that_is_told_and_caught_up_with() {
 }
 
 #[test]
-fn a_log_that_rolls_over_while_it_is_read_is_a_gap_that_is_told_once() {
-    let story = "a_log_that_rolls_over_while_it_is_read_is_a_gap_that_is_told_once";
+fn a_log_overwritten_while_read_is_reported_as_one_gap() {
+    let story = "a_log_overwritten_while_read_is_reported_as_one_gap";
     let Some(logs) = EventLogs::start(story, 1) else { return };
     let server = Server::start(setup(&logs, ""));
     logs.ticket("alice", "10.1.45.1");
@@ -150,8 +152,8 @@ fn a_log_that_rolls_over_while_it_is_read_is_a_gap_that_is_told_once() {
 }
 
 #[test]
-fn a_hundred_controllers_are_read_at_once() {
-    let Some(logs) = EventLogs::start("a_hundred_controllers_are_read_at_once", 100) else {
+fn a_hundred_controllers_are_read_concurrently() {
+    let Some(logs) = EventLogs::start("a_hundred_controllers_are_read_concurrently", 100) else {
         return;
     };
     let server = Server::start(setup(&logs, ""));
@@ -167,8 +169,8 @@ fn a_hundred_controllers_are_read_at_once() {
 }
 
 #[test]
-fn a_look_at_a_log_says_each_step_and_what_helps() {
-    let Some(logs) = EventLogs::start("a_look_at_a_log_says_each_step_and_what_helps", 1) else {
+fn test_event_log_prints_each_step_and_the_remedy() {
+    let Some(logs) = EventLogs::start("test_event_log_prints_each_step_and_the_remedy", 1) else {
         return;
     };
     logs.ticket("alice", "10.1.45.1");
@@ -199,8 +201,9 @@ fn a_look_at_a_log_says_each_step_and_what_helps() {
 }
 
 #[test]
-fn events_are_pushed_where_that_is_configured() {
-    let Some(logs) = EventLogs::start("events_are_pushed_where_that_is_configured", 1) else {
+fn push_delivery_receives_events_and_survives_faults() {
+    let Some(logs) = EventLogs::start("push_delivery_receives_events_and_survives_faults", 1)
+    else {
         return;
     };
     logs.ticket("alice", "10.1.47.1");
@@ -235,8 +238,8 @@ fn status_of_dc1(server: &Server, wanted: impl Fn(&Value) -> bool) -> Value {
 }
 
 #[test]
-fn rest_says_of_each_log_how_it_is_and_what_helps() {
-    let Some(logs) = EventLogs::start("rest_says_of_each_log_how_it_is_and_what_helps", 2) else {
+fn rest_reports_state_and_remedy_of_each_event_log() {
+    let Some(logs) = EventLogs::start("rest_reports_state_and_remedy_of_each_event_log", 2) else {
         return;
     };
     logs.ticket("alice", "10.1.48.1");
@@ -277,8 +280,8 @@ fn rest_says_of_each_log_how_it_is_and_what_helps() {
 }
 
 #[test]
-fn events_that_are_overwritten_unread_are_a_gap_by_their_numbers() {
-    let story = "events_that_are_overwritten_unread_are_a_gap_by_their_numbers";
+fn overwritten_unread_events_are_detected_by_record_numbers() {
+    let story = "overwritten_unread_events_are_detected_by_record_numbers";
     let Some(logs) = EventLogs::start(story, 1) else { return };
     logs.ticket("alice", "10.1.49.1");
     let server = Server::start(setup(&logs, ""));
@@ -319,8 +322,8 @@ fn events_that_are_overwritten_unread_are_a_gap_by_their_numbers() {
 }
 
 #[test]
-fn a_server_that_does_not_say_what_it_holds_is_read_all_the_same() {
-    let story = "a_server_that_does_not_say_what_it_holds_is_read_all_the_same";
+fn a_log_without_gap_verification_is_still_read() {
+    let story = "a_log_without_gap_verification_is_still_read";
     let Some(logs) = EventLogs::start(story, 1) else { return };
     logs.control(&json!({"do": "fail", "call": "open_log", "status": 5}));
     logs.ticket("alice", "10.1.50.1");
@@ -337,8 +340,8 @@ fn a_server_that_does_not_say_what_it_holds_is_read_all_the_same() {
 }
 
 #[test]
-fn a_silent_log_is_told_while_its_connection_is_up() {
-    let Some(logs) = EventLogs::start("a_silent_log_is_told_while_its_connection_is_up", 1) else {
+fn a_silent_log_is_reported_while_connected() {
+    let Some(logs) = EventLogs::start("a_silent_log_is_reported_while_connected", 1) else {
         return;
     };
     logs.ticket("alice", "10.1.51.1");
@@ -362,8 +365,8 @@ fn a_silent_log_is_told_while_its_connection_is_up() {
 }
 
 #[test]
-fn a_server_that_audits_no_logons_any_more_is_told() {
-    let Some(logs) = EventLogs::start("a_server_that_audits_no_logons_any_more_is_told", 1) else {
+fn missing_logon_auditing_is_reported() {
+    let Some(logs) = EventLogs::start("missing_logon_auditing_is_reported", 1) else {
         return;
     };
     let server = Server::start(setup(&logs, ""));
@@ -399,8 +402,8 @@ fn later(hours: i64) -> String {
 }
 
 #[test]
-fn nobody_works_at_a_controller_that_another_one_tells_of() {
-    let story = "nobody_works_at_a_controller_that_another_one_tells_of";
+fn logons_at_addresses_of_other_controllers_are_ignored() {
+    let story = "logons_at_addresses_of_other_controllers_are_ignored";
     let Some(logs) = EventLogs::start(story, 3) else { return };
     // Before Rollcall began, when each has yet to find the others.
     for (teller, user) in [(0, "backup"), (1, "monitor"), (2, "admin")] {
@@ -419,8 +422,8 @@ fn nobody_works_at_a_controller_that_another_one_tells_of() {
 }
 
 #[test]
-fn samba_lets_the_account_in_by_each_way_and_says_what_it_has_not() {
-    let story = "samba_lets_the_account_in_by_each_way_and_says_what_it_has_not";
+fn samba_authenticates_by_each_method_and_lacks_subscriptions() {
+    let story = "samba_authenticates_by_each_method_and_lacks_subscriptions";
     let Some(_controller) = Controller::start(story) else { return };
     let kdc = format!("kdc = \"{}:88\"", Controller::ADDRESS);
     let sealed = format!("{kdc}\nendpoint_mapper = \"sealed\"");
@@ -461,8 +464,8 @@ fn samba_lets_the_account_in_by_each_way_and_says_what_it_has_not() {
 }
 
 #[test]
-fn samba_s_endpoint_mapper_hears_a_proof_where_it_is_to_be_sealed() {
-    let story = "samba_s_endpoint_mapper_hears_a_proof_where_it_is_to_be_sealed";
+fn the_samba_endpoint_mapper_is_authenticated_if_configured() {
+    let story = "the_samba_endpoint_mapper_is_authenticated_if_configured";
     let Some(_controller) = Controller::start(story) else { return };
     // Whose password is wrong is told the port by whoever tells everybody, and not by who was asked
     // with a proof.
@@ -529,8 +532,8 @@ fn a_recorded_log_is_replayed_with_its_decisions() {
 }
 
 #[test]
-fn a_log_that_windows_saved_is_replayed() {
-    let story = "a_log_that_windows_saved_is_replayed";
+fn a_log_saved_by_windows_is_replayed() {
+    let story = "a_log_saved_by_windows_is_replayed";
     let Some(log) = binxml::recorded("kerberos_user_enumeration.evtx") else {
         return skip(story, "there is no recording kerberos_user_enumeration.evtx");
     };

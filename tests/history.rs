@@ -53,7 +53,7 @@ fn user_at(told: &Value) -> Option<&str> {
 }
 
 #[test]
-fn a_tunnel_is_told_of_at_each_moment_over_a_sealed_segment_a_restart_and_a_kill() {
+fn history_is_exact_across_a_sealed_segment_a_restart_and_a_kill() {
     let server = Server::start(Setup::new().with(SMALL));
     let address = "10.70.0.7";
     let connected = push(&server, &event("vpn_up", address, "alice@corp"));
@@ -106,7 +106,7 @@ fn a_tunnel_is_told_of_at_each_moment_over_a_sealed_segment_a_restart_and_a_kill
 }
 
 #[test]
-fn where_nobody_knows_it_is_said_and_never_told_as_nobody() {
+fn an_unknown_period_is_never_reported_as_no_session() {
     let server = Server::start(Setup::new().with(SMALL));
     push(&server, &event("login", "10.70.1.1", "alice"));
     let ask = |query: &str| server.get(&format!("/api/v1/history/{query}"));
@@ -138,7 +138,7 @@ fn where_nobody_knows_it_is_said_and_never_told_as_nobody() {
 }
 
 #[test]
-fn a_damaged_segment_is_named_and_what_the_others_know_is_told() {
+fn a_damaged_segment_is_reported_and_other_segments_are_used() {
     let server = Server::start(Setup::new().with(SMALL));
     let early = push(&server, &event("login", "10.70.2.1", "alice"));
     turn_over(&server, 1);
@@ -170,7 +170,7 @@ fn a_damaged_segment_is_named_and_what_the_others_know_is_told() {
 }
 
 #[test]
-fn the_command_line_tells_of_the_past_and_who_asked_is_on_record() {
+fn the_command_line_queries_history_and_each_query_is_audited() {
     let server = Server::new();
     let began = push(&server, &event("login", "10.70.3.1", "alice@corp"));
     let left = push(&server, &event("logout", "10.70.3.1", "alice@corp"));

@@ -29,7 +29,7 @@ fn on_one_port(setup: Setup) -> Setup {
 }
 
 #[test]
-fn a_firewall_goes_on_with_its_cookie_after_a_kill_and_hears_only_what_is_new() {
+fn a_firewall_resumes_with_its_cookie_after_a_kill_and_receives_only_changes() {
     let server = Server::start(on_one_port(Setup::new()));
     let (mut script, mut firewall) = (server.client("script"), server.client("campus-fw"));
     assert_eq!(script.post_events(&login("10.60.0.1", "alice")).status, 200);
@@ -50,7 +50,7 @@ fn a_firewall_goes_on_with_its_cookie_after_a_kill_and_hears_only_what_is_new() 
 }
 
 #[test]
-fn a_session_whose_logoff_time_passed_while_the_server_was_away_ends_for_everybody() {
+fn a_session_that_expired_while_stopped_ends_for_all_consumers() {
     let rules = "[rules]\nlogoff_time = \"1m\"";
     let server = Server::start(on_one_port(Setup::new().with(rules)));
     let (mut script, mut firewall) = (server.client("script"), server.client("campus-fw"));
@@ -71,7 +71,7 @@ fn a_session_whose_logoff_time_passed_while_the_server_was_away_ends_for_everybo
 }
 
 #[test]
-fn a_clean_stop_writes_everybody_down_and_a_damaged_file_does_not_keep_the_server_from_starting() {
+fn a_clean_stop_writes_a_snapshot_and_a_damaged_file_does_not_prevent_a_start() {
     let server = Server::new();
     let mut script = server.client("script");
     assert_eq!(script.post_events(&login("10.60.2.1", "alice")).status, 200);
@@ -96,7 +96,7 @@ fn a_clean_stop_writes_everybody_down_and_a_damaged_file_does_not_keep_the_serve
 }
 
 #[test]
-fn a_journal_in_memory_leaves_nothing_behind() {
+fn a_journal_in_memory_writes_no_files() {
     let server = Server::start(Setup::new().with("[journal]\nstorage = \"memory\""));
     assert_eq!(server.client("script").post_events(&login("10.60.3.1", "alice")).status, 200);
     assert!(!server.data().join("journal").exists());
@@ -106,7 +106,7 @@ fn a_journal_in_memory_leaves_nothing_behind() {
 }
 
 #[test]
-fn the_command_line_checks_the_journal_and_takes_it_out_while_the_server_runs() {
+fn the_command_line_verifies_and_exports_the_journal_of_a_running_server() {
     let terms = "[journal]\nsegment_events = 100";
     let server = Server::start(Setup::new().with(terms));
     let mut script = server.client("script");

@@ -127,9 +127,9 @@ fn comes_to(story: &str, file: &str, expected: &[Expected<'_>]) {
 /// HealthMailbox accounts, the server's own as SYSTEM, services; at fe80::, ::1, 127.0.0.1 and its own
 /// address. Nobody works there.
 #[test]
-fn an_idle_exchange_server_is_all_noise() {
+fn an_idle_exchange_server_gives_no_session() {
     comes_to(
-        "an_idle_exchange_server_is_all_noise",
+        "an_idle_exchange_server_gives_no_session",
         "proxylogon_ssrf_rce_poc.zip",
         &[(
             "MXS01.azsentinel.local",
@@ -145,9 +145,9 @@ fn an_idle_exchange_server_is_all_noise() {
 /// that anybody gets a ticket for them; of three the password was guessed, which no log can tell from
 /// their owners' logon. The last of those is there then.
 #[test]
-fn of_guessed_passwords_only_the_right_ones_are_logins() {
+fn only_successful_password_guesses_are_logins() {
     comes_to(
-        "of_guessed_passwords_only_the_right_ones_are_logins",
+        "only_successful_password_guesses_are_logins",
         "kerberos_user_enumeration.evtx",
         &[(
             "rootdc1.offsec.lan",
@@ -161,9 +161,9 @@ fn of_guessed_passwords_only_the_right_ones_are_logins() {
 /// Bob, who is there, gets a ticket of Alice's in the same way. The controller's own logons are
 /// SYSTEM's, and once it asks for a ticket to itself.
 #[test]
-fn a_roasted_account_displaces_nobody() {
+fn an_as_rep_roasted_account_displaces_no_session() {
     comes_to(
-        "a_roasted_account_displaces_nobody",
+        "an_as_rep_roasted_account_displaces_no_session",
         "asrep_roasting_security.evtx",
         &[(
             "DC-Server-1.labcorp.local",
@@ -185,8 +185,8 @@ fn a_roasted_account_displaces_nobody() {
 /// A forged ticket names a user who does not exist. Tickets begin nothing; a connection with one does,
 /// at a file server, and its SID (of the Administrator) is there for a directory to see.
 #[test]
-fn a_forged_ticket_begins_nothing_at_a_controller() {
-    let story = "a_forged_ticket_begins_nothing_at_a_controller";
+fn a_forged_ticket_creates_no_session_at_a_controller() {
+    let story = "a_forged_ticket_creates_no_session_at_a_controller";
     let dc = [("refresh", 8), ("to_itself", 2)];
     let controller = ("rootdc1.offsec.lan", ServerRole::DomainController, &dc[..], &[][..]);
     comes_to(story, "golden_ticket_4769.evtx", &[controller]);
@@ -198,9 +198,9 @@ fn a_forged_ticket_begins_nothing_at_a_controller() {
 /// A computer's account is renamed to the controller's name without `$` and logs on: by its name a
 /// user. Only the SID tells a directory that it is a computer; the ticket to itself is ignored.
 #[test]
-fn a_renamed_computer_is_known_by_its_sid_alone() {
+fn a_renamed_computer_is_recognizable_only_by_its_sid() {
     comes_to(
-        "a_renamed_computer_is_known_by_its_sid_alone",
+        "a_renamed_computer_is_recognizable_only_by_its_sid",
         "samaccount_spoofing_dc.evtx",
         &[(
             "01566s-win16-ir.threebeesco.com",
@@ -219,13 +219,13 @@ fn a_renamed_computer_is_known_by_its_sid_alone() {
 
 /// One user of a small domain, who runs an attack's tool from one computer against two others.
 #[test]
-fn a_day_of_a_small_domain_has_one_user_and_its_devices() {
+fn the_logs_of_a_small_domain_give_one_user_and_its_devices() {
     let there = ["pgustavo@theshire.local at 172.18.39.5"];
     let visited = |failures, others| {
         [("failure", failures), ("login", 1), ("logon_type", 4), ("no_address", 4), others]
     };
     comes_to(
-        "a_day_of_a_small_domain_has_one_user_and_its_devices",
+        "the_logs_of_a_small_domain_give_one_user_and_its_devices",
         "purplesharp_ad_playbook_I.zip",
         &[
             (
@@ -276,9 +276,9 @@ fn a_day_of_a_small_domain_has_one_user_and_its_devices() {
 /// The same user, by remote desktop from 1.2.3.4. The controller knows where the tickets are used, and
 /// hears nothing of the client.
 #[test]
-fn a_visit_by_remote_desktop_moves_nobody_at_a_controller() {
+fn a_remote_desktop_logon_moves_no_session_at_a_controller() {
     comes_to(
-        "a_visit_by_remote_desktop_moves_nobody_at_a_controller",
+        "a_remote_desktop_logon_moves_no_session_at_a_controller",
         "rdp_interactive_taskmanager_lsass_dump.zip",
         &[
             (

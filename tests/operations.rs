@@ -55,7 +55,7 @@ fn a_reload_adds_a_client(reload: impl FnOnce(&Server)) {
 }
 
 #[test]
-fn plain_http_to_firewalls_is_warned_of_and_seen_in_the_metrics() {
+fn plain_http_to_firewalls_is_logged_and_measured() {
     let tls = "[enforcement.tls]\ncertificate = \"server.crt\"\nkey = \"server.key\"\n";
     let gauge = "rollcall_http_insecure_listeners";
     let server = Server::start(Setup::new().replacing(tls, "insecure = true\n"));
@@ -69,12 +69,12 @@ fn plain_http_to_firewalls_is_warned_of_and_seen_in_the_metrics() {
 }
 
 #[test]
-fn a_reload_by_sighup_adds_a_client_and_loses_no_session() {
+fn a_reload_by_sighup_adds_a_client_and_keeps_sessions() {
     a_reload_adds_a_client(|server| server.signal(Signal::SIGHUP));
 }
 
 #[test]
-fn a_reload_by_rest_adds_a_client_and_loses_no_session() {
+fn a_reload_by_rest_adds_a_client_and_keeps_sessions() {
     a_reload_adds_a_client(|server| {
         let answer = server.post("/api/v1/reload");
         assert_eq!(answer.status, 200, "{answer:?}");
@@ -82,7 +82,7 @@ fn a_reload_by_rest_adds_a_client_and_loses_no_session() {
 }
 
 #[test]
-fn a_wrong_file_changes_nothing_and_everything_that_is_wrong_is_said() {
+fn a_reload_of_an_invalid_file_changes_nothing_and_reports_all_errors() {
     let server = Server::new();
     assert_eq!(server.client("script").post_events(&login("10.41.0.1", "alice")).status, 200);
     server.rewrite(|text| {
@@ -107,7 +107,7 @@ fn a_wrong_file_changes_nothing_and_everything_that_is_wrong_is_said() {
 }
 
 #[test]
-fn a_wrong_configuration_never_starts_half() {
+fn an_invalid_configuration_prevents_the_start_and_all_errors_are_reported() {
     let setup = Setup::new().with("[nonsense]\nkey = 1\n").with(&PORTAL.replace("vpn_up", "fly"));
     let path = setup.write().display().to_string();
     for arguments in [&["check", "--config", &path][..], &["--config", &path][..]] {
@@ -122,7 +122,7 @@ fn a_wrong_configuration_never_starts_half() {
 }
 
 #[test]
-fn check_prints_what_is_resolved_and_hides_what_is_secret() {
+fn check_prints_the_resolved_configuration_without_secrets() {
     let setup = Setup::new();
     let path = setup.write().display().to_string();
     let output = rollcall(setup.folder(), &["check", "--config", &path]);
@@ -133,7 +133,7 @@ fn check_prints_what_is_resolved_and_hides_what_is_secret() {
 }
 
 #[test]
-fn every_example_is_a_configuration_of_this_very_binary() {
+fn every_example_configuration_is_valid() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/examples");
     let scratch = tempfile::tempdir().unwrap();
     let mut tried = 0;
@@ -154,7 +154,7 @@ fn every_example_is_a_configuration_of_this_very_binary() {
 }
 
 #[test]
-fn sigterm_drains_and_what_was_acknowledged_was_visible() {
+fn sigterm_drains_and_acknowledged_events_are_visible() {
     let server = Server::new();
     let mut script = server.client("script");
     let stream = Stream::open(&server, "", None);
@@ -183,7 +183,7 @@ fn a_killed_server_starts_again() {
 }
 
 #[test]
-fn a_changed_secret_is_in_force_at_once_and_revokes_what_was_bought_with_the_old_one() {
+fn a_changed_secret_is_effective_at_once_and_revokes_existing_tokens() {
     let server = Server::new();
     let (mut campus, mut branch) = (server.client("campus-fw"), server.client("branch-fw"));
     campus.poll();
@@ -206,7 +206,7 @@ fn a_changed_secret_is_in_force_at_once_and_revokes_what_was_bought_with_the_old
 }
 
 #[test]
-fn a_reload_puts_rules_in_force_without_a_restart() {
+fn a_reload_applies_rules_without_a_restart() {
     let server = Server::new();
     let mut script = server.client("script");
     assert_eq!(script.post_events(&login("10.44.0.1", "svc-backup")).status, 200);
@@ -220,7 +220,7 @@ fn a_reload_puts_rules_in_force_without_a_restart() {
 }
 
 #[test]
-fn a_reload_moves_a_listener_and_refuses_an_address_that_is_taken() {
+fn a_reload_moves_a_listener_and_rejects_an_address_in_use() {
     let server = Server::new();
     let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
     let (old, port) = ("udp = [\"127.0.0.1:0\"]", taken.local_addr().unwrap().port());
@@ -248,8 +248,8 @@ fn a_reload_moves_a_listener_and_refuses_an_address_that_is_taken() {
 }
 
 #[test]
-fn the_two_lines_of_a_first_start_can_be_pasted() {
-    let story = "the_two_lines_of_a_first_start_can_be_pasted";
+fn the_commands_printed_at_the_first_start_work() {
+    let story = "the_commands_printed_at_the_first_start_work";
     let Some(unshare) = peer("unshare") else { return skip(story, "unshare is not installed") };
     // In a network of its own the default ports are surely free.
     let alone = ["--user", "--map-root-user", "--net"];
@@ -283,7 +283,7 @@ fn a_second_start_keeps_the_token_and_the_certificate() {
 }
 
 #[test]
-fn what_is_secret_in_the_data_folder_is_for_its_owner_alone() {
+fn secrets_in_the_data_folder_are_readable_only_by_the_owner() {
     let files = "certificate = \"server.crt\"\nkey = \"server.key\"";
     let server = Server::start(Setup::new().replacing(files, "names = [\"rollcall.example\"]"));
     let (mut folders, mut secrets) = (vec![server.data()], 0);
@@ -308,8 +308,8 @@ fn what_is_secret_in_the_data_folder_is_for_its_owner_alone() {
 }
 
 #[test]
-fn the_unit_file_is_hardened() {
-    let story = "the_unit_file_is_hardened";
+fn the_systemd_unit_file_is_hardened() {
+    let story = "the_systemd_unit_file_is_hardened";
     let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/rollcall.service");
     if !unit.exists() {
         return skip(story, "packaging/rollcall.service is not there");
@@ -325,7 +325,7 @@ fn the_unit_file_is_hardened() {
 }
 
 #[test]
-fn the_unit_file_allows_what_the_server_asks_the_system_for() {
+fn the_unit_file_permits_what_the_server_needs() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let unit = fs::read_to_string(root.join("packaging/rollcall.service")).unwrap();
     let families = unit.lines().find_map(|line| line.strip_prefix("RestrictAddressFamilies="));
@@ -358,8 +358,8 @@ fn destroy_socket(ss: &Path, port: u16) {
 }
 
 #[test]
-fn a_producer_that_fails_again_and_again_is_seen_from_outside_and_the_rest_serves_on() {
-    let story = "a_producer_that_fails_again_and_again_is_seen_from_outside_and_the_rest_serves_on";
+fn a_repeatedly_failing_producer_is_reported_and_other_actors_continue() {
+    let story = "a_repeatedly_failing_producer_is_reported_and_other_actors_continue";
     let Some(ss) = peer("ss") else { return skip(story, "ss is not installed") };
     // A port of its own: one that the kernel chose is lost with the socket.
     let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();

@@ -84,7 +84,7 @@ fn every_transport_arrives(
 }
 
 #[test]
-fn logger_is_heard_in_every_framing_it_knows() {
+fn logger_messages_are_received_in_every_framing() {
     let server = Server::start(setup_for_relays());
     let logger = peer("logger").expect("logger belongs to every Debian (util-linux, bsdutils)");
     let (udp, tcp) = (server.udp().port().to_string(), server.tcp().port().to_string());
@@ -114,8 +114,8 @@ fn logger_is_heard_in_every_framing_it_knows() {
 }
 
 #[test]
-fn rsyslog_is_heard_over_udp_tcp_and_tls_of_both_its_libraries() {
-    let story = "rsyslog_is_heard_over_udp_tcp_and_tls_of_both_its_libraries";
+fn rsyslog_messages_are_received_over_udp_tcp_and_both_tls_libraries() {
+    let story = "rsyslog_messages_are_received_over_udp_tcp_and_both_tls_libraries";
     let Some(rsyslogd) = peer("rsyslogd") else { return skip(story, "rsyslog is not installed") };
     let modules = [
         "/usr/lib/x86_64-linux-gnu/rsyslog",
@@ -145,8 +145,8 @@ fn rsyslog_is_heard_over_udp_tcp_and_tls_of_both_its_libraries() {
 }
 
 #[test]
-fn syslog_ng_is_heard_over_udp_tcp_and_tls() {
-    let story = "syslog_ng_is_heard_over_udp_tcp_and_tls";
+fn syslog_ng_messages_are_received_over_udp_tcp_and_tls() {
+    let story = "syslog_ng_messages_are_received_over_udp_tcp_and_tls";
     // It conflicts with rsyslog in Debian, so tests/run only unpacks it.
     let unpacked = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers/syslog-ng");
     let program = unpacked.join("usr/sbin/syslog-ng");
@@ -184,8 +184,8 @@ fn syslog_ng_is_heard_over_udp_tcp_and_tls() {
 }
 
 #[test]
-fn prometheus_scrapes_and_knows_who_is_up() {
-    let story = "prometheus_scrapes_and_knows_who_is_up";
+fn prometheus_scrapes_the_server_and_reports_it_as_up() {
+    let story = "prometheus_scrapes_the_server_and_reports_it_as_up";
     let Some(prometheus) = peer("prometheus") else {
         return skip(story, "prometheus is not installed");
     };
@@ -221,8 +221,8 @@ fn prometheus_scrapes_and_knows_who_is_up() {
 }
 
 #[test]
-fn promtool_finds_no_fault_in_the_metrics() {
-    let story = "promtool_finds_no_fault_in_the_metrics";
+fn promtool_accepts_the_metrics() {
+    let story = "promtool_accepts_the_metrics";
     let Some(promtool) = peer("promtool") else { return skip(story, "promtool is not installed") };
     let server = Server::new();
     let mut firewall = server.client("campus-fw");
@@ -256,8 +256,8 @@ fn curl(program: &Path, server: &Server, arguments: &[&str]) -> (u16, String) {
 }
 
 #[test]
-fn curl_asks_as_an_srx_in_every_candidate_form() {
-    let story = "curl_asks_as_an_srx_in_every_candidate_form";
+fn curl_queries_succeed_in_every_candidate_srx_form() {
+    let story = "curl_queries_succeed_in_every_candidate_srx_form";
     let Some(program) = peer("curl") else { return skip(story, "curl is not installed") };
     let server = Server::new();
     let events: Vec<Value> = (1..=3)

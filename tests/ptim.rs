@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::harness::{Server, Setup, Stream, Vpn, frame_3164, now};
 
 #[test]
-fn the_same_vpn_event_by_syslog_and_by_push_is_one_session() {
+fn the_same_vpn_event_by_syslog_and_push_is_one_session() {
     let server = Server::new();
     let mut firewall = server.client("campus-fw");
     let tunnel = Vpn { user: "alice", address: "10.1.11.18" };
@@ -34,7 +34,7 @@ fn the_same_vpn_event_by_syslog_and_by_push_is_one_session() {
 }
 
 #[test]
-fn a_push_is_visible_when_it_is_answered() {
+fn a_push_is_visible_when_it_is_acknowledged() {
     let server = Server::new();
     let mut firewall = server.client("campus-fw");
     for n in 1..=50 {
@@ -50,7 +50,7 @@ fn a_push_is_visible_when_it_is_answered() {
 }
 
 #[test]
-fn every_candidate_form_of_a_vpn_push_is_understood() {
+fn every_candidate_form_of_a_vpn_push_is_accepted() {
     let server = Server::new();
     let mut firewall = server.client("campus-fw");
     let (form, json, xml) =
@@ -94,7 +94,7 @@ fn every_candidate_form_of_a_vpn_push_is_understood() {
 }
 
 #[test]
-fn a_machine_account_does_not_displace_the_human() {
+fn a_machine_account_does_not_displace_a_user() {
     let server = Server::new();
     let mut script = server.client("script");
     let earlier = (now() - SignedDuration::from_secs(30)).to_string();
@@ -110,7 +110,7 @@ fn a_machine_account_does_not_displace_the_human() {
 }
 
 #[test]
-fn a_failed_authentication_is_refused_in_every_form() {
+fn a_failed_authentication_is_rejected_in_every_form() {
     let server = Server::new();
     let mut firewall = server.client("campus-fw");
     let (form, json) = ("application/x-www-form-urlencoded", "application/json");
@@ -131,7 +131,7 @@ fn a_failed_authentication_is_refused_in_every_form() {
 }
 
 #[test]
-fn a_body_with_one_bad_event_is_refused_as_a_whole() {
+fn a_body_with_one_invalid_event_is_rejected_completely() {
     let server = Server::new();
     let mut script = server.client("script");
     let events = json!([
@@ -156,7 +156,7 @@ fn ureq_without_token(server: &Server) -> u16 {
 }
 
 #[test]
-fn a_null_user_does_not_overwrite_a_valid_one_and_a_logout_ends_only_its_own_session() {
+fn an_event_without_a_user_keeps_the_user_and_a_logout_ends_only_its_own_session() {
     let server = Server::new();
     let mut script = server.client("script");
     let ago = |seconds| (now() - SignedDuration::from_secs(seconds)).to_string();
@@ -175,7 +175,7 @@ fn a_null_user_does_not_overwrite_a_valid_one_and_a_logout_ends_only_its_own_ses
 }
 
 #[test]
-fn a_session_past_its_logoff_time_is_gone_for_everybody() {
+fn an_expired_session_ends_for_all_consumers() {
     let server = Server::start(Setup::new().with("[rules]\nlogoff_time = \"1m\""));
     let (mut script, mut firewall) = (server.client("script"), server.client("campus-fw"));
     let stream = Stream::open(&server, "", None);

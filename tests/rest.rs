@@ -10,7 +10,7 @@ fn login(address: &str, user: &str) -> Value {
 }
 
 #[test]
-fn explain_says_why_this_user_and_why_not_the_others() {
+fn explain_gives_the_reason_for_the_user_and_against_competitors() {
     let server = Server::new();
     let mut script = server.client("script");
     let ago = |seconds| (now() - SignedDuration::from_secs(seconds)).to_string();
@@ -43,7 +43,7 @@ fn explain_says_why_this_user_and_why_not_the_others() {
 }
 
 #[test]
-fn the_live_stream_resumes_where_it_was_left() {
+fn the_live_stream_resumes_at_the_last_event_id() {
     let server = Server::new();
     let mut script = server.client("script");
     let stream = Stream::open(&server, "", None);
@@ -75,7 +75,7 @@ fn the_live_stream_resumes_where_it_was_left() {
 }
 
 #[test]
-fn a_cursor_of_another_life_begins_anew_with_a_resync() {
+fn a_stream_cursor_of_another_epoch_causes_a_resync() {
     let server = Server::new();
     assert_eq!(server.client("script").post_events(&login("10.1.21.1", "alice")).status, 200);
     let stream = Stream::open(&server, "", Some("1.7"));
@@ -127,7 +127,7 @@ fn sessions_are_filtered_and_paged() {
 }
 
 #[test]
-fn whatever_is_wrong_is_told_as_problem_details() {
+fn errors_are_reported_as_problem_details() {
     let server = Server::new();
     for (path, status) in [
         ("/api/v1/sessions/10.0.0", 400),
@@ -151,7 +151,7 @@ fn whatever_is_wrong_is_told_as_problem_details() {
 }
 
 #[test]
-fn without_the_token_nobody_is_told_who_is_where() {
+fn requests_without_the_token_are_rejected() {
     let server = Server::new();
     assert_eq!(server.client("script").post_events(&login("10.1.23.1", "alice")).status, 200);
     let paths = [
@@ -182,7 +182,7 @@ fn without_the_token_nobody_is_told_who_is_where() {
 }
 
 #[test]
-fn the_status_pages_know_every_producer_point_and_actor() {
+fn the_status_resources_list_every_producer_point_and_actor() {
     let server = Server::new();
     let mut firewall = server.client("campus-fw");
     firewall.poll();
@@ -205,7 +205,7 @@ fn the_status_pages_know_every_producer_point_and_actor() {
 }
 
 #[test]
-fn the_command_line_answers_who_is_there_and_why() {
+fn the_command_line_looks_up_and_explains_sessions() {
     let server = Server::new();
     let tunnel = Vpn { user: "alice", address: "10.1.24.1" };
     server.datagram(frame_3164(&tunnel.up(), SignedDuration::ZERO));
@@ -259,7 +259,7 @@ fn the_command_line_answers_who_is_there_and_why() {
 }
 
 #[test]
-fn client_add_makes_a_firewall_that_is_let_in() {
+fn client_add_creates_a_firewall_that_can_authenticate() {
     let server = Server::new();
     let config = server.setup().folder().join("rollcall.toml").display().to_string();
     let token = server.data().join("admin.token").display().to_string();

@@ -36,7 +36,7 @@ fn others_are_served(server: &Server, n: u8) {
 }
 
 #[test]
-fn no_secret_is_ever_shown_at_whatever_level_of_the_log() {
+fn no_secret_is_shown_at_any_log_level() {
     let setup = Setup::new().replacing("level = \"debug\"", "level = \"trace\"");
     let server = Server::start(setup);
     let mut firewall = server.client("campus-fw");
@@ -95,7 +95,7 @@ fn no_secret_is_ever_shown_at_whatever_level_of_the_log() {
 }
 
 #[test]
-fn metrics_hold_no_user_and_no_address() {
+fn metrics_contain_no_user_and_no_address() {
     let server = Server::new();
     others_are_served(&server, 1);
     let stranger = UdpSocket::bind("127.0.0.9:0").unwrap();
@@ -111,7 +111,7 @@ fn metrics_hold_no_user_and_no_address() {
 }
 
 #[test]
-fn hostile_xml_is_refused() {
+fn hostile_xml_bodies_are_rejected_completely() {
     let server = Server::new();
     let mut firewall = server.client("campus-fw");
     let bomb = "<!DOCTYPE a [<!ENTITY b 'x'><!ENTITY c '&b;&b;&b;&b;&b;&b;&b;&b;&b;&b;'>]>\
@@ -135,7 +135,7 @@ fn hostile_xml_is_refused() {
 }
 
 #[test]
-fn a_hostile_name_is_one_line_in_the_log_and_text_in_every_answer() {
+fn a_hostile_name_is_escaped_in_the_log_and_in_every_response() {
     let server = Server::start(Setup::new().replacing("level = \"debug\"", "level = \"trace\""));
     let mut script = server.client("script");
     // Control characters are no part of a name.
@@ -171,7 +171,7 @@ fn a_hostile_name_is_one_line_in_the_log_and_text_in_every_answer() {
 }
 
 #[test]
-fn a_replayed_day_changes_nothing() {
+fn events_replayed_from_yesterday_are_rejected() {
     let server = Server::new();
     let mut script = server.client("script");
     let event = |n: usize, hours: i64| -> Value {
@@ -188,8 +188,8 @@ fn a_replayed_day_changes_nothing() {
 }
 
 #[test]
-fn old_tls_and_weak_ciphers_are_refused_on_every_encrypted_port() {
-    let story = "old_tls_and_weak_ciphers_are_refused_on_every_encrypted_port";
+fn old_tls_and_weak_ciphers_are_rejected_on_every_tls_port() {
+    let story = "old_tls_and_weak_ciphers_are_rejected_on_every_tls_port";
     let Some(openssl) = peer("openssl") else { return skip(story, "openssl is not installed") };
     let tls = "tcp = [\"127.0.0.1:0\"]\n\n[syslog.tls]\nlisten = [\"127.0.0.1:0\"]\n\
                certificate = \"server.crt\"\nkey = \"server.key\"\n";
@@ -226,7 +226,7 @@ fn shakes_hands(openssl: &Path, server: &Server, port: SocketAddr, arguments: &[
 }
 
 #[test]
-fn secrets_that_others_can_read_are_not_used() {
+fn world_readable_secret_files_are_rejected() {
     let readable = |file: &str| {
         let setup = Setup::new();
         fs::create_dir_all(setup.folder().join("data")).unwrap();
@@ -250,7 +250,7 @@ fn secrets_that_others_can_read_are_not_used() {
 }
 
 #[test]
-fn nothing_listens_plainly_beyond_loopback_unless_it_is_written() {
+fn plain_http_beyond_loopback_must_be_configured_explicitly() {
     let refused = |setup: &Setup| {
         let config = setup.write().display().to_string();
         let output = rollcall(setup.folder(), &["check", "--config", &config]);
@@ -261,7 +261,7 @@ fn nothing_listens_plainly_beyond_loopback_unless_it_is_written() {
 }
 
 #[test]
-fn two_points_of_one_name_or_one_client_id_are_refused() {
+fn two_points_with_the_same_name_or_client_id_are_rejected() {
     let setup = Setup::new().with(&enforcement_point("campus-fw", ""));
     let config = setup.write().display().to_string();
     let output = rollcall(setup.folder(), &["check", "--config", &config]);

@@ -37,7 +37,7 @@ fn live(seed: u64, fault: Option<Fault>) -> Result<u64, Broken> {
 }
 
 #[test]
-fn whatever_happens_every_promise_is_kept() {
+fn every_guarantee_holds_under_any_sequence_of_faults() {
     let number = |name: &str| env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
     let seeds = match number("ROLLCALL_SEED") {
         Some(seed) => seed..seed + 1,
@@ -53,7 +53,7 @@ fn whatever_happens_every_promise_is_kept() {
 }
 
 #[test]
-fn every_mistake_that_is_planted_is_found() {
+fn every_injected_defect_is_detected_by_the_simulation() {
     for fault in Fault::ALL {
         let found = (0..HIDES).find_map(|seed| Some((seed, live(seed, Some(fault)).err()?)));
         let (seed, broken) = found.unwrap_or_else(|| panic!("{fault:?} hides from {HIDES} seeds"));

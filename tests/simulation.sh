@@ -5,4 +5,4 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 export ROLLCALL_SEEDS=${1:-10000}
 cargo test --locked --test stories -- --exact --nocapture \
-    simulation::whatever_happens_every_promise_is_kept
+    simulation::every_guarantee_holds_under_any_sequence_of_faults

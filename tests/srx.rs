@@ -38,7 +38,7 @@ fn listed(server: &Server) -> BTreeMap<String, String> {
 }
 
 #[test]
-fn a_vpn_user_connects_is_seen_by_both_firewalls_within_one_poll_rekeys_disconnects_and_is_gone() {
+fn a_vpn_session_reaches_both_firewalls_within_one_poll_survives_a_rekey_and_ends() {
     let server = Server::start(Setup::new().replacing("zone = \"UTC\"", "zone = \"local\""));
     let (mut campus, mut branch) = (server.client("campus-fw"), server.client("branch-fw"));
     campus.poll();
@@ -91,7 +91,7 @@ fn logger(server: &Server, text: &str) {
 }
 
 #[test]
-fn an_ip_query_answers_who_is_there_and_a_miss_is_told() {
+fn an_ip_query_returns_the_user_or_no_entry() {
     let server = Server::new();
     let mut firewall = server.client("campus-fw");
     assert_eq!(firewall.query_address(0, "10.1.11.18"), None);
@@ -105,7 +105,7 @@ fn an_ip_query_answers_who_is_there_and_a_miss_is_told() {
 }
 
 #[test]
-fn who_wants_a_probe_hears_what_is_known_and_it_is_counted_that_none_was_made() {
+fn a_probe_request_returns_the_known_session_and_is_counted_as_unsupported() {
     let server = Server::new();
     let mut firewall = server.client("campus-fw");
     let login = json!({"kind": "login", "address": "10.2.0.1", "user": "alice"});
@@ -123,7 +123,7 @@ fn who_wants_a_probe_hears_what_is_known_and_it_is_counted_that_none_was_made() 
 }
 
 #[test]
-fn the_state_of_a_device_reaches_the_firewall_as_a_role_and_changes_there() {
+fn the_posture_of_a_device_reaches_the_firewall_as_a_role() {
     let server = Server::new();
     let mut firewall = server.client("campus-fw");
     let says = |state: &str| {
@@ -143,7 +143,7 @@ fn the_state_of_a_device_reaches_the_firewall_as_a_role_and_changes_there() {
 }
 
 #[test]
-fn a_firewall_falls_to_its_secondary_and_returns_when_the_primary_is_back() {
+fn a_firewall_fails_over_to_the_secondary_and_back() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let listen = format!("listen = [\"127.0.0.1:{port}\"]");
     let primary = || Setup::new().replacing("listen = [\"127.0.0.1:0\"]", &listen);
@@ -187,7 +187,7 @@ fn firewall_of(urls: &[String; 2], bundle: &[u8]) -> Srx {
 }
 
 #[test]
-fn a_cookie_misses_nobody_in_2500_sessions_while_events_go_on() {
+fn a_paged_read_of_2500_sessions_misses_none_under_load() {
     let server = Server::new();
     let mut script = server.client("script");
     let address = |n: usize| format!("10.3.{}.{}", n / 250, n % 250 + 1);
@@ -232,7 +232,7 @@ fn a_cookie_misses_nobody_in_2500_sessions_while_events_go_on() {
 }
 
 #[test]
-fn a_firewall_hears_only_of_what_its_filter_and_its_question_let_through() {
+fn a_firewall_receives_only_entries_that_its_filter_and_query_admit() {
     let filter = "[enforcement.points.filter]\ndomains = [\"corp.example\"]\n\
                   include = [\"10.4.0.0/16\"]\nexclude = [\"10.4.9.0/24\"]";
     let server = Server::start(Setup::new().with(&enforcement_point("clinic-fw", filter)));
@@ -267,7 +267,7 @@ fn a_firewall_hears_only_of_what_its_filter_and_its_question_let_through() {
 }
 
 #[test]
-fn a_logout_reaches_a_firewall_whose_filter_let_the_login_through() {
+fn a_session_end_reaches_a_firewall_whose_filter_admitted_the_login() {
     let filter = "[enforcement.points.filter]\ndomains = [\"corp.example\"]";
     let server = Server::start(Setup::new().with(&enforcement_point("clinic-fw", filter)));
     let mut script = server.client("script");
@@ -286,7 +286,7 @@ fn a_logout_reaches_a_firewall_whose_filter_let_the_login_through() {
 }
 
 #[test]
-fn a_cookie_of_another_server_is_answered_with_everything() {
+fn a_cookie_of_another_server_causes_a_full_resync() {
     let server = Server::new();
     let login = json!({"kind": "login", "address": "10.2.0.1", "user": "alice"});
     assert_eq!(server.client("script").post_events(&login).status, 200);
@@ -299,7 +299,7 @@ fn a_cookie_of_another_server_is_answered_with_everything() {
 }
 
 #[test]
-fn a_firewall_goes_on_with_a_server_that_was_started_anew() {
+fn a_firewall_resumes_after_a_server_restart() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let listen = format!("listen = [\"127.0.0.1:{port}\"]");
     let server = Server::start(Setup::new().replacing("listen = [\"127.0.0.1:0\"]", &listen));
@@ -316,7 +316,7 @@ fn a_firewall_goes_on_with_a_server_that_was_started_anew() {
 }
 
 #[test]
-fn a_firewall_whose_token_is_over_buys_another_and_goes_on() {
+fn a_firewall_with_an_invalid_token_obtains_another_and_resumes() {
     let server = Server::new();
     let mut firewall = server.client("campus-fw");
     firewall.poll();
@@ -326,7 +326,7 @@ fn a_firewall_whose_token_is_over_buys_another_and_goes_on() {
 }
 
 #[test]
-fn a_server_of_another_authority_is_not_asked() {
+fn a_server_with_an_untrusted_certificate_is_not_queried() {
     let (server, other) = (Server::new(), Server::new());
     let authority = other.setup().authority().certificate();
     let firewall = Srx::new("campus-fw", SECRET, &authority, &[&server.enforcement()]);
@@ -339,8 +339,8 @@ fn a_server_of_another_authority_is_not_asked() {
 }
 
 #[test]
-fn wrong_secrets_lock_out_the_client_at_that_address_and_nobody_else() {
-    let story = "wrong_secrets_lock_out_the_client_at_that_address_and_nobody_else";
+fn wrong_secrets_lock_out_only_the_client_at_that_address() {
+    let story = "wrong_secrets_lock_out_only_the_client_at_that_address";
     let Some(curl) = peer("curl") else { return skip(story, "curl is not installed") };
     let lockout =
         "[enforcement.lockout]\nthreshold = 2\ninitial_delay = \"60s\"\nmax_delay = \"60s\"";
@@ -360,9 +360,8 @@ fn wrong_secrets_lock_out_the_client_at_that_address_and_nobody_else() {
 }
 
 #[test]
-fn who_tries_one_client_after_the_other_waits_at_that_address_and_a_known_firewall_does_not() {
-    let story =
-        "who_tries_one_client_after_the_other_waits_at_that_address_and_a_known_firewall_does_not";
+fn failed_logins_for_different_client_ids_are_throttled_by_address() {
+    let story = "failed_logins_for_different_client_ids_are_throttled_by_address";
     let Some(curl) = peer("curl") else { return skip(story, "curl is not installed") };
     let server = Server::start(Setup::new().with("[enforcement.lockout]\nthreshold = 1"));
     assert_eq!(buy(&curl, &server, "127.0.0.2", "campus-fw", SECRET).0, 200);
@@ -393,8 +392,8 @@ fn buy(curl: &Path, server: &Server, from: &str, id: &str, secret: &str) -> (u16
 }
 
 #[test]
-fn a_token_is_worth_nothing_to_another_address() {
-    let story = "a_token_is_worth_nothing_to_another_address";
+fn a_token_is_invalid_from_another_address() {
+    let story = "a_token_is_invalid_from_another_address";
     let Some(curl) = peer("curl") else { return skip(story, "curl is not installed") };
     let fixed = enforcement_point("fixed-fw", "").replace("127.0.0.0/8", "127.0.0.5");
     let server = Server::start(Setup::new().with(&fixed));
@@ -420,7 +419,7 @@ fn a_token_is_worth_nothing_to_another_address() {
 }
 
 #[test]
-fn an_answer_in_xml_escapes_what_users_are_called() {
+fn an_xml_response_escapes_user_and_group_names() {
     let server = Server::start(
         Setup::new()
             .with(&enforcement_point("xml-fw", "[enforcement.points.dialect]\nformat = \"xml\"")),
@@ -437,7 +436,7 @@ fn an_answer_in_xml_escapes_what_users_are_called() {
 }
 
 #[test]
-fn a_question_that_makes_no_sense_is_answered_with_its_reason() {
+fn an_invalid_query_is_rejected_with_its_reason() {
     let server = Server::new();
     let mut firewall = server.client("campus-fw");
     for (question, status) in [

@@ -35,7 +35,7 @@ fn a_late_older_line_does_not_overwrite() {
 }
 
 #[test]
-fn a_later_line_of_another_user_takes_the_address_over() {
+fn a_later_line_of_another_user_replaces_the_session() {
     let server = Server::new();
     for (user, seconds) in [("alice", 60), ("bob", 10)] {
         let tunnel = Vpn { user, address: "10.1.11.18" };
@@ -51,7 +51,7 @@ fn a_later_line_of_another_user_takes_the_address_over() {
 }
 
 #[test]
-fn a_line_of_a_day_ago_is_history_and_begins_nothing() {
+fn a_syslog_line_of_yesterday_creates_no_session() {
     let server = Server::new();
     for hours in [1, 24] {
         let tunnel = Vpn { user: "alice", address: "10.1.11.18" };
@@ -91,7 +91,7 @@ fn an_unknown_sender_is_counted_and_ignored() {
 }
 
 #[test]
-fn a_sender_without_a_grant_may_end_a_session_but_not_begin_one() {
+fn a_sender_without_permission_can_end_but_not_create_sessions() {
     let plain = "[[syslog.clients]]\nname = \"plain\"\naddresses = [\"127.0.0.7\"]\nzone = \"UTC\"";
     let server = Server::start(Setup::new().with(plain));
     let send = |line: String| {
@@ -113,7 +113,7 @@ fn a_sender_without_a_grant_may_end_a_session_but_not_begin_one() {
 }
 
 #[test]
-fn a_sender_speaks_only_for_its_networks() {
+fn a_sender_is_limited_to_its_networks() {
     let branch = "[[syslog.clients]]\nname = \"branch\"\naddresses = [\"127.0.0.7\"]\nzone = \"UTC\"\n\
                   allow = [\"vpn_up\"]\nallow_networks = [\"10.7.0.0/16\"]";
     let server = Server::start(Setup::new().with(branch));
@@ -130,7 +130,7 @@ fn a_sender_speaks_only_for_its_networks() {
 }
 
 #[test]
-fn a_tunnel_with_both_families_is_two_sessions_and_ipv4_mapped_is_ipv4() {
+fn a_dual_stack_tunnel_is_two_sessions_and_ipv4_mapped_is_ipv4() {
     let server = Server::new();
     let line = Vpn { user: "alice", address: "10.1.11.18" }.up();
     let both = line.replace(
@@ -145,7 +145,7 @@ fn a_tunnel_with_both_families_is_two_sessions_and_ipv4_mapped_is_ipv4() {
 }
 
 #[test]
-fn streams_are_read_in_both_framings_whole_and_in_pieces() {
+fn streams_are_read_in_both_framings_and_in_fragments() {
     let server = Server::new();
     let line = |n: u8| {
         let address = format!("10.1.12.{n}");
@@ -228,7 +228,7 @@ fn after_tag(line: &str) -> &str {
 }
 
 #[test]
-fn a_failed_logon_is_never_a_session() {
+fn a_failed_logon_never_creates_a_session() {
     let server = Server::new();
     let failures = failed_logons();
     // Success only, over 30 ways to fail: these, and the audits of failures of the event logs.
@@ -259,7 +259,7 @@ fn a_failed_logon_is_never_a_session() {
 }
 
 #[test]
-fn a_recorded_failure_is_never_a_session_whatever_wrote_it() {
+fn no_recorded_failure_of_any_product_creates_a_session() {
     let recorded = include_str!("corpus/failed-logons.log");
     let server = Server::new();
     for line in recorded.lines() {
@@ -282,7 +282,7 @@ fn a_recorded_failure_is_never_a_session_whatever_wrote_it() {
 }
 
 #[test]
-fn a_template_of_ones_own_is_tried_on_lines_before_it_is_used() {
+fn a_custom_template_is_tested_on_lines_and_then_used() {
     let folder = tempfile::tempdir().unwrap();
     let template = r#"
 name = "our-portal"

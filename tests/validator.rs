@@ -24,7 +24,7 @@ fn refused(answer: Result<Answer, RequestError>) -> u16 {
 }
 
 #[test]
-fn the_web_interface_has_its_own_door_clients_and_tokens() {
+fn the_validator_has_its_own_listener_clients_and_tokens() {
     let server = Server::start(setup());
     let authority = server.setup().authority().certificate();
     let client = |id: &str, url: String| Srx::new(id, SECRET, &authority, &[&url]);

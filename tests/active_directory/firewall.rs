@@ -39,8 +39,8 @@ fn since(server: &Server) -> serde_json::Value {
 }
 
 #[test]
-fn a_firewall_hears_what_changes_in_the_domain_with_its_next_batch() {
-    let story = "a_firewall_hears_what_changes_in_the_domain_with_its_next_batch";
+fn directory_changes_reach_a_firewall_with_its_next_batch() {
+    let story = "directory_changes_reach_a_firewall_with_its_next_batch";
     let Some(controller) = Controller::start(story) else { return };
     let rules = "when_disabled = \"end\"\nwhen_deleted = \"end\"\n";
     let section = controller.section(&format!("{SEES_DELETIONS}{rules}"));

@@ -158,8 +158,8 @@ pub(super) const SEES_DELETIONS: &str = "account = \"administrator@corp.example.
     transport = \"ldap\"\nbind = \"spnego\"\npoll_interval = \"1s\"\n";
 
 #[test]
-fn a_domain_is_read_and_every_change_is_heard_within_the_interval() {
-    let story = "a_domain_is_read_and_every_change_is_heard_within_the_interval";
+fn a_domain_is_read_and_every_change_is_applied_within_the_interval() {
+    let story = "a_domain_is_read_and_every_change_is_applied_within_the_interval";
     let Some(controller) = Controller::start(story) else { return };
     let reader = Reader::start(&controller, SEES_DELETIONS);
     reader.until_read();
@@ -228,8 +228,8 @@ fn everything_is_heard(controller: &Controller, reader: &Reader) {
 }
 
 #[test]
-fn dirsync_tells_the_same() {
-    let Some(controller) = Controller::start("dirsync_tells_the_same") else { return };
+fn dirsync_delivers_the_same_changes() {
+    let Some(controller) = Controller::start("dirsync_delivers_the_same_changes") else { return };
     let reader =
         Reader::start(&controller, &format!("{SEES_DELETIONS}change_tracking = \"dirsync\"\n"));
     reader.until_read();
@@ -239,8 +239,8 @@ fn dirsync_tells_the_same() {
 }
 
 #[test]
-fn a_controller_that_stops_or_is_restored_leaves_no_gap() {
-    let story = "a_controller_that_stops_or_is_restored_leaves_no_gap";
+fn a_stopped_or_restored_controller_leaves_no_gap() {
+    let story = "a_stopped_or_restored_controller_leaves_no_gap";
     let Some(controller) = Controller::start(story) else { return };
     let reader = Reader::start(&controller, SEALED);
     reader.until_read();

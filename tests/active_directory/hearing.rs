@@ -20,8 +20,8 @@ fn of(metrics: &Metrics, name: &str, way: &str) -> u64 {
 }
 
 #[test]
-fn a_change_is_heard_at_once_although_the_interval_is_ten_minutes() {
-    let story = "a_change_is_heard_at_once_although_the_interval_is_ten_minutes";
+fn a_change_notification_is_applied_before_the_poll_interval_ends() {
+    let story = "a_change_notification_is_applied_before_the_poll_interval_ends";
     let Some(controller) = Controller::start(story) else { return };
     let server = server(&controller, &SEALED.replace("1s", "10m"));
     let (mut firewall, mut script) = (server.client("campus-fw"), server.client("script"));
@@ -46,8 +46,8 @@ fn a_change_is_heard_at_once_although_the_interval_is_ten_minutes() {
 }
 
 #[test]
-fn an_interval_without_changes_costs_one_search() {
-    let Some(controller) = Controller::start("an_interval_without_changes_costs_one_search") else {
+fn a_poll_without_changes_costs_one_search() {
+    let Some(controller) = Controller::start("a_poll_without_changes_costs_one_search") else {
         return;
     };
     let server = server(&controller, &format!("{SEALED}notify = false\n"));

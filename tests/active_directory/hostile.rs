@@ -12,8 +12,8 @@ use super::following::{Reader, SEALED, SEES_DELETIONS, change, staff, until, wit
 use crate::harness::{Authority, Controller, PASSWORD, Server, Setup, rollcall};
 
 #[test]
-fn the_password_of_a_directory_is_in_no_log_answer_or_environment() {
-    let story = "the_password_of_a_directory_is_in_no_log_answer_or_environment";
+fn the_directory_password_is_in_no_log_response_or_environment() {
+    let story = "the_directory_password_is_in_no_log_response_or_environment";
     let Some(controller) = Controller::small(story) else { return };
     let mut said = String::new();
     let ldaps =
@@ -59,7 +59,7 @@ fn the_password_of_a_directory_is_in_no_log_answer_or_environment() {
 }
 
 #[test]
-fn a_password_that_others_may_read_or_that_is_empty_is_not_used() {
+fn an_empty_or_world_readable_password_file_is_rejected() {
     let setup = |mode: u32, password: &str, more: &str| {
         let folder = tempfile::tempdir().unwrap();
         let _authority = Authority::new(folder.path());
@@ -89,8 +89,8 @@ fn a_password_that_others_may_read_or_that_is_empty_is_not_used() {
 }
 
 #[test]
-fn a_directory_that_is_larger_than_allowed_is_cut_and_what_is_known_stays() {
-    let story = "a_directory_that_is_larger_than_allowed_is_cut_and_what_is_known_stays";
+fn a_directory_over_the_limit_is_cut_and_known_objects_stay() {
+    let story = "a_directory_over_the_limit_is_cut_and_known_objects_stay";
     let Some(controller) = Controller::small(story) else { return };
     let limits = "[active_directory.limits]\nmax_objects = 1000\npage_size = 10\n";
     let reader = Reader::start(&controller, &format!("{SEALED}{limits}"));
@@ -118,8 +118,8 @@ fn a_directory_that_is_larger_than_allowed_is_cut_and_what_is_known_stays() {
 }
 
 #[test]
-fn an_account_that_loses_its_rights_ends_nobody() {
-    let story = "an_account_that_loses_its_rights_ends_nobody";
+fn a_reader_account_that_loses_its_rights_ends_no_session() {
+    let story = "a_reader_account_that_loses_its_rights_ends_no_session";
     let Some(controller) = Controller::small(story) else { return };
     let bases = ["Staff", "Groups"].map(|unit| format!("OU={unit},{}", Controller::BASE));
     let more = format!("{SEALED}search_bases = {bases:?}\n");
@@ -184,8 +184,8 @@ fn bases_of_movers() -> String {
 }
 
 #[test]
-fn a_base_that_was_left_by_everybody_is_believed_to_be_empty() {
-    let story = "a_base_that_was_left_by_everybody_is_believed_to_be_empty";
+fn a_base_whose_objects_all_moved_is_accepted_as_empty() {
+    let story = "a_base_whose_objects_all_moved_is_accepted_as_empty";
     let Some(controller) = Controller::small(story) else { return };
     controller.modify(&unit_of_movers());
     let reader = Reader::start(&controller, &format!("{SEALED}{}", bases_of_movers()));
@@ -206,8 +206,8 @@ fn a_base_that_was_left_by_everybody_is_believed_to_be_empty() {
 }
 
 #[test]
-fn a_base_where_everybody_was_deleted_is_believed_by_who_sees_deletions_alone() {
-    let story = "a_base_where_everybody_was_deleted_is_believed_by_who_sees_deletions_alone";
+fn an_emptied_base_is_accepted_only_if_the_account_sees_deletions() {
+    let story = "an_emptied_base_is_accepted_only_if_the_account_sees_deletions";
     let Some(controller) = Controller::small(story) else { return };
     controller.modify(&unit_of_movers());
     let of = |account: &str| Reader::start(&controller, &format!("{account}{}", bases_of_movers()));
@@ -230,8 +230,8 @@ fn a_base_where_everybody_was_deleted_is_believed_by_who_sees_deletions_alone() 
 }
 
 #[test]
-fn a_controller_that_gives_up_a_search_is_told_and_asked_again() {
-    let story = "a_controller_that_gives_up_a_search_is_told_and_asked_again";
+fn a_search_aborted_by_the_controller_is_reported_and_retried() {
+    let story = "a_search_aborted_by_the_controller_is_reported_and_retried";
     let Some(controller) = Controller::start(story) else { return };
     // Of the limits in this policy, Samba 4.17 keeps to this one: it looks through everything before
     // it gives the first page, so that a second is not enough for 12,500 objects.
@@ -254,8 +254,8 @@ fn a_controller_that_gives_up_a_search_is_told_and_asked_again() {
 }
 
 #[test]
-fn servers_that_a_controller_refers_to_are_not_asked() {
-    let story = "servers_that_a_controller_refers_to_are_not_asked";
+fn referrals_of_a_controller_are_not_followed() {
+    let story = "referrals_of_a_controller_are_not_followed";
     let Some(controller) = Controller::small(story) else { return };
     // Every search of the whole domain is answered with three, and so are those of the reader.
     let wanted = "(|(objectClass=user)(objectClass=group))";

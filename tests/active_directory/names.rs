@@ -146,8 +146,8 @@ fn is_unusable(name: &str) -> bool {
 }
 
 #[test]
-fn a_thousand_hostile_names_are_text_in_every_answer_and_one_line_in_the_log() {
-    let story = "a_thousand_hostile_names_are_text_in_every_answer_and_one_line_in_the_log";
+fn a_thousand_hostile_names_are_escaped_in_every_response_and_the_log() {
+    let story = "a_thousand_hostile_names_are_escaped_in_every_response_and_the_log";
     let Some(controller) = Controller::small(story) else { return };
     refused(&controller);
     controller.modify(&hostile());
@@ -278,8 +278,8 @@ fn in_xml(firewall: &mut Srx) {
 }
 
 #[test]
-fn who_cannot_be_read_any_more_stays_who_they_were() {
-    let story = "who_cannot_be_read_any_more_stays_who_they_were";
+fn an_object_that_becomes_unreadable_keeps_its_last_state() {
+    let story = "an_object_that_becomes_unreadable_keeps_its_last_state";
     let Some(controller) = Controller::small(story) else { return };
     let reader = Reader::start(&controller, SEALED);
     reader.until_read();
@@ -302,8 +302,8 @@ fn who_cannot_be_read_any_more_stays_who_they_were() {
 }
 
 #[test]
-fn a_base_called_like_a_filter_is_a_place_like_any_other() {
-    let story = "a_base_called_like_a_filter_is_a_place_like_any_other";
+fn a_base_with_filter_characters_in_its_name_is_read() {
+    let story = "a_base_with_filter_characters_in_its_name_is_read";
     let Some(controller) = Controller::small(story) else { return };
     let unit = |name: &str| format!("OU={name},{}", Controller::BASE);
     // `we (all) * \ "us", + co` as RFC 4514 escapes it.

@@ -10,8 +10,8 @@ use super::following::{Reader, SEALED, change, staff, until, with_member};
 use crate::harness::{Controller, PASSWORD, Server, Setup, Srx};
 
 #[test]
-fn when_a_controller_stops_the_next_answers_and_the_first_is_returned_to() {
-    let story = "when_a_controller_stops_the_next_answers_and_the_first_is_returned_to";
+fn reading_fails_over_to_the_next_controller_and_back() {
+    let story = "reading_fails_over_to_the_next_controller_and_back";
     let Some(first) = Controller::small(story) else { return };
     let second = first.second();
     let more = "account = \"rollcall@corp.example.com\"\ntransport = \"ldap\"\nbind = \"ntlm\"\n\
@@ -55,11 +55,11 @@ pub(super) fn log_in(script: &mut Srx, address: &str, user: &str) {
 }
 
 #[test]
-fn the_same_name_in_two_domains_is_two_users() {
-    let Some(corp) = Controller::small("the_same_name_in_two_domains_is_two_users") else {
+fn equal_names_in_two_domains_are_two_users() {
+    let Some(corp) = Controller::small("equal_names_in_two_domains_are_two_users") else {
         return;
     };
-    let Some(lab) = Controller::lab("the_same_name_in_two_domains_is_two_users") else { return };
+    let Some(lab) = Controller::lab("equal_names_in_two_domains_are_two_users") else { return };
     let server = both(&corp, &lab);
     let (mut firewall, mut script) = (server.client("campus-fw"), server.client("script"));
     log_in(&mut script, DESK, "CORP\\alice");

@@ -61,8 +61,8 @@ fn why_anew(server: &Server, why: &str) -> u64 {
 }
 
 #[test]
-fn who_is_deleted_while_rollcall_is_stopped_is_missed_at_its_start() {
-    let story = "who_is_deleted_while_rollcall_is_stopped_is_missed_at_its_start";
+fn accounts_deleted_while_stopped_are_removed_at_start() {
+    let story = "accounts_deleted_while_stopped_are_removed_at_start";
     let Some(controller) = Controller::small(story) else { return };
     let server = with_sessions(&controller);
     assert_eq!(why_anew(&server, "first"), 1);
@@ -80,8 +80,8 @@ fn who_is_deleted_while_rollcall_is_stopped_is_missed_at_its_start() {
 }
 
 #[test]
-fn who_is_renamed_while_rollcall_is_stopped_is_called_so_at_its_start() {
-    let story = "who_is_renamed_while_rollcall_is_stopped_is_called_so_at_its_start";
+fn accounts_renamed_while_stopped_are_renamed_at_start() {
+    let story = "accounts_renamed_while_stopped_are_renamed_at_start";
     let Some(controller) = Controller::small(story) else { return };
     let server = with_sessions(&controller);
     let since = session(&server, DESK)["since"].clone();
@@ -114,8 +114,8 @@ fn who_is_renamed_while_rollcall_is_stopped_is_called_so_at_its_start() {
 }
 
 #[test]
-fn who_moves_to_another_domain_while_rollcall_is_stopped_goes_on_there() {
-    let story = "who_moves_to_another_domain_while_rollcall_is_stopped_goes_on_there";
+fn accounts_moved_to_another_domain_while_stopped_keep_their_session() {
+    let story = "accounts_moved_to_another_domain_while_stopped_keep_their_session";
     let Some(corp) = Controller::small(story) else { return };
     let Some(lab) = Controller::lab(story) else { return };
     let server = both(&corp, &lab);
@@ -153,9 +153,8 @@ fn who_moves_to_another_domain_while_rollcall_is_stopped_goes_on_there() {
 }
 
 #[test]
-fn a_controller_restored_from_a_backup_while_rollcall_is_stopped_is_compared_and_told() {
-    let story =
-        "a_controller_restored_from_a_backup_while_rollcall_is_stopped_is_compared_and_told";
+fn a_controller_restored_while_stopped_is_compared_and_reported() {
+    let story = "a_controller_restored_while_stopped_is_compared_and_reported";
     let Some(controller) = Controller::small(story) else { return };
     let server = with_sessions(&controller);
     controller.modify(&rename("Alice", "alice.b"));
@@ -172,8 +171,8 @@ fn a_controller_restored_from_a_backup_while_rollcall_is_stopped_is_compared_and
 }
 
 #[test]
-fn a_controller_with_another_invocation_is_read_anew_without_a_gap() {
-    let story = "a_controller_with_another_invocation_is_read_anew_without_a_gap";
+fn a_new_invocation_id_causes_a_full_resync_without_a_gap() {
+    let story = "a_new_invocation_id_causes_a_full_resync_without_a_gap";
     let Some(controller) = Controller::small(story) else { return };
     let reader = Reader::start(&controller, SEALED);
     reader.until_read();

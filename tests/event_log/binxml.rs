@@ -265,8 +265,8 @@ fn reads_as_the_crate_does(story: &str, logs: &[PathBuf], least: u64) {
 }
 
 #[test]
-fn every_recorded_event_is_read_as_another_reader_does() {
-    let story = "every_recorded_event_is_read_as_another_reader_does";
+fn every_recorded_event_decodes_as_in_the_evtx_crate() {
+    let story = "every_recorded_event_decodes_as_in_the_evtx_crate";
     let logs = data().map(|data| logs(&data.join("windows"))).unwrap_or_default();
     if logs.is_empty() {
         return skip(story, "there are no recorded logs beside the repository");
@@ -275,8 +275,8 @@ fn every_recorded_event_is_read_as_another_reader_does() {
 }
 
 #[test]
-fn every_event_of_another_reader_s_own_samples_is_read_as_it_does() {
-    let story = "every_event_of_another_reader_s_own_samples_is_read_as_it_does";
+fn every_sample_of_the_evtx_crate_decodes_as_in_that_crate() {
+    let story = "every_sample_of_the_evtx_crate_decodes_as_in_that_crate";
     let logs = logs(&samples());
     if logs.is_empty() {
         let why = format!(

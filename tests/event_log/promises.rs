@@ -33,8 +33,8 @@ fn reading(logs: &EventLogs, ids: &[u16]) -> Setup {
 }
 
 #[test]
-fn no_failed_audit_of_any_kind_is_heard_of_by_a_firewall() {
-    let story = "no_failed_audit_of_any_kind_is_heard_of_by_a_firewall";
+fn no_failure_audit_of_any_kind_reaches_a_firewall() {
+    let story = "no_failure_audit_of_any_kind_reaches_a_firewall";
     let Some(logs) = EventLogs::start(story, 1) else { return };
     let server = Server::start(reading(&logs, &FAILED_AUDITS));
     // Where failures may be placed, and whom they must not end.
@@ -70,8 +70,8 @@ fn no_failed_audit_of_any_kind_is_heard_of_by_a_firewall() {
 }
 
 #[test]
-fn a_log_speaks_only_for_its_networks_and_domains() {
-    let story = "a_log_speaks_only_for_its_networks_and_domains";
+fn an_event_log_is_limited_to_its_networks_and_domains() {
+    let story = "an_event_log_is_limited_to_its_networks_and_domains";
     let Some(logs) = EventLogs::start(story, 1) else { return };
     let more = "allow_networks = [\"10.1.56.0/24\"]\nallow_domains = [\"CORP\"]";
     let server = Server::start(setup(&logs, more));
@@ -87,8 +87,8 @@ fn a_log_speaks_only_for_its_networks_and_domains() {
 }
 
 #[test]
-fn a_log_of_yesterday_begins_nothing_and_a_computer_displaces_nobody() {
-    let story = "a_log_of_yesterday_begins_nothing_and_a_computer_displaces_nobody";
+fn old_logons_create_no_session_and_computers_displace_no_user() {
+    let story = "old_logons_create_no_session_and_computers_displace_no_user";
     let Some(logs) = EventLogs::start(story, 1) else { return };
     logs.control(&json!({"id": 4768, "user": "mallory", "ip": "10.1.57.9", "at": later(-24)}));
     logs.ticket("alice", "10.1.57.1");
@@ -106,8 +106,8 @@ fn a_log_of_yesterday_begins_nothing_and_a_computer_displaces_nobody() {
 }
 
 #[test]
-fn who_names_a_computer_by_ntlm_is_where_any_controller_saw_that_computer() {
-    let story = "who_names_a_computer_by_ntlm_is_where_any_controller_saw_that_computer";
+fn an_ntlm_logon_is_located_by_the_computer_that_any_controller_saw() {
+    let story = "an_ntlm_logon_is_located_by_the_computer_that_any_controller_saw";
     let Some(logs) = EventLogs::start(story, 2) else { return };
     let server = Server::start(reading(&logs, &[4768, 4776]));
     let [one, other] = [0, 1].map(|index| logs.address_of(index));

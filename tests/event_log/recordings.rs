@@ -18,8 +18,8 @@ const RECORDINGS: [(&str, &str, Option<&str>); 4] = [
 ];
 
 #[test]
-fn what_real_controllers_wrote_reaches_a_firewall_as_if_it_happened_now() {
-    let story = "what_real_controllers_wrote_reaches_a_firewall_as_if_it_happened_now";
+fn replayed_logs_of_real_controllers_reach_a_firewall() {
+    let story = "replayed_logs_of_real_controllers_reach_a_firewall";
     let Some(logs) = EventLogs::start(story, RECORDINGS.len()) else { return };
     for (index, (file, ..)) in RECORDINGS.iter().enumerate() {
         let Some(path) = binxml::recorded(file) else {
@@ -51,8 +51,8 @@ fn what_real_controllers_wrote_reaches_a_firewall_as_if_it_happened_now() {
 }
 
 #[test]
-fn the_same_log_years_later_is_history_and_begins_nothing() {
-    let story = "the_same_log_years_later_is_history_and_begins_nothing";
+fn an_event_log_from_years_ago_creates_no_session() {
+    let story = "an_event_log_from_years_ago_creates_no_session";
     let Some(logs) = EventLogs::start(story, 1) else { return };
     let (file, address, _) = RECORDINGS[0];
     let Some(path) = binxml::recorded(file) else {

@@ -11,8 +11,8 @@ use crate::harness::{EventLogs, Running, Server, peer, skip, within};
 use crate::journal::full_disk::SmallDisk;
 
 #[test]
-fn what_the_journal_refuses_is_read_again_and_nothing_goes_before_it() {
-    let story = "what_the_journal_refuses_is_read_again_and_nothing_goes_before_it";
+fn events_rejected_by_the_journal_are_read_again_in_order() {
+    let story = "events_rejected_by_the_journal_are_read_again_in_order";
     let disk = match SmallDisk::mount() {
         Ok(disk) => disk,
         Err(why) => return skip(story, &format!("no file system can be mounted: {why}")),
@@ -64,8 +64,8 @@ fn what_the_journal_refuses_is_read_again_and_nothing_goes_before_it() {
 const DELAY: u64 = 200_000;
 
 #[test]
-fn a_connection_that_is_lost_while_events_are_committed_loses_and_repeats_none() {
-    let story = "a_connection_that_is_lost_while_events_are_committed_loses_and_repeats_none";
+fn a_connection_lost_during_a_commit_neither_loses_nor_repeats_events() {
+    let story = "a_connection_lost_during_a_commit_neither_loses_nor_repeats_events";
     let Some(strace) = peer("strace") else { return skip(story, "strace is not installed") };
     let Some(logs) = EventLogs::start(story, 1) else { return };
     let server = Server::start(setup(&logs, ""));

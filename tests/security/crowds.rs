@@ -69,7 +69,7 @@ fn open_files(server: &Server) -> usize {
 }
 
 #[test]
-fn thousands_of_slow_connections_keep_nobody_from_being_served() {
+fn thousands_of_slow_connections_do_not_block_other_clients() {
     let tls = "[enforcement.tls]\ncertificate = \"server.crt\"\nkey = \"server.key\"\n";
     let plain = Setup::new().replacing(tls, "insecure = true\n");
     let server = Server::start(plain.with(PATIENT));
@@ -94,7 +94,7 @@ fn thousands_of_slow_connections_keep_nobody_from_being_served() {
 }
 
 #[test]
-fn streams_that_never_pause_do_not_keep_the_datagrams_of_another_client_waiting() {
+fn continuous_streams_do_not_delay_datagrams_of_other_clients() {
     let server = Server::start(Setup::new().with(OTHER));
     let (stop, to) = (Arc::new(AtomicBool::new(false)), server.tcp());
     let flood = |n: u8| {

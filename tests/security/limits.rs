@@ -32,7 +32,7 @@ fn is_closed(mut stream: TcpStream) -> bool {
 }
 
 #[test]
-fn slow_senders_are_ended_and_nobody_waits_for_them() {
+fn slow_connections_are_closed_and_do_not_delay_others() {
     let server = Server::start(Setup::new().with(IMPATIENT));
     let mut slow = Vec::new();
     for listener in http_listeners(&server) {
@@ -64,8 +64,8 @@ fn slow_senders_are_ended_and_nobody_waits_for_them() {
 }
 
 #[test]
-fn one_address_does_not_take_all_connections() {
-    let story = "one_address_does_not_take_all_connections";
+fn one_address_cannot_use_all_connections() {
+    let story = "one_address_cannot_use_all_connections";
     let Some(curl) = peer("curl") else { return skip(story, "curl is not installed") };
     let limits = "[enforcement.limits]\nconnections_per_address = 4";
     let server = Server::start(Setup::new().with(limits));
@@ -100,7 +100,7 @@ fn one_address_does_not_take_all_connections() {
 }
 
 #[test]
-fn what_is_too_long_is_refused_and_the_rest_is_read() {
+fn oversized_input_is_rejected_and_the_rest_is_read() {
     let limits = "[syslog.limits]\nmessage_size = \"4 KiB\"";
     let setup = Setup::new()
         .replacing("tcp = [\"127.0.0.1:0\"]\n", &format!("tcp = [\"127.0.0.1:0\"]\n\n{limits}\n"));
@@ -150,7 +150,7 @@ fn resident(server: &Server) -> u64 {
 }
 
 #[test]
-fn garbage_at_every_port_is_counted_and_harms_nobody() {
+fn random_bytes_at_every_port_are_counted_and_harmless() {
     let server = Server::new();
     others_are_served(&server, 5);
     let before = resident(&server);
@@ -189,7 +189,7 @@ fn garbage_at_every_port_is_counted_and_harms_nobody() {
 }
 
 #[test]
-fn a_noisy_sender_is_held_back_and_costs_the_others_nothing() {
+fn a_noisy_sender_is_rate_limited_without_loss_for_others() {
     let setup = Setup::new()
         .replacing(
             "udp = [\"127.0.0.1:0\"]",
