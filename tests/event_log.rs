@@ -2,9 +2,9 @@
 //! repeated, whatever the controller does, and what cannot be read is said in plain words.
 
 mod binxml;
-pub(crate) mod promises;
+pub(crate) mod guarantees;
+mod in_flight;
 mod recordings;
-mod under_way;
 
 use serde_json::{Value, json};
 

@@ -1,7 +1,7 @@
 //! Stories of attackers: stolen secrets, forged names, hostile XML, replays, old ciphers.
 
-mod crowds;
 mod limits;
+mod many_connections;
 
 use std::fs;
 use std::net::{SocketAddr, UdpSocket};

@@ -9,7 +9,7 @@ use std::path::Path;
 use jiff::SignedDuration;
 use serde_json::json;
 
-use crate::event_log::promises::{FAILED_AUDITS, FAILED_STATUSES};
+use crate::event_log::guarantees::{FAILED_AUDITS, FAILED_STATUSES};
 use crate::harness::{Server, Setup, Vpn, frame_3164, now, run, until};
 
 const NOW: SignedDuration = SignedDuration::ZERO;
