@@ -1,4 +1,4 @@
-//! Stories of pushes: a firewall, a captive portal and a script say who came and who left.
+//! End-to-end tests of pushes from a firewall, a captive portal and a script.
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -22,12 +22,12 @@ fn the_same_vpn_event_by_syslog_and_push_is_one_session() {
     assert_eq!(
         (account.applied, account.refused),
         (0, 0),
-        "the push said nothing new: {account:?}"
+        "the push has no new information: {account:?}"
     );
     let second = server.get("/api/v1/sessions/10.1.11.18").json();
     assert_eq!(second["since"], first["since"]);
     assert_eq!(second["revision"], first["revision"]);
-    // And the same line once more.
+    // The same line again.
     server.datagram(&line);
     assert_eq!(server.account("syslog", 2).deduplicated, 1);
     server.stop();
@@ -43,7 +43,7 @@ fn a_push_is_visible_when_it_is_acknowledged() {
         let form = "application/x-www-form-urlencoded";
         let answer = firewall.push("/user_query/v2/user", form, &push);
         assert!((200..300).contains(&answer.status), "{answer:?}");
-        // No waiting here: the answer is the promise.
+        // There is no wait here: the acknowledgement guarantees visibility.
         assert_eq!(server.user_at(&address), Some(format!("user{n}")));
     }
     server.stop();
@@ -98,9 +98,9 @@ fn a_machine_account_does_not_displace_a_user() {
     let server = Server::new();
     let mut script = server.client("script");
     let earlier = (now() - SignedDuration::from_secs(30)).to_string();
-    let human =
+    let user =
         json!({"kind": "login", "address": "10.1.15.1", "user": "CORP\\alice", "at": earlier});
-    assert_eq!(script.post_events(&human).status, 200);
+    assert_eq!(script.post_events(&user).status, 200);
     let machine = json!({"kind": "login", "address": "10.1.15.1", "user": "CORP\\PC7$"});
     assert_eq!(script.post_events(&machine).status, 200);
     let session = server.get("/api/v1/sessions/10.1.15.1").json();
@@ -140,15 +140,14 @@ fn a_body_with_one_invalid_event_is_rejected_completely() {
     ]);
     let answer = script.post_events(&events);
     assert_eq!(answer.status, 400);
-    assert!(answer.text.contains("address"), "the reason is told: {answer:?}");
+    assert!(answer.text.contains("address"), "the reason is reported: {answer:?}");
     assert_eq!(server.user_at("10.1.17.1"), None);
-    let unauthorised = ureq_without_token(&server);
-    assert_eq!(unauthorised, 401);
+    assert_eq!(status_without_token(&server), 401);
     server.stop();
 }
 
-/// The status of a post without a token.
-fn ureq_without_token(server: &Server) -> u16 {
+/// The status of a push with an invalid token.
+fn status_without_token(server: &Server) -> u16 {
     let mut firewall = server.client("script");
     firewall.corrupt_tokens();
     let event: Value = json!({"kind": "login", "address": "10.1.17.2", "user": "mallory"});

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use super::{login, on_one_port};
+use super::{login, with_fixed_port};
 use crate::harness::{Server, Setup, now, skip, until};
 
 const STORY: &str = "a_clock_that_is_set_and_set_back_ends_nobody_and_keeps_nobody";
@@ -39,7 +39,7 @@ fn jumps(server: &Server, outcome: &str) -> u64 {
 #[test]
 fn a_clock_that_is_set_and_set_back_ends_nobody_and_keeps_nobody() {
     let Some(library) = faketime() else { return skip(STORY, "libfaketime is not installed") };
-    let setup = on_one_port(Setup::new()).with("[rules]\nlogoff_time = \"1m\"");
+    let setup = with_fixed_port(Setup::new()).with("[rules]\nlogoff_time = \"1m\"");
     let file = setup.folder().join("clock");
     set(&file, "+0");
     let setup = setup

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::generator::{Generator, everybody, seed};
-use super::on_one_port;
+use super::with_fixed_port;
 use crate::harness::{ONBOARDING, SecureEdge, SeededRng, Server, Setup, Srx, until};
 
 /// How often the server is killed: `tests/crash.sh` sets more.
@@ -31,7 +31,7 @@ fn epoch(firewall: &Srx) -> String {
 fn killed_at_any_moment_it_loses_nothing_that_was_acknowledged() {
     let kills = env::var("ROLLCALL_KILLS").map_or(KILLS, |kills| kills.parse().unwrap());
     let seed = seed();
-    let setup = on_one_port(Setup::new()).with(TERMS).with_secret("edge.token", ONBOARDING);
+    let setup = with_fixed_port(Setup::new()).with(TERMS).with_secret("edge.token", ONBOARDING);
     let edge = SecureEdge::start(setup.authority());
     let mut server = Server::start(setup.with(&edge.section("")));
     let mut firewall = server.client("campus-fw");

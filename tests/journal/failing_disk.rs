@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::generator::{Generator, everybody, seed};
-use super::on_one_port;
+use super::with_fixed_port;
 use crate::harness::{Running, Server, Setup, peer, rollcall, skip, until, within};
 
 const STORY: &str = "a_disk_that_fails_in_its_nth_call_costs_nothing_that_was_acknowledged";
@@ -60,7 +60,7 @@ fn a_disk_that_fails_in_its_nth_call_costs_nothing_that_was_acknowledged() {
     }
     let all = env::var("ROLLCALL_FAULTS").map(|upto| (1..=upto.parse().unwrap()).collect());
     let all: Vec<u64> = all.unwrap_or(NTH.to_vec());
-    let mut server = Server::start(on_one_port(Setup::new()).with(TERMS));
+    let mut server = Server::start(with_fixed_port(Setup::new()).with(TERMS));
     let mut generator = Generator::new(server.client("script"), seed());
     let (mut tried, mut met) = (0, 0);
     for (calls, error) in FAULTS {

@@ -14,7 +14,7 @@ use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
 use super::generator::{Generator, everybody, seed};
-use super::on_one_port;
+use super::with_fixed_port;
 use crate::harness::{Running, SeededRng, Server, Setup, peer, run, skip, until};
 
 /// How often the power fails; `tests/powercut.sh` sets more.
@@ -118,7 +118,7 @@ impl Rig {
         let platter = Platter::new()?;
         let journal = platter.place.join("journal");
         let section = format!("[journal]\nfolder = \"{}\"\n{TERMS}", journal.display());
-        let server = Server::start(on_one_port(Setup::new()).with(&section));
+        let server = Server::start(with_fixed_port(Setup::new()).with(&section));
         let generator = Generator::new(server.client("script"), seed);
         Ok(Self { server, generator, chance: SeededRng::new(!seed), platter })
     }
