@@ -2,11 +2,21 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use rollcall_identity::Name;
 
 use crate::secret::Secret;
 use crate::table_reader::TableReader;
+
+/// The default of `credential_retry`. Domains that lock accounts count wrong passwords over 30 minutes
+/// or less, so one attempt in this time never reaches a threshold.
+pub(crate) const DEFAULT_CREDENTIAL_RETRY: Duration = Duration::from_secs(30 * 60);
+
+/// The valid values of `credential_retry`.
+pub(crate) const CREDENTIAL_RETRY: RangeInclusive<Duration> =
+    Duration::from_secs(60)..=Duration::from_secs(7 * 24 * 3600);
 
 /// The name and the password of an account.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,6 +10,9 @@ use zeroize::Zeroizing;
 use crate::file;
 use crate::table_reader::TableReader;
 
+/// The error for an empty password.
+const EMPTY: &str = "is empty, and LDAP treats an empty password as an anonymous bind";
+
 /// What is printed instead of a secret.
 const REDACTED: &str = "<redacted>";
 
@@ -71,30 +74,54 @@ impl SecretHash {
 
 /// A password that Rollcall sends to a server. `Debug` and errors never contain it.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Arc<Zeroizing<String>>);
+pub struct Secret {
+    text: Arc<Zeroizing<String>>,
+    /// The file that it was read from; `None` for one from the environment.
+    file: Option<Arc<Path>>,
+}
 
 impl Secret {
     /// The secret `text` without trailing line breaks. `None` if the rest is empty, because LDAP
     /// treats an empty password as an anonymous bind (RFC 4513 section 5.1.2).
     pub fn new(text: &str) -> Option<Self> {
         let text = text.trim_end_matches(['\r', '\n']);
-        (!text.is_empty()).then(|| Self(Arc::new(Zeroizing::new(text.to_owned()))))
+        let text = Arc::new(Zeroizing::new(text.to_owned()));
+        (!text.is_empty()).then_some(Self { text, file: None })
+    }
+
+    /// The secret in the file `path`, which other users must not be able to access.
+    ///
+    /// # Errors
+    /// Why the file cannot be used: the end of a sentence that begins with the name of its key.
+    pub fn from_file(path: &Path) -> Result<Self, String> {
+        let text = Zeroizing::new(file::secret_text(path)?);
+        let secret = Self::new(&text).ok_or(EMPTY)?;
+        Ok(Self { file: Some(path.into()), ..secret })
+    }
+
+    /// The secret as its file has it now. A secret that is not from a file does not change.
+    ///
+    /// # Errors
+    /// As [`Secret::from_file`].
+    pub fn reread(&self) -> Result<Self, String> {
+        self.file.as_ref().map_or_else(|| Ok(self.clone()), |path| Self::from_file(path))
     }
 
     /// The secret itself, for authentication.
     pub fn expose(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// Reads the secret from the one key of [`SECRET_KEYS`] that is present. The configuration
     /// itself never contains it.
     pub(crate) fn from_table(table: &TableReader<'_>) -> Option<Self> {
         let (key, text) = read(table, &SECRET_KEYS[1..])?;
-        let secret = Self::new(&text);
-        if secret.is_none() {
-            table.error_at(key, "is empty, and LDAP treats an empty password as an anonymous bind");
-        }
-        secret
+        let Some(secret) = Self::new(&text) else {
+            table.error_at(key, EMPTY);
+            return None;
+        };
+        let file = (key == "secret_file").then(|| table.file_path(key)).flatten();
+        Some(Self { file: file.map(Arc::from), ..secret })
     }
 }
 

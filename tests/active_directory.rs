@@ -9,6 +9,7 @@ use std::process::Command;
 use crate::harness::{Authority, Controller, PASSWORD, peer, skip};
 
 mod change_latency;
+mod credentials;
 mod firewall;
 mod hostile;
 mod names;
@@ -99,7 +100,7 @@ fn clock_difference_is_reported(story: &str, controller: &Controller) {
     for (shift, method, side) in
         [("+10m", simple, "behind"), ("-10m", simple, "ahead of"), ("+10m", kerberos, "behind")]
     {
-        let words = format!("{side} ours: set one of them right");
+        let words = format!("{side} the clock of this machine: correct one of them");
         let folder = configured(controller, &format!("{READER}{method}"));
         let mut command = Command::new(&faketime);
         command.args(["-f", shift, env!("CARGO_BIN_EXE_rollcall")]);
@@ -148,7 +149,7 @@ fn failures_state_the_cause(controller: &Controller) {
         &wrong,
         PASSWORD,
         &[
-            "no TLS with dc1",
+            "TLS with dc1",
             "CN=dc1.corp.example.com",
             "CN=Example Root",
             "is not signed by the authority in ca",
@@ -163,7 +164,7 @@ fn failures_state_the_cause(controller: &Controller) {
     let text = fs::read_to_string(&file).unwrap();
     fs::write(&file, text.replace("[\"dc1.corp", "[\"dc9.corp")).unwrap();
     let (worked, output) = test_directory(folder.path());
-    assert!(!worked && output.contains("DNS does not tell the address of dc9.corp"), "{output}");
+    assert!(!worked && output.contains("cannot resolve the address of dc9.corp"), "{output}");
     fs::write(&file, text.replace("[\"dc1.corp.example.com\"]", "[\"127.0.10.99\"]")).unwrap();
     let (worked, output) = test_directory(folder.path());
     assert!(!worked && output.contains("cannot connect to 127.0.10.99 port 636"), "{output}");

@@ -120,7 +120,7 @@ fn a_cleared_log_is_reported_as_a_gap_and_reading_resumes() {
     server.wait_for_user("bob", "10.1.43.2");
     let gaps = || server.metrics().sum("rollcall_event_log_gaps_total", &[]);
     until("the gap is counted", || (gaps() == 1).then_some(()));
-    server.wait_for_log("events of an event log are lost");
+    server.wait_for_log("event log lost events");
     assert_eq!(server.user_at("10.1.43.9"), None);
     server.stop();
 }
@@ -184,14 +184,14 @@ fn test_event_log_prints_each_step_and_the_remedy() {
     };
     let (worked, output) = tested(&setup);
     assert!(worked && output.contains("\n  ok"), "{output}");
-    assert!(output.contains("by its endpoint mapper") && output.contains("4768 of"), "{output}");
+    assert!(output.contains("from its endpoint mapper") && output.contains("4768 of"), "{output}");
     // An endpoint mapper that rejects anonymous clients is queried again with authentication.
     logs.control(&json!({"do": "fail", "call": "map", "status": 5}));
     let (worked, output) = tested(&setup);
-    assert!(worked && output.contains("by its endpoint mapper"), "{output}");
+    assert!(worked && output.contains("from its endpoint mapper"), "{output}");
     logs.control(&json!({"do": "fail", "call": "subscribe", "status": 5}));
     let (worked, output) = tested(&setup);
-    assert!(!worked && output.contains("remedy: put the account into"), "{output}");
+    assert!(!worked && output.contains("remedy: add the account to"), "{output}");
     logs.control(&json!({"do": "fail", "call": "subscribe", "status": 0x3aa3}));
     let (worked, output) = tested(&setup);
     assert!(!worked && output.contains("make the security log of the server larger"), "{output}");
@@ -224,6 +224,31 @@ fn push_delivery_receives_events_and_survives_faults() {
     assert!(calls["next_async"].as_u64() >= Some(4), "{calls}");
     assert_eq!((&calls["next"], &calls["wait"]), (&json!(null), &json!(null)), "{calls}");
     server.stop();
+}
+
+#[test]
+fn a_wrong_password_is_tried_once_for_all_event_log_servers() {
+    let story = "a_wrong_password_is_tried_once_for_all_event_log_servers";
+    let Some(logs) = EventLogs::start(story, 3) else { return };
+    logs.ticket("alice", "10.1.49.1");
+    let setup = Setup::new().with_secret("reader.password", "not the password");
+    let server = Server::start(setup.with(&logs.sections("")));
+    let states = |server: &Server| -> Vec<String> {
+        let all = server.get("/api/v1/producers").json();
+        let logs = all.as_array().unwrap().iter().filter_map(|one| one.get("event_log"));
+        logs.map(|log| log["state"].as_str().unwrap().to_owned()).collect()
+    };
+    until("all servers pause", || (states(&server) == ["credentials_refused"; 3]).then_some(()));
+    std::thread::sleep(std::time::Duration::from_secs(5));
+    let metrics = server.metrics();
+    assert_eq!(metrics.sum("rollcall_producer_credentials_refused", &[]), 3);
+    assert_eq!(metrics.sum("rollcall_event_log_failures_total", &[("stage", "credentials")]), 3);
+    assert_eq!(server.log().matches("account refused; it is not tried again").count(), 1);
+    let file = server.setup().folder().join("reader.password");
+    std::fs::write(file, EventLogs::PASSWORD).unwrap();
+    server.wait_for_user("alice", "10.1.49.1");
+    until("all servers are followed", || (states(&server) == ["following"; 3]).then_some(()));
+    assert!(!server.stop().contains("not the password"));
 }
 
 /// The status of dc1 in REST, as soon as `condition` holds.
@@ -313,7 +338,7 @@ fn overwritten_unread_events_are_detected_by_record_numbers() {
     logs.control(&json!({"id": 1102}));
     logs.control(&json!({"do": "silent", "is": false}));
     until("the gap is counted", || (gaps("cleared") == 1).then_some(()));
-    server.wait_for_log("events of an event log are lost");
+    server.wait_for_log("event log lost events");
     // Windows reports lost audit events.
     logs.control(&json!({"id": 1101}));
     until("the gap is counted", || (gaps("audits_lost") == 1).then_some(()));
@@ -457,15 +482,19 @@ fn samba_authenticates_by_each_method_and_lacks_subscriptions() {
         let config = setup.write().display().to_string();
         let ended = rollcall(setup.folder(), &["--config", &config, "test", "event-log"]);
         let output = String::from_utf8(ended.stdout).unwrap();
-        assert!(output.contains("proved itself by"), "{auth}: {output}");
+        assert!(output.contains("authenticated with"), "{auth}: {output}");
         // MS-SAMR, over a separate sealed connection.
-        let domain = "it is a controller of CORP, whose accounts have S-1-5-21-";
+        let domain = "it is a domain controller of CORP, SID S-1-5-21-";
         assert_eq!(output.contains(domain), role == "domain_controller", "{auth}: {output}");
         // Samba serves queries but no subscriptions.
-        let queried = "it answers a query of its log, with 0 events, and serves no subscription";
+        let queried =
+            "it answers a query of its log, with 0 events, but does not support subscriptions";
         assert!(output.contains(queried), "{auth}: {output}");
         assert!(output.contains("nca_s_op_rng_error"), "{auth}: {output}");
-        assert!(output.contains("remedy: the server has no event log"), "{auth}: {output}");
+        assert!(
+            output.contains("remedy: the server does not support subscriptions"),
+            "{auth}: {output}"
+        );
         assert!(!output.contains(PASSWORD), "{output}");
     }
 }
@@ -489,7 +518,11 @@ fn the_samba_endpoint_mapper_is_authenticated_if_configured() {
         let config = setup.write().display().to_string();
         let ended = rollcall(setup.folder(), &["--config", &config, "test", "event-log"]);
         let output = String::from_utf8(ended.stdout).unwrap();
-        assert_eq!(output.contains("its event log is at port"), has_port, "{mapper}: {output}");
+        assert_eq!(
+            output.contains("the event log service has port"),
+            has_port,
+            "{mapper}: {output}"
+        );
         assert!(output.contains("failed: "), "{mapper}: {output}");
     }
 }

@@ -11,7 +11,7 @@ mod producer;
 mod producer_actor;
 pub mod ptim;
 pub mod registration;
-mod resolver;
+pub mod remote;
 pub mod syslog;
 mod telemetry;
 #[cfg(any(test, feature = "test-support"))]

@@ -30,7 +30,7 @@ pub(crate) static DIRECTORY_CURRENT_TIMESTAMP_SECONDS: Gauge<1> = Gauge::new(
 pub(crate) static DIRECTORY_FAILURES: Counter<2> = Counter::new(
     "rollcall_directory_failures_total",
     ["producer", "stage"],
-    "Failed reads of a directory by step: names, connect, tls, credentials, rights, read, learning",
+    "Failed reads of a directory by step: resolve, connect, tls, credentials, rights, read, submit",
 );
 
 pub(crate) static DIRECTORY_CHANGE_NOTIFICATION: Gauge<1> = Gauge::new(
@@ -73,7 +73,13 @@ pub(crate) static EVENT_LOG_CONNECTED: Gauge<1> = Gauge::new(
 pub(crate) static EVENT_LOG_FAILURES: Counter<2> = Counter::new(
     "rollcall_event_log_failures_total",
     ["producer", "stage"],
-    "Failures to follow an event log by step: names, endpoint, credentials, rights, read, handing_over",
+    "Failures to follow an event log by step: resolve, endpoint, connect, credentials, rights, read, submit",
+);
+
+pub(crate) static CREDENTIALS_REFUSED: Gauge<1> = Gauge::new(
+    "rollcall_producer_credentials_refused",
+    ["producer"],
+    "1 while a producer pauses because its account was refused: wrong password, locked, disabled or expired",
 );
 
 pub(crate) static EVENT_LOG_GAPS: Counter<2> = Counter::new(
@@ -121,6 +127,7 @@ pub(crate) static SYSLOG_CONNECTIONS_CLOSED: Counter<2> = Counter::new(
 /// The declarations, in the order of the documentation.
 pub const METRICS: &[Metric] = &[
     SYSLOG_KERNEL_DROPS.declaration(),
+    CREDENTIALS_REFUSED.declaration(),
     DIRECTORY_FULL_RESYNCS.declaration(),
     DIRECTORY_CONNECTED.declaration(),
     DIRECTORY_CURRENT_TIMESTAMP_SECONDS.declaration(),

@@ -1,4 +1,5 @@
-//! What event logs and other Windows services share: authentication by SSPI and MSRPC.
+//! What Windows services share: authentication by Kerberos and NTLM, and MSRPC.
 
+pub(crate) mod kdc;
 pub(crate) mod msrpc;
 pub(crate) mod sspi;

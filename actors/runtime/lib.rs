@@ -5,6 +5,7 @@
 
 mod actor_handle;
 pub mod actor_metrics;
+pub mod backoff;
 pub mod clock;
 pub mod clock_jump;
 pub mod event_accounting;

@@ -22,6 +22,7 @@ pub mod telemetry;
 use self::telemetry::{ActorAbandoned, ActorEnded, ActorStarted};
 use crate::actor_handle::{ActorExit, ActorHandle};
 use crate::actor_metrics::{ActorMetrics, ExitCause, MailboxStats, Stage};
+use crate::backoff::Backoff;
 use crate::clock::Clock;
 use crate::mailbox::{Actor, ActorCell, Context, Handler, Mailbox, Reply};
 use crate::telemetry::TelemetryEvent;
@@ -50,6 +51,12 @@ impl Default for RestartPolicy {
             probe_interval: Duration::from_secs(1),
             hang: Duration::from_secs(10),
         }
+    }
+}
+
+impl RestartPolicy {
+    fn backoff(self) -> Backoff {
+        Backoff::new(self.first, self.longest)
     }
 }
 
@@ -324,7 +331,7 @@ impl Supervisor {
         supervised.since = now;
         *supervised.restarts.entry(cause.into()).or_default() += 1;
         supervised.spec.metrics().restarted(cause);
-        let backoff = backoff(policy, supervised.failures);
+        let backoff = policy.backoff().delay_after(supervised.failures);
         let kind = supervised.spec.metrics().kind();
         ActorEnded { actor, kind, cause, error: error.as_deref(), backoff }.emit();
         supervised.last_error =
@@ -385,13 +392,6 @@ impl Supervisor {
         }
         self.replace(actor, ExitCause::Hang, None, context);
     }
-}
-
-/// The backoff after this many failures in a row: it doubles, with up to a quarter of jitter, so that
-/// actors that failed together do not restart together.
-fn backoff(policy: RestartPolicy, failures: u32) -> Duration {
-    let doubled = policy.first.saturating_mul(1 << failures.saturating_sub(1).min(20));
-    doubled.min(policy.longest).mul_f64(1.0 + fastrand::f64() / 4.0)
 }
 
 impl Actor for Supervisor {

@@ -9,6 +9,7 @@ use rollcall_identity::Name;
 use rollcall_producers::registration::{
     BindError, BoundProducer, ConfigFingerprint, ProducerContext, ProducerFactory,
 };
+use rollcall_producers::remote::AccountGuard;
 use rollcall_producers::{ProducerActor, REGISTRATIONS};
 use rollcall_runtime::mailbox::Mailbox;
 
@@ -76,8 +77,10 @@ pub(super) fn removed(settings: &Settings, running: &RunningProducers) -> Vec<Na
     running.keys().filter(|name| !wanted.contains(name)).cloned().collect()
 }
 
-/// Applies what is configured for all producers of a kind together.
+/// Applies what is configured for all producers of a kind together. A reload ends the pauses of refused
+/// accounts.
 pub(super) fn apply(settings: &Settings, context: &ProducerContext) {
+    context.shared::<AccountGuard>().release_all();
     REGISTRATIONS.iter().for_each(|kind| (kind.apply)(settings, context));
 }
 

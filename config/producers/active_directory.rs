@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rollcall_identity::Name;
 
-use crate::account::ServiceAccount;
+use crate::account::{CREDENTIAL_RETRY, DEFAULT_CREDENTIAL_RETRY, ServiceAccount};
 use crate::listener::certificate_file;
 use crate::scalar::{CertificatePin, Domain, Host, keyword_enum};
 use crate::table_reader::TableReader;
@@ -162,6 +162,8 @@ pub struct DirectoryLimits {
     pub compare: Duration,
     /// The interval of connection attempts to the preferred servers while another one is in use.
     pub back: Duration,
+    /// How long a refused account is not tried again.
+    pub credential_retry: Duration,
 }
 
 impl Default for DirectoryLimits {
@@ -176,6 +178,7 @@ impl Default for DirectoryLimits {
             objects: 10_000_000,
             compare: Duration::from_secs(12 * 3600),
             back: Duration::from_secs(300),
+            credential_retry: DEFAULT_CREDENTIAL_RETRY,
         }
     }
 }
@@ -197,6 +200,11 @@ impl DirectoryLimits {
                 seconds(60, 30 * 24 * 3600),
             ),
             back: table.in_range("failback_interval", default.back, seconds(1, 24 * 3600)),
+            credential_retry: table.in_range(
+                "credential_retry",
+                default.credential_retry,
+                CREDENTIAL_RETRY,
+            ),
         }
     }
 }

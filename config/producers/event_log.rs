@@ -12,7 +12,7 @@ use strum::IntoEnumIterator;
 use toml::Value;
 use toml::de::DeValue;
 
-use crate::account::ServiceAccount;
+use crate::account::{CREDENTIAL_RETRY, DEFAULT_CREDENTIAL_RETRY, ServiceAccount};
 use crate::authority;
 use crate::scalar::{FromToml, Host, keyword, keyword_enum};
 use crate::table_reader::TableReader;
@@ -135,6 +135,8 @@ pub struct EventLogLimits {
     pub answer: Duration,
     /// The maximum number of events per response.
     pub records: u32,
+    /// How long a refused account is not tried again.
+    pub credential_retry: Duration,
 }
 
 impl Default for EventLogLimits {
@@ -144,6 +146,7 @@ impl Default for EventLogLimits {
             answer: Duration::from_secs(30),
             // About 300 KiB of logons, which are decoded and committed within milliseconds.
             records: 200,
+            credential_retry: DEFAULT_CREDENTIAL_RETRY,
         }
     }
 }
@@ -274,6 +277,11 @@ impl EventLogLimits {
             connect: table.in_range("connect_timeout", default.connect, seconds(1, 60)),
             answer: table.in_range("response_timeout", default.answer, seconds(1, 600)),
             records: table.in_range("batch_size", default.records, 1..=1024),
+            credential_retry: table.in_range(
+                "credential_retry",
+                default.credential_retry,
+                CREDENTIAL_RETRY,
+            ),
         }
     }
 }

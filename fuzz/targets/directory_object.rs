@@ -1,9 +1,8 @@
-//! What a domain controller answers: objects, changes, names of domains, cookies; or a problem of
-//! the one object, never the end of the reading.
+//! Responses of a domain controller: objects, changes, names of domains, cookies. A problem of one
+//! object never ends the synchronization.
 
 use rollcall_identity::directory::{Object, Update};
 use rollcall_wire::active_directory::{self as wire, DistinguishedName};
-use rollcall_wire::dns;
 use rollcall_wire::ldap::{
     BerError, BerReader, GuardVerdict, LdapMessage, LdapResult, PartialAttribute, ProtocolOp,
     ResponseGuard, SearchResultEntry, element, frame_length, integer, octets,
@@ -24,10 +23,10 @@ pub fn run(data: &[u8]) {
             let mut message = BerReader::new(data).within(0x30).expect("it was let through");
             message.number(2).expect("it has a number");
             if let Ok((0x64, body)) = message.any() {
-                objects(&entry(BerReader::new(body)).expect("the guard knows its shape"));
+                check_objects(&entry(BerReader::new(body)).expect("the guard knows its shape"));
             }
         }
-        Ok(GuardVerdict::Disconnection(outcome)) => told(&outcome),
+        Ok(GuardVerdict::Disconnection(outcome)) => check_outcome(&outcome),
         Err(_) => {}
     }
     if let Ok(message) = LdapMessage::parse(data) {
@@ -35,22 +34,18 @@ pub fn run(data: &[u8]) {
         if let ProtocolOp::BindResponse(outcome, _) | ProtocolOp::ExtendedResponse(outcome) =
             &message.body
         {
-            told(outcome);
+            check_outcome(outcome);
         }
     }
-    // Any bytes as an entry, whatever the guard says of them.
+    // All input as an entry, even if the guard rejects it.
     if let Ok(entry) = entry(BerReader::new(data)) {
-        objects(&entry);
+        check_objects(&entry);
     }
     let _ = wire::paged_results_cookie(Some(data));
     let _ = wire::dirsync_response(Some(&octets(data)));
-    if let Some(asked) = dns::encode_query(7, "corp.example.com", dns::RecordType::Srv) {
-        let _ = dns::decode_response(&asked, data);
-        let _ = dns::decode_response(&asked, &[asked.as_slice(), data].concat());
-    }
 }
 
-/// The entry that is written in `body`.
+/// The entry in `body`.
 fn entry<'a>(mut body: BerReader<'a>) -> Result<SearchResultEntry<'a>, BerError> {
     let (dn, mut list) = (body.tagged(4)?, body.within(0x30)?);
     let mut attributes = Vec::new();
@@ -66,15 +61,15 @@ fn entry<'a>(mut body: BerReader<'a>) -> Result<SearchResultEntry<'a>, BerError>
     Ok(SearchResultEntry { dn, attributes })
 }
 
-/// What must be true of an outcome, whatever the server wrote.
-fn told(outcome: &LdapResult) {
+/// The properties of every outcome.
+fn check_outcome(outcome: &LdapResult) {
     assert!(outcome.diagnostic.chars().count() <= 512);
     assert!(!outcome.diagnostic.contains(char::is_control));
     let _ = wire::classify_failure(outcome);
 }
 
-/// What must be true of an entry, whatever it holds.
-fn objects(entry: &SearchResultEntry<'_>) {
+/// The properties of every entry.
+fn check_objects(entry: &SearchResultEntry<'_>) {
     let reading = wire::read(entry);
     if let Some(Update::Upsert { dn, object, .. }) = &reading.update {
         assert!(dn.len() <= DistinguishedName::LIMIT);

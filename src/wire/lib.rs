@@ -4,7 +4,6 @@
 //! length from a peer is checked before memory is allocated for it.
 
 pub mod active_directory;
-pub mod dns;
 pub mod event_log;
 pub mod http;
 pub mod ldap;

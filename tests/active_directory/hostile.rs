@@ -109,7 +109,7 @@ fn a_directory_over_the_limit_is_cut_and_known_objects_stay() {
     write!(ldif, "dn: {group}\nchangetype: modify\nadd: member\n{members}\n").unwrap();
     controller.modify(&ldif);
     let why = until("the error is reported", || reader.status().error);
-    assert!(why.contains("cut after 1000 objects and members"), "{why}");
+    assert!(why.contains("stopped after 1000 objects and members"), "{why}");
     assert_eq!(reader.status().state, DirectoryState::Failing);
     assert!(reader.user_at("bob").is_some(), "known objects stay");
     controller.modify(&change(&group, "modify\ndelete: member"));

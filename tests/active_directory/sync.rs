@@ -13,6 +13,7 @@ use rollcall_producers::active_directory::{
     ActiveDirectory, DirectorySink, DirectoryState, DirectoryStatus, DirectoryUpdate,
     PendingUpdates,
 };
+use rollcall_producers::remote::AccountGuard;
 use rollcall_runtime::clock::Clock;
 use tokio::sync::oneshot;
 
@@ -82,7 +83,9 @@ impl Reader {
         let sink = Arc::new(TestSink::default());
         let shared: Arc<dyn DirectorySink> = Arc::clone(&sink) as _;
         let section = &settings.active_directory[0];
-        let directory = ActiveDirectory::new(section, shared, Clock::system()).unwrap();
+        let directory =
+            ActiveDirectory::new(section, shared, Clock::system(), &AccountGuard::default())
+                .unwrap();
         let directory = Arc::new(directory);
         let (stop, stop_requested) = oneshot::channel();
         let running = Arc::clone(&directory);

@@ -33,7 +33,7 @@ fn events_rejected_by_the_journal_are_read_again_in_order() {
         logs.control(&json!({"do": "release", "rate": 100_000}));
         written += 60;
         let rejected = status_of_dc1(&server, |log| {
-            log["state"] == "failing" && log["last_error"]["stage"] == "handing_over"
+            log["state"] == "failing" && log["last_error"]["stage"] == "submit"
         });
         let last_error = &rejected["last_error"];
         assert!(last_error["remedy"].as_str().unwrap().contains("journal"), "{last_error}");

@@ -305,6 +305,14 @@ impl Controller {
         String::from_utf8_lossy(&[found.stdout, found.stderr].concat()).into_owned()
     }
 
+    /// Tries a simple bind that the controller must refuse.
+    pub(crate) fn bind_fails(&self, account: &str, password: &str) {
+        let url = format!("ldap://{}", self.spec.address);
+        let name = format!("{account}@{}", self.spec.domain);
+        let arguments = ["-x", "-H", &url, "-D", &name, "-w", password, "-b", "", "-s", "base"];
+        assert!(!run(&peer("ldapsearch").unwrap(), &arguments).status.success());
+    }
+
     /// Denies `account` the right to list the container `unit`. [`Self::restore_permissions`] takes the
     /// return value.
     pub(crate) fn deny_read(&self, unit: &str, account: &str) -> Hidden {

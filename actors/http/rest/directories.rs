@@ -1,4 +1,4 @@
-//! How the reading of each configured directory is.
+//! The status of each configured directory.
 
 use std::collections::BTreeMap;
 
@@ -11,51 +11,52 @@ use utoipa::ToSchema;
 use super::Rest;
 use rollcall_producers::active_directory::{DirectoryState, DirectoryStatus, LastSync};
 
-/// A directory that is configured.
+/// A configured directory.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Directory)]
 pub(super) struct DirectoryShape {
     /// Its configured name.
     #[schema(value_type = String, example = "corp")]
     name: Name,
-    /// `connecting`, `reading`, `current`, or `failing`: what was known last is in force then.
+    /// `connecting`, `reading`, `current`, `failing`, or `credentials_refused`. In the last two states,
+    /// the data that was read before stays in use.
     #[schema(value_type = String)]
     state: DirectoryState,
-    /// Since when it is so.
+    /// The start of the state.
     #[schema(value_type = Option<String>, format = DateTime)]
     since: Option<Timestamp>,
-    /// The server that answers, or did last.
+    /// The domain controller that is connected, or was last.
     server: Option<String>,
-    /// The DNS name of its domain, once that was read.
+    /// The DNS name of its domain, once it has been read.
     #[schema(value_type = Option<String>)]
     domain: Option<Name>,
-    /// The last time that everything was read.
+    /// The last full synchronization.
     whole: Option<Reading>,
-    /// The last time that it was asked what changed.
+    /// The last poll for changes.
     changes: Option<Reading>,
-    /// What could not be read of objects since everything was read, by kind.
+    /// The number of objects with unusable values since the last full synchronization, by kind.
     problems: BTreeMap<&'static str, u64>,
-    /// By how many seconds the server's clock is ahead of this one.
+    /// The seconds by which the clock of the controller is ahead; negative if it is behind.
     clock_ahead_seconds: Option<i64>,
-    /// What went wrong last.
+    /// The last error, while the directory cannot be read.
     error: Option<String>,
 }
 
-/// One reading.
+/// A completed synchronization.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Reading {
     /// When it ended.
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
-    /// How many objects it brought.
+    /// The number of objects that were read.
     objects: usize,
-    /// How long it took.
+    /// The duration in seconds.
     seconds: f64,
 }
 
-/// Lists the configured directories and how they are.
+/// Lists the configured directories with their status.
 #[utoipa::path(get, path = "/api/v1/directories", tag = "directory", security(("token" = [])),
-    responses((status = 200, description = "All of them, by name", body = Vec<DirectoryShape>)))]
+    responses((status = 200, description = "All directories, ordered by name", body = Vec<DirectoryShape>)))]
 pub(super) async fn list(rest: Data<Rest>) -> impl Responder {
     let all = rest.directories.status();
     Json(all.into_iter().map(DirectoryShape::from).collect::<Vec<_>>())

@@ -1,4 +1,4 @@
-//! How the reading of an event log is: a part of what is said of its producer.
+//! The status of an event log, a part of the status of its producer.
 
 use std::net::IpAddr;
 
@@ -7,41 +7,40 @@ use rollcall_identity::logon::auditing::AuditGap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use rollcall_producers::event_log::{
-    Cause, EventLogState, EventLogStatus, LastEvent, LastFailure, LastGap,
-};
+use rollcall_producers::event_log::{EventLogState, EventLogStatus, GapCause, LastEvent, LastGap};
+use rollcall_producers::remote::LastFailure;
 
-/// How the reading of an event log is.
+/// The status of an event log.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = EventLog)]
 pub(super) struct EventLogShape {
-    /// `connecting`, `catching_up`, `following`, `silent`, or `failing`.
+    /// `connecting`, `catching_up`, `following`, `silent`, `failing`, or `credentials_refused`.
     #[schema(value_type = String, example = "following")]
     state: EventLogState,
-    /// The same in a sentence.
+    /// The state as a sentence.
     #[schema(example = "connected; events are read as they are written")]
     in_words: &'static str,
-    /// Since when it is so.
+    /// The start of the state.
     #[schema(value_type = Option<String>, format = DateTime)]
     since: Option<Timestamp>,
-    /// Where the server is: nobody works at these addresses.
+    /// The addresses of the server. Logons from them do not identify a user.
     #[schema(value_type = Vec<String>)]
     addresses: Vec<IpAddr>,
-    /// The newest event that was read since the process began.
+    /// The newest event that was read since the process started.
     last_event: Option<EventShape>,
-    /// The number of the record behind which reading goes on after a restart.
+    /// The record number after which a restart continues.
     bookmark: Option<u64>,
-    /// How often events were lost since the process began.
+    /// The number of gaps since the process started.
     gaps: u64,
-    /// The last time that events were lost.
+    /// The last gap.
     last_gap: Option<GapShape>,
-    /// Why the server does not tell whether events were overwritten unread, when it does not.
+    /// Why the server does not return its oldest record number, if it does not.
     gaps_unverifiable: Option<String>,
-    /// How many records could not be read since the process began; the others were.
+    /// The number of records that could not be decoded since the process started.
     bad_records: u64,
-    /// What the server does not audit of that which logons are read from, as far as it is known.
+    /// The required subcategories that the server is known not to audit.
     unaudited: Vec<UnauditedShape>,
-    /// What went wrong last, whether it was mended since or not.
+    /// The last error, even if reading has continued since.
     last_error: Option<ErrorShape>,
 }
 
@@ -54,53 +53,55 @@ pub(super) struct EventShape {
     /// When it was received.
     #[schema(value_type = String, format = DateTime)]
     received: Timestamp,
-    /// Its number in the log.
+    /// Its record number.
     record_id: u64,
 }
 
 /// Events that were lost.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct GapShape {
-    /// When it was noticed.
+    /// When the gap was detected.
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
     /// `refused`, `overwritten`, `cleared`, `log_reset`, or `audits_lost`.
     #[schema(value_type = String)]
-    cause: Cause,
-    /// The last record that was read before.
+    cause: GapCause,
+    /// The last record before the gap.
     after: u64,
-    /// At most how many records, those included that are never read; null when nobody knows.
+    /// The maximum number of lost records, including records that are never read; null if it is
+    /// unknown.
     records: Option<u64>,
-    /// What helps.
+    /// What an administrator can do about it.
     remedy: &'static str,
 }
 
-/// Successes that the server does not audit.
+/// A subcategory that the server does not audit.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct UnauditedShape {
-    /// What auditpol calls them.
+    /// The name in auditpol.
     #[schema(example = "Kerberos Authentication Service")]
     subcategory: &'static str,
     /// Since when, by the clock of the server.
     #[schema(value_type = String, format = DateTime)]
     since: Timestamp,
-    /// `policy`, by event 4719, or `absence`.
+    /// How it was detected: `policy` (event 4719) or `absence`.
     by: &'static str,
-    /// What helps.
+    /// What an administrator can do about it.
     remedy: String,
 }
 
-/// Why it could not be read.
+/// An error of an event log.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ErrorShape {
-    /// When.
+    /// When it occurred.
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
-    /// How far it came: `names`, `endpoint`, `credentials`, `rights`, `read`, or `handing_over`.
+    /// The step that failed: `resolve`, `endpoint`, `connect`, `credentials`, `rights`, `read`, or
+    /// `submit`.
     stage: &'static str,
-    /// What went wrong.
+    /// The error.
     error: String,
-    /// What helps, where that is known.
+    /// What an administrator can do about it, if that is known.
     remedy: Option<&'static str>,
 }
 

@@ -1,5 +1,5 @@
-//! Change notification: a search that stays open, so that a change is asked for before the interval
-//! is over. It only hurries; what changed is read by the reader.
+//! Change notification: a search that stays open and reports changes, so that they are read before the
+//! next poll.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -7,55 +7,58 @@ use std::time::Duration;
 use rollcall_wire::active_directory::{change_notification, notification};
 use tokio::sync::Notify;
 
-use super::{ActiveDirectory, DirectoryError, servers};
+use super::{ActiveDirectory, DirectoryError};
 use crate::active_directory::telemetry::{ChangeNotificationActive, ChangeNotificationUnavailable};
+use crate::remote::{FailureClass, RemoteError};
 use rollcall_runtime::telemetry::TelemetryEvent;
 
-/// How long a controller may say nothing before the search is begun anew: a connection that a
-/// firewall has forgotten looks like a domain where nothing happens.
-const SILENCE: Duration = Duration::from_secs(900);
+/// The maximum time without a notification before the search is renewed. A connection that a firewall
+/// has dropped looks like a domain without changes.
+const MAX_SILENCE: Duration = Duration::from_secs(900);
 
-/// How long it waits after a failure. The interval goes on meanwhile.
-const PAUSE: Duration = Duration::from_secs(60);
+/// The pause after a failure. Polling continues meanwhile.
+const RETRY_PAUSE: Duration = Duration::from_secs(60);
 
-/// Rings `bell` whenever something in the domain changes.
+/// Notifies `wakeup` whenever an object of the domain changes.
 pub(super) async fn watch(
     directory: &ActiveDirectory,
     producer: &str,
-    bell: &Notify,
+    wakeup: &Notify,
 ) -> Infallible {
+    if !directory.controllers.settings.notify {
+        std::future::pending::<()>().await;
+    }
     loop {
-        if !directory.settings.notify {
-            std::future::pending::<()>().await;
+        let failure = listen(directory, producer, wakeup).await;
+        if matches!(failure, DirectoryError::Silent(_)) {
+            continue;
         }
-        match listen(directory, producer, bell).await {
-            // It is begun anew at once.
-            DirectoryError::Silent(_) => {}
-            why => {
-                ChangeNotificationUnavailable { producer, why: &why }.emit();
-                tokio::time::sleep(PAUSE).await;
+        ChangeNotificationUnavailable { producer, why: &failure }.emit();
+        match failure.class() {
+            FailureClass::CredentialsRefused => directory.controllers.account.released().await,
+            FailureClass::Transient | FailureClass::Renewal => {
+                tokio::time::sleep(RETRY_PAUSE).await;
             }
         }
     }
 }
 
-async fn listen(directory: &ActiveDirectory, producer: &str, bell: &Notify) -> DirectoryError {
+async fn listen(directory: &ActiveDirectory, producer: &str, wakeup: &Notify) -> DirectoryError {
     let listening = async {
-        let mut connection =
-            servers::first(&directory.settings, &directory.tls, usize::MAX, None).await?;
-        let asked = change_notification(&connection.root.domain);
-        let mut open = connection.begin(&asked, &[notification()], SILENCE).await?;
+        let mut connection = directory.controllers.connect().await?;
+        let request = change_notification(&connection.root.domain);
+        let mut search = connection.begin(&request, &[notification()], MAX_SILENCE).await?;
         ChangeNotificationActive { producer }.emit();
-        // What changed while nobody listened is asked for.
-        bell.notify_one();
+        // Changes before the search began are polled.
+        wakeup.notify_one();
         loop {
-            connection.hear(&mut open).await?;
-            bell.notify_one();
+            connection.next_entry(&mut search).await?;
+            wakeup.notify_one();
         }
     };
-    let heard: Result<Infallible, DirectoryError> = listening.await;
-    match heard {
+    let ended: Result<Infallible, DirectoryError> = listening.await;
+    match ended {
         Ok(never) => match never {},
-        Err(why) => why,
+        Err(failure) => failure,
     }
 }

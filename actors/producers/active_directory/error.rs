@@ -1,4 +1,4 @@
-//! Why a directory cannot be read, in a sentence that says what to look at.
+//! Why a directory cannot be read, with messages that say what to check.
 
 use std::io;
 use std::time::Duration;
@@ -7,187 +7,200 @@ use rollcall_wire::active_directory::{CookieError, LdapFailure, RootDseError, cl
 use rollcall_wire::ldap::{BerError, LdapResult};
 
 use super::UpdateFailed;
-use crate::resolver::{NoName, NotFound};
-
-/// How far it came: the label of a counter.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, strum::IntoStaticStr, strum::EnumIter,
-)]
-#[strum(serialize_all = "snake_case")]
-pub enum DirectoryStage {
-    /// Finding the servers and their addresses.
-    Names,
-    /// Connecting.
-    Connect,
-    /// The TLS handshake.
-    Tls,
-    /// Proving who Rollcall is.
-    Credentials,
-    /// Being allowed to read.
-    Rights,
-    /// Reading.
-    Read,
-    /// Handing over what was read.
-    Learning,
-}
+use crate::remote::{AccountRefused, FailureClass, FailureStage, RemoteError, ResolveError};
+use crate::windows::sspi::AuthError;
 
 /// Why a directory cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum DirectoryError {
-    /// A name server does not say where the domain controllers are.
-    #[error("DNS does not tell {what}: {why}")]
-    Names {
-        /// What was asked for.
-        what: String,
-        /// What came instead.
-        why: NoName,
-    },
-    /// Nobody accepts the connection.
+    /// The domain controllers cannot be found.
+    #[error("{0}")]
+    Resolve(#[from] ResolveError),
+    /// The connection is not accepted.
     #[error("cannot connect to {server}: {why}")]
     Connect {
-        /// Its name, address and port.
+        /// The name, address and port.
         server: String,
-        /// What the system says.
+        /// The error of the system.
         why: io::Error,
     },
-    /// The handshake failed.
-    #[error("no TLS with {server}: {why}")]
+    /// The TLS handshake failed.
+    #[error("TLS with {server} failed: {why}")]
     Tls {
-        /// Its name, address and port.
+        /// The name, address and port.
         server: String,
-        /// Why, with the subject of the certificate.
+        /// The error, with the subject of the certificate.
         why: String,
     },
-    /// The account is not let in.
-    #[error("{server} does not let {account} in: {}", said(.outcome))]
-    Refused {
-        /// Which server.
+    /// The server rejected the bind.
+    #[error("{server} rejected the bind of {account}: {}", described(.outcome))]
+    BindRejected {
+        /// The server.
         server: String,
-        /// Which account.
+        /// The account.
         account: String,
-        /// What it answered.
+        /// The result.
         outcome: LdapResult,
+        /// Whether a KDC had confirmed the password.
+        is_confirmed: bool,
     },
-    /// Kerberos or NTLM do not come to an end.
-    #[error("{account} cannot prove itself to {server}: {why}")]
-    Proof {
-        /// Which server.
+    /// Kerberos or NTLM failed.
+    #[error("{account} cannot authenticate to {server}: {why}")]
+    Auth {
+        /// The server.
         server: String,
-        /// Which account.
+        /// The account.
         account: String,
-        /// Why.
-        why: String,
+        /// The error.
+        why: AuthError,
     },
-    /// The server neither lets the account in nor refuses it.
-    #[error("{server} has not let {account} in after {patience:?}; see [active_directory.limits]")]
-    Slow {
-        /// Which server.
+    /// The account was refused before and is not tried.
+    #[error("{0}")]
+    AccountRefused(#[from] AccountRefused),
+    /// The server did not complete the authentication.
+    #[error(
+        "{server} did not complete the authentication of {account} within {limit:?}; see \
+         connect_timeout in [active_directory.limits]"
+    )]
+    AuthTimeout {
+        /// The server.
         server: String,
-        /// Which account.
+        /// The account.
         account: String,
-        /// How long it may take, from the beginning of the connection.
-        patience: Duration,
+        /// The timeout, from the start of the connection.
+        limit: Duration,
     },
-    /// A search is refused.
-    #[error("the search {search} failed: {}", said(.outcome))]
+    /// A search was rejected.
+    #[error("the search {search} failed: {}", described(.outcome))]
     Search {
         /// The base and the filter.
         search: String,
-        /// What the server answered.
+        /// The result.
         outcome: LdapResult,
     },
-    /// The connection ended.
-    #[error("the connection broke off: {0}")]
+    /// The connection failed.
+    #[error("the connection failed: {0}")]
     Broken(#[from] io::Error),
-    /// The server speaks no LDAP.
-    #[error("the server does not keep to LDAP: {0}")]
+    /// The server violates LDAP.
+    #[error("the server violates the LDAP protocol: {0}")]
     Protocol(#[from] BerError),
-    /// A control is answered wrongly.
-    #[error("the server does not keep to its controls: {0}")]
+    /// The response to a control is invalid.
+    #[error("the server returned an invalid control: {0}")]
     Control(#[from] CookieError),
-    /// It is no domain controller.
+    /// The server is not a domain controller.
     #[error("{0}")]
     NoController(#[from] RootDseError),
-    /// It is the controller of another domain.
-    #[error("{server} is a controller of {found}, not of {wanted}")]
+    /// The server is a controller of another domain.
+    #[error("{server} is a domain controller of {found}, not of {wanted}")]
     OtherDomain {
-        /// Which server.
+        /// The server.
         server: String,
         /// Its domain.
         found: String,
-        /// The one that is configured.
+        /// The configured domain.
         wanted: String,
     },
-    /// The server does not answer.
-    #[error("the server was silent for {0:?}")]
+    /// The server did not respond.
+    #[error("the server did not respond for {0:?}")]
     Silent(Duration),
-    /// The server says good-bye.
+    /// The server sent a notice of disconnection.
     #[error("the server closes the connection: {}", .0.diagnostic)]
     Closed(LdapResult),
-    /// A reading grows beyond what is configured.
-    #[error("cut after {0}: the directory answers on and on; see [active_directory.limits]")]
+    /// A synchronization exceeds a limit.
+    #[error("stopped after {0}: the directory exceeds a limit of [active_directory.limits]")]
     Endless(String),
-    /// There is nothing where everything should be, which would end everybody's groups.
+    /// A search base is empty, which would remove all groups.
     #[error(
-        "the account sees no user, computer or group below {0}: has it lost its rights? Where \
-         nobody is any more, take the place out of bases"
+        "the account sees no user, computer or group below {0}: check its read rights; if the base \
+         is empty on purpose, remove it from search_bases"
     )]
     Nothing(String),
-    /// Each server of several fails in its own way.
-    #[error("none of {} servers can be used: {}", .0.len(), each(.0))]
+    /// All of several servers failed.
+    #[error("none of {} servers can be used: {}", .0.len(), listed(.0))]
     Tried(Vec<(String, DirectoryError)>),
-    /// What was read was not taken.
+    /// The directory writer did not accept what was read.
     #[error("{0}")]
     UpdateFailed(#[from] UpdateFailed),
 }
 
-impl From<NotFound> for DirectoryError {
-    fn from(NotFound { what, why }: NotFound) -> Self {
-        Self::Names { what, why }
+impl DirectoryError {
+    /// The error of all servers that were tried.
+    pub(super) fn of_all(mut errors: Vec<(String, Self)>) -> Self {
+        match (errors.len(), errors.pop()) {
+            (0, _) | (_, None) => ResolveError::no_record("a domain controller").into(),
+            (1, Some((_, only))) => only,
+            (_, Some(last)) => {
+                errors.push(last);
+                Self::Tried(errors)
+            }
+        }
+    }
+
+    /// Whether the account was refused, now or before.
+    pub(super) fn is_credentials_refused(&self) -> bool {
+        match self {
+            Self::AccountRefused(_) | Self::Auth { why: AuthError::Refused(_), .. } => true,
+            Self::BindRejected { outcome, is_confirmed, .. } => {
+                !is_confirmed && classify_failure(outcome).is_account_refused()
+            }
+            _ => false,
+        }
     }
 }
 
-/// One server after the other, each named.
-fn each(tried: &[(String, DirectoryError)]) -> String {
+/// The errors of several servers, each with its name.
+fn listed(errors: &[(String, DirectoryError)]) -> String {
     let one = |(server, why): &(String, DirectoryError)| {
         let why = why.to_string();
         if why.contains(server.as_str()) { why } else { format!("{server}: {why}") }
     };
-    tried.iter().map(one).collect::<Vec<_>>().join("; ")
+    errors.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
-fn said(outcome: &LdapResult) -> String {
+fn described(outcome: &LdapResult) -> String {
     match outcome.diagnostic.as_str() {
         "" => format!("{} (result {})", classify_failure(outcome), outcome.code),
         text => format!("{} (result {}: {text})", classify_failure(outcome), outcome.code),
     }
 }
 
-impl DirectoryError {
-    /// How far it came.
-    pub fn stage(&self) -> DirectoryStage {
+impl RemoteError for DirectoryError {
+    fn stage(&self) -> FailureStage {
         match self {
-            Self::Names { .. } => DirectoryStage::Names,
-            Self::Connect { .. } => DirectoryStage::Connect,
-            Self::Tls { .. } => DirectoryStage::Tls,
-            Self::Refused { .. } | Self::Proof { .. } | Self::Slow { .. } => {
-                DirectoryStage::Credentials
-            }
+            Self::Resolve(_) => FailureStage::Resolve,
+            Self::Connect { .. } => FailureStage::Connect,
+            Self::Tls { .. } => FailureStage::Tls,
+            Self::BindRejected { .. }
+            | Self::Auth { .. }
+            | Self::AccountRefused(_)
+            | Self::AuthTimeout { .. } => FailureStage::Credentials,
             Self::Search { outcome, .. }
                 if matches!(
                     classify_failure(outcome),
                     LdapFailure::NoRight | LdapFailure::NoObject
                 ) =>
             {
-                DirectoryStage::Rights
+                FailureStage::Rights
             }
-            Self::Nothing(_) => DirectoryStage::Rights,
-            Self::UpdateFailed(_) => DirectoryStage::Learning,
-            // Where it came furthest, there is most to mend.
+            Self::Nothing(_) => FailureStage::Rights,
+            Self::UpdateFailed(_) => FailureStage::Submit,
+            // The server that came furthest is the most likely one to be repaired.
             Self::Tried(tried) => {
-                tried.iter().map(|(_, why)| why.stage()).max().unwrap_or(DirectoryStage::Names)
+                tried.iter().map(|(_, why)| why.stage()).max().unwrap_or(FailureStage::Resolve)
             }
-            _ => DirectoryStage::Read,
+            _ => FailureStage::Read,
         }
+    }
+
+    fn class(&self) -> FailureClass {
+        match self {
+            _ if self.is_credentials_refused() => FailureClass::CredentialsRefused,
+            _ => FailureClass::Transient,
+        }
+    }
+
+    /// The messages themselves say what to check.
+    fn remedy(&self) -> Option<&'static str> {
+        None
     }
 }

@@ -50,7 +50,8 @@ impl ProducerFactory for DirectoryFactory {
     ) -> Result<Arc<dyn BoundProducer>, BindError> {
         let section = &self.0;
         let sink = Arc::new(DirectoryWriter::new(section, context.directory.clone()));
-        let producer = ActiveDirectory::new(section, sink, context.clock.clone());
+        let (clock, accounts) = (context.clock.clone(), context.shared());
+        let producer = ActiveDirectory::new(section, sink, clock, &accounts);
         let producer = producer.map_err(|error| BindError::tls(&section.name, &error))?;
         Ok(Arc::new(BoundDirectory {
             producer: Arc::new(producer),

@@ -1,5 +1,5 @@
-//! From an address to a connection that may be searched, as far as the library cannot go: TLS with
-//! the authorities of one directory, and a proof that does not send the password.
+//! The steps of a connection that the LDAP library cannot do: TLS with the CA of one directory, and an
+//! authentication that does not send the password.
 
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -10,7 +10,6 @@ use rollcall_wire::ldap::{
     BerError, LdapMessage, LdapResult, ProtocolOp, code, sasl_bind, start_tls,
 };
 use rustls::pki_types::ServerName;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
@@ -19,56 +18,57 @@ use super::seal::Seal;
 use super::server::DirectoryServer;
 use super::tls::{Tls, channel_bindings, refusal};
 use super::transport::{Duplex, Transport};
-use crate::windows::sspi::{Applicant, Beneath, KERBEROS, Kdc, Mechanism, Proof, explain};
+use crate::remote::AuthAttempt;
+use crate::windows::kdc::{KERBEROS_PORT, Kdc};
+use crate::windows::sspi::{AuthError, Authenticator, Channel, Mechanism, Target};
 
-/// The most steps of a proof; Kerberos takes two, NTLM three.
-const STEPS: u32 = 8;
+/// The maximum number of SASL bind requests. Kerberos takes two, NTLM three.
+const MAX_STEPS: u32 = 8;
 
-/// Connects to `server`, in clear or over TLS.
-pub(super) async fn reach(
+/// Connects to `server`, with TLS unless the transport is `ldap`.
+pub(super) async fn connect(
     settings: &config::ActiveDirectory,
     tls: &Tls,
     server: &DirectoryServer,
-) -> Result<(Transport, Beneath), DirectoryError> {
-    let at = server.at(settings.transport);
-    let connecting = connect(settings, tls, server, at);
-    timeout(settings.limits.connect, connecting).await.unwrap_or_else(|_| {
+) -> Result<(Transport, Channel), DirectoryError> {
+    let address = server.at(settings.transport);
+    let limit = settings.limits.connect;
+    let connecting = secure(settings, tls, server, address);
+    timeout(limit, connecting).await.unwrap_or_else(|_| {
         let why = std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer in time");
-        Err(DirectoryError::Connect { server: named(server, at), why })
+        Err(DirectoryError::Connect { server: named(server, address), why })
     })
 }
 
-async fn connect(
+async fn secure(
     settings: &config::ActiveDirectory,
     tls: &Tls,
     server: &DirectoryServer,
-    at: SocketAddr,
-) -> Result<(Transport, Beneath), DirectoryError> {
-    let failed = |why| DirectoryError::Connect { server: named(server, at), why };
-    let stream = TcpStream::connect(at).await.map_err(failed)?;
-    stream.set_nodelay(true).map_err(failed)?;
-    let patience = settings.limits.answer;
-    let Some(tls) = tls else { return Ok((Transport::new(stream, patience), Beneath::Clear)) };
-    let plain = Transport::new(stream, patience);
+    address: SocketAddr,
+) -> Result<(Transport, Channel), DirectoryError> {
+    let failed = |why| DirectoryError::Connect { server: named(server, address), why };
+    let stream = crate::remote::connect(address, settings.limits.connect).await.map_err(failed)?;
+    let plain = Transport::new(stream, settings.limits.answer);
+    let Some(tls) = tls else { return Ok((plain, Channel::Clear)) };
     let stream = match settings.transport {
         DirectoryTransport::StartTls => upgrade(plain, server).await?,
-        _ => plain.into_stream().expect("nothing was read of it"),
+        _ => plain.into_stream().expect("nothing was read from it"),
     };
-    let failed = |why: String| DirectoryError::Tls { server: named(server, at), why };
+    let failed = |why: String| DirectoryError::Tls { server: named(server, address), why };
     let name = ServerName::try_from(server.host.clone())
-        .map_err(|_| failed("this is no name that a certificate can have".to_owned()))?;
+        .map_err(|_| failed("the host name cannot be in a certificate".to_owned()))?;
     let stream = TlsConnector::from(Arc::clone(tls)).connect(name, stream).await;
     let stream = stream.map_err(|why| failed(refusal::handshake(&why)))?;
     let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
     let bindings = leaf.filter(|_| settings.channel_binding).and_then(channel_bindings);
-    Ok((Transport::new(stream, patience), Beneath::Tls(bindings)))
+    Ok((Transport::new(stream, settings.limits.answer), Channel::Tls(bindings)))
 }
 
-fn named(server: &DirectoryServer, at: SocketAddr) -> String {
-    format!("{server} port {}", at.port())
+fn named(server: &DirectoryServer, address: SocketAddr) -> String {
+    format!("{server} port {}", address.port())
 }
 
-/// Asks the server to go on over TLS.
+/// Requests StartTLS.
 async fn upgrade(
     mut plain: Transport,
     server: &DirectoryServer,
@@ -79,56 +79,61 @@ async fn upgrade(
     match message.body {
         ProtocolOp::ExtendedResponse(outcome) if outcome.code == code::SUCCESS => {}
         ProtocolOp::ExtendedResponse(LdapResult { code, diagnostic }) => {
-            return Err(failed(format!("it refuses StartTLS (result {code}: {diagnostic})")));
+            return Err(failed(format!("it rejects StartTLS (result {code}: {diagnostic})")));
         }
-        _ => return Err(failed("it answers StartTLS with something else".to_owned())),
+        _ => return Err(failed("it answers StartTLS with another message".to_owned())),
     }
-    plain.into_stream().ok_or_else(|| failed("it says more in clear than was asked".to_owned()))
+    plain
+        .into_stream()
+        .ok_or_else(|| failed("it sent more before TLS than the response".to_owned()))
 }
 
-/// Proves the account to `server` by NTLM or Kerberos. Afterwards everything on `wire` is sealed,
-/// unless it is encrypted already.
-pub(super) async fn prove(
+/// Authenticates with NTLM or Kerberos. Afterwards all messages on `transport` are sealed, unless TLS
+/// encrypts them already.
+pub(super) async fn sasl_authenticate(
     settings: &config::ActiveDirectory,
+    attempt: &AuthAttempt,
     server: &DirectoryServer,
-    wire: &mut Transport,
-    beneath: Beneath,
+    (transport, channel): (&mut Transport, Channel),
 ) -> Result<(), DirectoryError> {
-    let failed = |why: sspi::Error| DirectoryError::Proof {
+    let failed = |why| DirectoryError::Auth {
         server: server.to_string(),
         account: settings.account.name.clone(),
-        why: explain(&why),
+        why,
     };
-    let encrypted = matches!(beneath, Beneath::Tls(_));
-    let mut proof = begin(settings, server, beneath).map_err(failed)?;
+    let encrypted = matches!(channel, Channel::Tls(_));
+    let mut authenticator = authenticator(settings, attempt, server, channel).map_err(failed)?;
     let mut token = Vec::new();
-    for id in 1..=STEPS {
-        let step = proof.step(token).await.map_err(failed)?;
+    for id in 1..=MAX_STEPS {
+        let step = authenticator.step(token).await.map_err(failed)?;
         if step.done && step.token.is_empty() {
             break;
         }
-        let (outcome, answered) = bind(wire, id, &step.token).await?;
+        let (outcome, response) = bind(transport, id, &step.token).await?;
         match outcome.code {
-            // Over TLS the server has proven itself, and nothing will be sealed.
-            code::SUCCESS if encrypted || answered.is_empty() || step.done => break,
-            code::SUCCESS | code::SASL_BIND_IN_PROGRESS => token = answered,
-            _ => return Err(refused(settings, server, outcome)),
+            // Over TLS, the server has authenticated by its certificate, and nothing is sealed.
+            code::SUCCESS if encrypted || response.is_empty() || step.done => break,
+            code::SUCCESS | code::SASL_BIND_IN_PROGRESS => token = response,
+            _ => {
+                let is_confirmed = authenticator.is_confirmed();
+                return Err(rejected(settings, server, outcome, is_confirmed));
+            }
         }
     }
-    if let Some(context) = proof.into_context() {
-        wire.seal(Seal(context));
+    if let Some(context) = authenticator.into_context() {
+        transport.seal(Seal(context));
     }
     Ok(())
 }
 
-/// Sends one step of a proof, and returns what comes of it.
+/// Sends one SASL bind request, and returns the result and the token of the server.
 async fn bind(
-    wire: &mut Transport,
+    transport: &mut Transport,
     id: u32,
     token: &[u8],
 ) -> Result<(LdapResult, Vec<u8>), DirectoryError> {
-    wire.send(&sasl_bind(id, "GSS-SPNEGO", token)).await?;
-    let message = LdapMessage::parse(wire.receive().await?)?;
+    transport.send(&sasl_bind(id, "GSS-SPNEGO", token)).await?;
+    let message = LdapMessage::parse(transport.receive().await?)?;
     match message.body {
         ProtocolOp::BindResponse(outcome, token) if message.id == id => {
             Ok((outcome, token.unwrap_or_default().to_vec()))
@@ -138,30 +143,33 @@ async fn bind(
     }
 }
 
-/// That `server` does not let the account in.
-pub(super) fn refused(
+/// The error for a bind that `server` rejected. If the KDC has confirmed the password, the account is
+/// not the cause.
+pub(super) fn rejected(
     settings: &config::ActiveDirectory,
     server: &DirectoryServer,
     outcome: LdapResult,
+    is_confirmed: bool,
 ) -> DirectoryError {
     let (server, account) = (server.to_string(), settings.account.name.clone());
-    DirectoryError::Refused { server, account, outcome }
+    DirectoryError::BindRejected { server, account, outcome, is_confirmed }
 }
 
-/// The proof of the configured account to `server`, which is its own KDC.
-fn begin(
+/// The authentication of the account to `server`, which is also the KDC.
+fn authenticator(
     settings: &config::ActiveDirectory,
+    attempt: &AuthAttempt,
     server: &DirectoryServer,
-    beneath: Beneath,
-) -> Result<Proof, sspi::Error> {
-    let account = settings.account.within(&settings.domain);
+    channel: Channel,
+) -> Result<Authenticator, AuthError> {
+    let account = &*attempt.account().within(&settings.domain);
     let mechanism = match settings.bind {
         BindMethod::Ntlm => Mechanism::Ntlm,
         BindMethod::Kerberos => Mechanism::Kerberos,
         BindMethod::Simple | BindMethod::Spnego => Mechanism::Either,
     };
-    let applicant = Applicant { account: &account, secret: &settings.account.secret, mechanism };
-    let at = SocketAddr::new(server.address, KERBEROS);
-    let kdc = Kdc { at, patience: settings.limits.connect };
-    Proof::new(applicant, format!("ldap/{}", server.host), beneath, kdc)
+    let address = SocketAddr::new(server.address, KERBEROS_PORT);
+    let kdc = Kdc { address, timeout: settings.limits.connect };
+    let service = format!("ldap/{}", server.host);
+    Authenticator::new(attempt, Target { account, service, mechanism, kdc }, channel)
 }

@@ -1,4 +1,4 @@
-//! The directories that are being read, with the status of each.
+//! All directories that are read, with their status.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,22 +8,22 @@ use rollcall_identity::Name;
 
 use super::{ActiveDirectory, DirectoryStatus};
 
-/// The directories that are read, for those who ask how they are.
+/// The directories that are read.
 #[derive(Clone, Default)]
 pub struct Directories(Arc<RwLock<BTreeMap<Name, Arc<ActiveDirectory>>>>);
 
 impl Directories {
-    /// Enters one that is read from now on, in the place of another of the name.
+    /// Adds a directory, or replaces the one of the same name.
     pub fn put(&self, name: Name, directory: Arc<ActiveDirectory>) {
         self.0.write().insert(name, directory);
     }
 
-    /// Forgets one that is no longer read.
+    /// Removes a directory.
     pub fn remove(&self, name: &Name) {
         self.0.write().remove(name);
     }
 
-    /// How each of them is, in the order of their names.
+    /// The status of each directory, in the order of their names.
     pub fn status(&self) -> Vec<(Name, DirectoryStatus)> {
         let all = self.0.read();
         all.iter().map(|(name, directory)| (name.clone(), directory.status())).collect()

@@ -8,16 +8,16 @@ use rollcall_config as config;
 /// A domain controller at one of its addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct DirectoryServer {
-    /// Its name, by which its certificate and its tickets are checked.
+    /// Its host name, for its certificate and its Kerberos tickets.
     pub(super) host: String,
-    /// Where it is.
+    /// Its address.
     pub(super) address: IpAddr,
-    /// Its place among the servers, from 0: another is better while this is not 0.
+    /// Its position in the order of preference, from 0.
     pub(super) rank: usize,
 }
 
 impl DirectoryServer {
-    /// Where its LDAP is.
+    /// The address and port of its LDAP service.
     pub(super) fn at(&self, transport: config::DirectoryTransport) -> SocketAddr {
         let port = match transport {
             config::DirectoryTransport::Ldaps => 636,

@@ -1,4 +1,4 @@
-//! How a directory is, in plain words: for REST, and for whoever asks.
+//! The status of a directory, for REST and for tests.
 
 use std::collections::BTreeMap;
 
@@ -7,58 +7,60 @@ use rollcall_identity::directory::DomainNames;
 use rollcall_wire::active_directory::ObjectProblem;
 use serde::Serialize;
 
-/// How the reading of a directory is.
+/// The state of a directory producer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum DirectoryState {
-    /// A server is being looked for.
+    /// Connecting to a domain controller.
     #[default]
     Connecting,
-    /// Everything is being read.
+    /// A full synchronization is in progress.
     Reading,
-    /// What is known is what the server knows, within the interval.
+    /// The directory is as current as the poll interval allows.
     Current,
-    /// No server can be read; what was known last is in force.
+    /// No controller can be read. The data that was read before stays in use.
     Failing,
+    /// The account was refused. The producer pauses; the data that was read before stays in use.
+    CredentialsRefused,
 }
 
-/// How a directory is.
+/// The status of a directory producer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DirectoryStatus {
-    /// In one word.
+    /// The state.
     pub state: DirectoryState,
-    /// The server that answers, or did last.
+    /// The controller that is connected, or was last.
     pub server: Option<String>,
-    /// Since when it is in this state.
+    /// The start of the state.
     pub since: Option<Timestamp>,
-    /// What the domain is called.
+    /// The names of the domain.
     pub domain: Option<DomainNames>,
-    /// The last time that everything was read.
+    /// The last full synchronization.
     pub whole: Option<LastSync>,
-    /// The last time that it was asked what changed.
+    /// The last poll for changes.
     pub changes: Option<LastSync>,
-    /// What could not be read of objects, since everything was read the last time.
+    /// The problems with objects since the last full synchronization.
     pub problems: BTreeMap<ObjectProblem, u64>,
-    /// By how many seconds the server's clock is ahead of ours, or behind.
+    /// The seconds by which the clock of the controller is ahead; negative if it is behind.
     pub skew: Option<i64>,
-    /// What went wrong last.
+    /// The last error, while the directory cannot be read.
     pub error: Option<String>,
 }
 
-/// One reading.
+/// A completed synchronization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LastSync {
     /// When it ended.
     pub at: Timestamp,
-    /// How many objects it brought.
+    /// The number of objects that were read.
     pub objects: usize,
-    /// How long it took, in milliseconds.
+    /// The duration in milliseconds.
     pub millis: u64,
 }
 
 impl DirectoryStatus {
-    /// It is `state` since `now`, unless it was before.
+    /// Sets the state at `now`, unless it is the same.
     pub(super) fn enter(&mut self, state: DirectoryState, now: Timestamp) {
         if self.state != state || self.since.is_none() {
             (self.state, self.since) = (state, Some(now));

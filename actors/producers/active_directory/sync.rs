@@ -1,4 +1,4 @@
-//! Reading a domain: whole at first, then what changed, interval by interval.
+//! Synchronization of a domain: a full read at first, then a poll for changes in every interval.
 
 mod deletion_scan;
 mod paged_search;
@@ -18,181 +18,208 @@ use self::paged_search::{Below, Present};
 use super::connection::LdapConnection;
 use super::position::{FullResyncReason, Mark, Position};
 use super::status::{DirectoryState, LastSync};
-use super::{ActiveDirectory, DirectoryError, DirectoryUpdate, change_notification, servers};
+use super::{ActiveDirectory, DirectoryError, DirectoryUpdate, change_notification};
 use crate::active_directory::telemetry::{
     DirectoryConnected, DirectoryFailed, DirectoryFullResync, DirectoryRead, ObjectUnreadable,
-    ReadWay,
+    SyncKind,
 };
+use crate::remote::RemoteReader;
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::telemetry::TelemetryEvent;
 
-/// How long it gathers after a notification: changes rarely come alone.
-const GATHERING: Duration = Duration::from_millis(250);
+/// The delay between a notification and the poll, because changes rarely come alone.
+const NOTIFICATION_DELAY: Duration = Duration::from_millis(250);
 
-/// Reads one directory for as long as its actor lives.
-pub(super) struct Reader {
+/// Reads one directory as long as its actor lives.
+pub(super) struct DirectoryReader {
     directory: Arc<ActiveDirectory>,
     producer: String,
-    /// How far it is, or was when Rollcall stopped; `None` when it was never read.
+    /// The read position, or the stored one after a start; `None` before the first full read.
     position: Option<Position>,
-    /// Whether the next start knows so, too.
-    is_kept: bool,
-    /// When everything was read the last time.
-    compared: Option<Instant>,
-    /// What was below each base then.
+    /// Whether the position is stored.
+    is_stored: bool,
+    /// The time of the last full synchronization.
+    last_full_sync: Option<Instant>,
+    /// The objects below each base at that time.
     below: Vec<Below>,
-    /// Who is there; `None` where deletions are told.
-    census: Option<DeletionScan>,
-    /// The server that let us in and then gave nothing: the others are tried before it.
-    doubtful: Option<String>,
+    /// Detects deletions; `None` if the server reports them.
+    deletion_scan: Option<DeletionScan>,
+    /// The controller that authenticated the account and has not delivered data since. It is tried
+    /// last.
+    suspect: Option<String>,
+    /// Whether the last connection completed a synchronization.
+    has_synchronized: bool,
 }
 
-/// A server that answers, and what its domain is called.
-struct Visit {
+/// A connection to a controller whose domain is known.
+struct Session {
     connection: LdapConnection,
     names: DomainNames,
     invocation: Guid,
 }
 
-impl Reader {
-    /// Reads `directory` from the beginning, for the actor `producer`.
-    pub(super) fn new(directory: Arc<ActiveDirectory>, producer: String) -> Self {
-        let (position, compared, below, census, doubtful) = (None, None, Vec::new(), None, None);
-        let is_kept = false;
-        Self { directory, producer, position, is_kept, compared, below, census, doubtful }
-    }
+impl RemoteReader for DirectoryReader {
+    type Error = DirectoryError;
 
-    /// Reads until it fails: why, and whether anything was read before.
-    pub(super) async fn follow(&mut self) -> (DirectoryError, bool) {
+    async fn read(&mut self) -> DirectoryError {
+        self.has_synchronized = false;
         let (directory, producer) = (Arc::clone(&self.directory), self.producer.clone());
-        let (bell, mut lasted) = (Notify::new(), false);
+        let wakeup = Notify::new();
         let failed = tokio::select! {
-            failed = self.read_on(&bell, &mut lasted) => failed,
-            never = change_notification::watch(&directory, &producer, &bell) => match never {},
+            failed = self.try_read(&wakeup) => failed,
+            never = change_notification::watch(&directory, &producer, &wakeup) => match never {},
         };
         match failed {
             Ok(never) => match never {},
-            Err(failure) => (failure, lasted),
+            Err(failure) => failure,
         }
     }
 
-    /// Says that it failed.
-    pub(super) fn failed(&self, failure: &DirectoryError) {
+    fn has_progressed(&self) -> bool {
+        self.has_synchronized
+    }
+
+    fn failed(&mut self, failure: &DirectoryError) {
+        self.report_failure(failure);
+    }
+}
+
+impl DirectoryReader {
+    /// Reads `directory` for the actor `producer`.
+    pub(super) fn new(directory: Arc<ActiveDirectory>, producer: String) -> Self {
+        let (position, last_full_sync, deletion_scan) = (None, None, None);
+        let (below, suspect) = (Vec::new(), None);
+        let (is_stored, has_synchronized) = (false, false);
+        Self {
+            directory,
+            producer,
+            position,
+            is_stored,
+            last_full_sync,
+            below,
+            deletion_scan,
+            suspect,
+            has_synchronized,
+        }
+    }
+
+    fn report_failure(&self, failure: &DirectoryError) {
         let now = self.directory.clock.now();
-        self.directory.board.write(|status| {
-            status.enter(DirectoryState::Failing, now);
+        let state = match failure.is_credentials_refused() {
+            true => DirectoryState::CredentialsRefused,
+            false => DirectoryState::Failing,
+        };
+        self.directory.status.write(|status| {
+            status.enter(state, now);
             status.error = Some(failure.to_string());
         });
         DirectoryFailed { producer: &self.producer, why: failure }.emit();
     }
 
-    async fn read_on(
-        &mut self,
-        bell: &Notify,
-        lasted: &mut bool,
-    ) -> Result<Infallible, DirectoryError> {
+    async fn try_read(&mut self, wakeup: &Notify) -> Result<Infallible, DirectoryError> {
         let directory = Arc::clone(&self.directory);
-        let (settings, tls) = (&directory.settings, &directory.tls);
-        if self.compared.is_none() {
-            let kept = directory.learner.recall().await?;
-            self.position = kept.and_then(|place| Position::from_bytes(&place));
+        let controllers = &directory.controllers;
+        let settings = &controllers.settings;
+        if self.last_full_sync.is_none() {
+            let stored = directory.sink.recall().await?;
+            self.position = stored.and_then(|position| Position::from_bytes(&position));
         }
-        let doubtful = self.doubtful.take();
-        let connection = servers::first(settings, tls, usize::MAX, doubtful.as_deref()).await?;
-        // Until it has given something.
-        self.doubtful = Some(connection.server.host.clone());
-        let mut visit = self.arrive(connection).await?;
-        let mut arrived = Clock::instant();
+        let suspect = self.suspect.take();
+        let connection = controllers.connect_before(usize::MAX, suspect.as_deref()).await?;
+        // Until the controller has delivered data.
+        self.suspect = Some(connection.server.host.clone());
+        let mut session = self.identify(connection).await?;
+        let mut last_failback = Clock::instant();
         loop {
-            match self.why_anew(&visit) {
-                Ok(mark) => self.read_changes(&mut visit, mark).await?,
+            match self.resync_reason(&session) {
+                Ok(mark) => self.read_changes(&mut session, mark).await?,
                 Err(why) => {
                     DirectoryFullResync { producer: &self.producer, why }.emit();
-                    self.read_whole(&mut visit).await?;
+                    self.read_everything(&mut session).await?;
                 }
             }
-            (*lasted, self.doubtful) = (true, None);
+            (self.has_synchronized, self.suspect) = (true, None);
             tokio::select! {
                 () = tokio::time::sleep(settings.interval) => {}
-                () = bell.notified() => tokio::time::sleep(GATHERING).await,
+                () = wakeup.notified() => tokio::time::sleep(NOTIFICATION_DELAY).await,
             }
-            let rank = visit.connection.server.rank;
-            if rank > 0 && arrived.elapsed() >= settings.limits.back {
-                arrived = Clock::instant();
-                if let Ok(better) = servers::first(settings, tls, rank, None).await
-                    && let Ok(better) = self.arrive(better).await
+            let rank = session.connection.server.rank;
+            if rank > 0 && last_failback.elapsed() >= settings.limits.back {
+                last_failback = Clock::instant();
+                if let Ok(preferred) = controllers.connect_before(rank, None).await
+                    && let Ok(preferred) = self.identify(preferred).await
                 {
-                    self.doubtful = Some(better.connection.server.host.clone());
-                    let left = std::mem::replace(&mut visit, better);
-                    left.connection.close().await;
+                    self.suspect = Some(preferred.connection.server.host.clone());
+                    let previous = std::mem::replace(&mut session, preferred);
+                    previous.connection.close().await;
                     continue;
                 }
             }
-            visit.connection.ask_root().await?;
+            session.connection.refresh_root().await?;
         }
     }
 
-    /// From where what changed is read, or why everything is.
-    fn why_anew(&self, visit: &Visit) -> Result<Mark, FullResyncReason> {
+    /// The mark from which changes are read, or why a full synchronization is necessary.
+    fn resync_reason(&self, session: &Session) -> Result<Mark, FullResyncReason> {
         let position = self.position.as_ref().ok_or(FullResyncReason::First)?;
-        if let Some(why) = position.breaks(&visit.connection.root, visit.invocation) {
+        if let Some(why) = position.breaks(&session.connection.root, session.invocation) {
             return Err(why);
         }
-        let compared = self.compared.ok_or(FullResyncReason::Start)?;
-        let is_due = compared.elapsed() >= self.directory.settings.limits.compare;
+        let last = self.last_full_sync.ok_or(FullResyncReason::Start)?;
+        let is_due = last.elapsed() >= self.directory.controllers.settings.limits.compare;
         if is_due { Err(FullResyncReason::Due) } else { Ok(position.mark.clone()) }
     }
 
-    /// Notes how far it was read, for the next start, too.
-    async fn reach(&mut self, names: &DomainNames, position: Position) {
-        if self.is_kept && self.position.as_ref() == Some(&position) {
+    /// Sets the read position and stores it for the next start.
+    async fn advance(&mut self, names: &DomainNames, position: Position) {
+        if self.is_stored && self.position.as_ref() == Some(&position) {
             return;
         }
-        // What the journal does not take now it is given again at the next interval.
-        self.is_kept = self.directory.learner.keep(names, position.to_bytes()).await.is_ok();
+        // A position that the journal does not accept is stored after the next interval.
+        self.is_stored = self.directory.sink.keep(names, position.to_bytes()).await.is_ok();
         self.position = Some(position);
     }
 
-    /// Hears from a server that let the account in what its domain is called.
-    async fn arrive(&self, mut connection: LdapConnection) -> Result<Visit, DirectoryError> {
+    /// Reads the names of the domain of a connected controller.
+    async fn identify(&self, mut connection: LdapConnection) -> Result<Session, DirectoryError> {
         let now = self.directory.clock.now();
         let (names, invocation) = identify(&mut connection).await?;
         DirectoryConnected { producer: &self.producer, server: &connection.server }.emit();
-        self.directory.board.write(|status| {
+        self.directory.status.write(|status| {
             status.server = Some(connection.server.to_string());
             status.domain = Some(names.clone());
             status.skew = connection.root.clock.map(|clock| seconds_ahead(clock, now));
         });
-        Ok(Visit { connection, names, invocation })
+        Ok(Session { connection, names, invocation })
     }
 
-    /// Reads everything, and has it compared with what is known.
-    async fn read_whole(&mut self, visit: &mut Visit) -> Result<(), DirectoryError> {
+    /// Reads all objects and replaces what is known of the domain.
+    async fn read_everything(&mut self, session: &mut Session) -> Result<(), DirectoryError> {
         let directory = Arc::clone(&self.directory);
-        let settings = &directory.settings;
-        directory.board.write(|status| {
+        let settings = &directory.controllers.settings;
+        directory.status.write(|status| {
             status.enter(DirectoryState::Reading, directory.clock.now());
             status.problems.clear();
         });
         let mut pass = PagedSearch::new(settings);
-        let Visit { connection, names, invocation } = visit;
-        // Where the changes begin is asked for before the first object: nothing falls between.
-        connection.ask_root().await?;
+        let Session { connection, names, invocation } = session;
+        // The mark is read before the first object, so that no change is lost in between.
+        connection.refresh_root().await?;
         let mark = match settings.changes {
             ChangeTracking::Usn => Mark::Usn(connection.root.committed),
             ChangeTracking::DirSync => Mark::Cookie(pass.skip(connection).await?),
         };
-        let (mut image, mut present, places) =
+        let (mut image, mut present, bases) =
             (DirectorySnapshot::default(), Present::default(), settings.places());
-        for base in &places {
+        for base in &bases {
             let everything = wire::all_objects(base, mail(settings));
             let note = |update| {
                 if let Update::Upsert { guid, .. } = &update {
                     present.note(*guid);
                 }
                 match update {
-                    // A second copy of everybody would be as large as the first.
-                    Update::Upsert { guid, .. } if directory.learner.knows(names, &update) => {
+                    // A second copy of all objects would double the memory.
+                    Update::Upsert { guid, .. } if directory.sink.knows(names, &update) => {
                         image.keep(guid);
                     }
                     update => image.add(update),
@@ -208,29 +235,34 @@ impl Reader {
         for (group, added) in pass.rest_of_groups(connection).await? {
             image.add(Update::MembersChanged { group, added, removed: Vec::new() });
         }
-        pass.believe(connection, &present, (&places[..], &self.below[..])).await?;
+        pass.believe(connection, &present, (&bases[..], &self.below[..])).await?;
         let below = present.below.clone();
-        // What was read took longer than counting will: the first one finds out.
-        self.census = DeletionScan::begin(connection, present, Duration::ZERO).await?;
+        // The full read took longer than a scan will. The first scan measures its own duration.
+        self.deletion_scan = DeletionScan::begin(connection, present, Duration::ZERO).await?;
         let position = Position::new(&connection.root, *invocation, mark);
-        let learnt = DirectoryUpdate::Whole(Box::new(image));
-        directory.learner.learn(names, learnt).await?;
-        self.reach(names, position).await;
-        (self.below, self.compared) = (below, Some(Clock::instant()));
-        self.tell(ReadWay::Whole, &pass, connection.take_searches());
+        let update = DirectoryUpdate::Whole(Box::new(image));
+        directory.sink.learn(names, update).await?;
+        self.advance(names, position).await;
+        (self.below, self.last_full_sync) = (below, Some(Clock::instant()));
+        self.report(SyncKind::Whole, &pass, connection.take_searches());
         Ok(())
     }
 
-    /// Reads what changed since `mark`.
-    async fn read_changes(&mut self, visit: &mut Visit, mark: Mark) -> Result<(), DirectoryError> {
+    /// Reads the changes since `mark`.
+    async fn read_changes(
+        &mut self,
+        session: &mut Session,
+        mark: Mark,
+    ) -> Result<(), DirectoryError> {
         let directory = Arc::clone(&self.directory);
-        let mut pass = PagedSearch::new(&directory.settings);
-        let connection = &mut visit.connection;
-        if let Some(census) = &mut self.census {
-            census.reached(connection.root.committed);
+        let settings = &directory.controllers.settings;
+        let mut pass = PagedSearch::new(settings);
+        let connection = &mut session.connection;
+        if let Some(scan) = &mut self.deletion_scan {
+            scan.reached(connection.root.committed);
         }
         let (mut updates, next) = match mark {
-            // One search has said that nothing changed.
+            // The root DSE shows that nothing has changed.
             Mark::Usn(usn) if usn == connection.root.committed => (Vec::new(), Mark::Usn(usn)),
             Mark::Usn(usn) => {
                 let next = Mark::Usn(connection.root.committed);
@@ -241,31 +273,30 @@ impl Reader {
                 (updates, Mark::Cookie(cookie))
             }
         };
-        let mut doubt = None;
-        if let Some(census) = &mut self.census {
-            census.note(&updates);
-            let settings = &directory.settings;
-            let terms = (&settings.places()[..], settings.interval);
-            match census.gone(connection, &mut pass, terms).await {
+        let mut empty_base = None;
+        if let Some(scan) = &mut self.deletion_scan {
+            scan.note(&updates);
+            let bases = (&settings.places()[..], settings.interval);
+            match scan.gone(connection, &mut pass, bases).await {
                 Ok(gone) => updates.extend(gone),
-                // Whoever is still seen is heard all the same.
-                Err(why @ DirectoryError::Nothing(_)) => doubt = Some(why),
+                // The changes of the other bases are applied.
+                Err(why @ DirectoryError::Nothing(_)) => empty_base = Some(why),
                 Err(why) => return Err(why),
             }
         }
-        directory.learner.learn(&visit.names, DirectoryUpdate::Changes(updates)).await?;
-        let position = Position::new(&connection.root, visit.invocation, next);
-        self.reach(&visit.names, position).await;
-        if let Some(why) = doubt {
-            self.failed(&why);
+        directory.sink.learn(&session.names, DirectoryUpdate::Changes(updates)).await?;
+        let position = Position::new(&connection.root, session.invocation, next);
+        self.advance(&session.names, position).await;
+        if let Some(why) = empty_base {
+            self.report_failure(&why);
             return Ok(());
         }
-        self.tell(ReadWay::Changes, &pass, visit.connection.take_searches());
+        self.report(SyncKind::Changes, &pass, session.connection.take_searches());
         Ok(())
     }
 
-    /// Says what a reading brought.
-    fn tell(&self, way: ReadWay, pass: &PagedSearch<'_>, searches: u64) {
+    /// Reports a completed synchronization.
+    fn report(&self, way: SyncKind, pass: &PagedSearch<'_>, searches: u64) {
         let producer = self.producer.as_str();
         let now = self.directory.clock.now();
         let took = pass.began.elapsed();
@@ -275,12 +306,12 @@ impl Reader {
             ObjectUnreadable { producer, problem: *problem, count: *count }.emit();
         }
         DirectoryRead { producer, way, objects: pass.objects, searches, took, at: now }.emit();
-        self.directory.board.write(|status| {
+        self.directory.status.write(|status| {
             status.enter(DirectoryState::Current, now);
             status.error = None;
             match way {
-                ReadWay::Whole => status.whole = Some(read),
-                ReadWay::Changes => status.changes = Some(read),
+                SyncKind::Whole => status.whole = Some(read),
+                SyncKind::Changes => status.changes = Some(read),
             }
             for (problem, count) in &pass.problems {
                 *status.problems.entry(*problem).or_default() += count;
@@ -289,12 +320,12 @@ impl Reader {
     }
 }
 
-/// Whether mail addresses are wanted.
+/// Whether mail addresses are read.
 fn mail(settings: &rollcall_config::ActiveDirectory) -> wire::MailAttribute {
     if settings.mail { wire::MailAttribute::Read } else { wire::MailAttribute::Skip }
 }
 
-/// By how many seconds `theirs` is ahead of `ours`.
+/// The seconds by which `theirs` is ahead of `ours`.
 pub(super) fn seconds_ahead(
     theirs: rollcall_identity::Timestamp,
     ours: rollcall_identity::Timestamp,
@@ -302,7 +333,7 @@ pub(super) fn seconds_ahead(
     (theirs.millis() - ours.millis()) / 1000
 }
 
-/// What the domain of a server is called, and which life of the server this is.
+/// The names of the domain of a controller, and the invocation ID of the controller.
 pub(super) async fn identify(
     connection: &mut LdapConnection,
 ) -> Result<(DomainNames, Guid), DirectoryError> {

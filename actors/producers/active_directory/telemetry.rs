@@ -1,4 +1,4 @@
-//! What happens between Rollcall and directories.
+//! Telemetry of directories.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -8,11 +8,12 @@ use rollcall_wire::active_directory::ObjectProblem;
 use tracing::{debug, info, warn};
 
 use crate::active_directory::{DirectoryError, FullResyncReason};
+use crate::remote::RemoteError;
 use rollcall_runtime::telemetry::TelemetryEvent;
 
 use crate::metrics;
 
-/// A domain controller let Rollcall in.
+/// A connection to a domain controller is authenticated.
 pub(crate) struct DirectoryConnected<'a, S> {
     pub producer: &'a str,
     pub server: &'a S,
@@ -26,7 +27,7 @@ impl<S: Display> TelemetryEvent for DirectoryConnected<'_, S> {
     }
 }
 
-/// A directory cannot be read; what is known of it stays in force.
+/// A connection failed. The data that was read before stays in use.
 pub(crate) struct DirectoryFailed<'a> {
     pub producer: &'a str,
     pub why: &'a DirectoryError,
@@ -40,11 +41,11 @@ impl TelemetryEvent for DirectoryFailed<'_> {
         metrics::DIRECTORY_FAILURES
             .with([producer.to_owned().into(), stage.to_owned().into()])
             .increment(1);
-        warn!(producer, stage, %why, "directory cannot be read");
+        warn!(producer, stage, %why, "directory failed");
     }
 }
 
-/// A directory says at once that something changed.
+/// The controller sends change notifications.
 pub(crate) struct ChangeNotificationActive<'a> {
     pub producer: &'a str,
 }
@@ -53,11 +54,11 @@ impl TelemetryEvent for ChangeNotificationActive<'_> {
     fn emit(self) {
         let Self { producer } = self;
         metrics::DIRECTORY_CHANGE_NOTIFICATION.with([producer.to_owned().into()]).set(1);
-        debug!(producer, "directory notifies");
+        debug!(producer, "directory change notification active");
     }
 }
 
-/// A directory does not say at once what changes; it is asked at its interval.
+/// The controller sends no change notifications. It is polled.
 pub(crate) struct ChangeNotificationUnavailable<'a> {
     pub producer: &'a str,
     pub why: &'a DirectoryError,
@@ -67,24 +68,24 @@ impl TelemetryEvent for ChangeNotificationUnavailable<'_> {
     fn emit(self) {
         let Self { producer, why } = self;
         metrics::DIRECTORY_CHANGE_NOTIFICATION.with([producer.to_owned().into()]).set(0);
-        debug!(producer, %why, "directory does not notify");
+        debug!(producer, %why, "directory change notification unavailable");
     }
 }
 
-/// How a directory was read.
+/// The kind of a synchronization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
-pub(crate) enum ReadWay {
-    /// All of it.
+pub(crate) enum SyncKind {
+    /// A full synchronization.
     Whole,
-    /// What changed.
+    /// A poll for changes.
     Changes,
 }
 
-/// A directory was read, and what it says is in force.
+/// A synchronization is complete, and its result is in use.
 pub(crate) struct DirectoryRead<'a> {
     pub producer: &'a str,
-    pub way: ReadWay,
+    pub way: SyncKind,
     pub objects: usize,
     pub searches: u64,
     pub took: Duration,
@@ -108,13 +109,13 @@ impl TelemetryEvent for DirectoryRead<'_> {
             .with([producer.to_owned().into()])
             .set(at.millis() as f64 / 1000.0);
         match way {
-            ReadWay::Whole => info!(producer, objects, ?took, "directory read"),
-            ReadWay::Changes => debug!(producer, objects, ?took, "directory asked for changes"),
+            SyncKind::Whole => info!(producer, objects, ?took, "directory read"),
+            SyncKind::Changes => debug!(producer, objects, ?took, "directory polled"),
         }
     }
 }
 
-/// All of a directory is read, and not only what changed.
+/// A full synchronization begins.
 pub(crate) struct DirectoryFullResync<'a> {
     pub producer: &'a str,
     pub why: FullResyncReason,
@@ -129,14 +130,14 @@ impl TelemetryEvent for DirectoryFullResync<'_> {
             .increment(1);
         match why {
             FullResyncReason::Restored | FullResyncReason::SetBack => {
-                warn!(producer, why = name, "directory went back: all of it is read and compared");
+                warn!(producer, why = name, "directory went back: full synchronization");
             }
-            _ => info!(producer, why = name, "all of the directory is read"),
+            _ => info!(producer, why = name, "full synchronization of the directory"),
         }
     }
 }
 
-/// Something of objects of a directory could not be used.
+/// Values of objects are unusable.
 pub(crate) struct ObjectUnreadable<'a> {
     pub producer: &'a str,
     pub problem: ObjectProblem,
@@ -150,6 +151,6 @@ impl TelemetryEvent for ObjectUnreadable<'_> {
         metrics::DIRECTORY_PROBLEMS
             .with([producer.to_owned().into(), problem.to_owned().into()])
             .increment(count);
-        debug!(producer, problem, count, "objects of the directory have values of no use");
+        debug!(producer, problem, count, "directory objects have unusable values");
     }
 }

@@ -1,74 +1,60 @@
-//! One look at a directory, from its name in DNS to its first page, said in plain words.
-
-use std::fmt;
+//! The self-test of a directory, from its name in DNS to its first page.
 
 use rollcall_config as config;
 use rollcall_identity::directory::{AccountKind, Object, Update};
 use rollcall_wire::active_directory as wire;
 
+use super::DirectoryError;
+use super::connection::LdapConnection;
+use super::servers::DomainControllers;
 use super::sync::{identify, seconds_ahead};
-use super::{DirectoryError, servers, tls};
+use crate::remote::{AccountGuard, TestReport};
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::tls::TlsError;
 
-/// From how many seconds on a clock is worth a word. Kerberos takes up to 300 for equal.
-const SKEW: i64 = 60;
+/// The difference of the clocks, in seconds, from which the report contains advice. Kerberos tolerates
+/// 300.
+const SKEW_ADVICE: i64 = 60;
 
-/// What a look at a directory showed.
-#[derive(Debug)]
-pub struct DirectoryTestReport {
-    /// What was found out, a line each.
-    pub lines: Vec<String>,
-    /// Why it cannot be read, if it cannot.
-    pub failure: Option<DirectoryError>,
-}
-
-impl fmt::Display for DirectoryTestReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.lines.iter().try_for_each(|line| writeln!(f, "{line}"))?;
-        match &self.failure {
-            Some(failure) => writeln!(f, "failed: {failure}"),
-            None => Ok(()),
-        }
-    }
-}
-
-/// Connects to the directory of `settings`, proves the account, and reads one page.
+/// Connects to the directory of `settings`, authenticates the account, and reads one page of each base.
 ///
 /// # Errors
-/// When the file of its authority holds none.
+/// The CA file that cannot be used.
 pub async fn test(
     settings: &config::ActiveDirectory,
+    accounts: &AccountGuard,
     clock: &Clock,
-) -> Result<DirectoryTestReport, TlsError> {
-    let tls = tls::client(settings)?;
+) -> Result<TestReport<DirectoryError>, TlsError> {
+    let controllers = DomainControllers::new(settings, accounts)?;
     let mut lines = Vec::new();
-    let failure = look(settings, &tls, clock, &mut lines).await.err();
-    Ok(DirectoryTestReport { lines, failure })
+    let failure = run(&controllers, clock, &mut lines).await.err();
+    Ok(TestReport { lines, failure })
 }
 
-async fn look(
-    settings: &config::ActiveDirectory,
-    tls: &tls::Tls,
+async fn run(
+    controllers: &DomainControllers,
     clock: &Clock,
     lines: &mut Vec<String>,
 ) -> Result<(), DirectoryError> {
-    let mut connection = servers::first(settings, tls, usize::MAX, None).await?;
+    let settings = &controllers.settings;
+    let mut connection = controllers.connect().await?;
     let (transport, bind): (&str, &str) = (settings.transport.into(), settings.bind.into());
     lines.push(format!("connected to {} over {transport}", connection.server));
-    lines.push(format!("{} was let in by {bind} bind", settings.account.name));
+    lines.push(format!("{} authenticated with {bind} bind", settings.account.name));
     if let Some(theirs) = connection.root.clock {
         let ahead = seconds_ahead(theirs, clock.now());
-        let warning = if ahead.abs() >= SKEW { ": set one of them right" } else { "" };
-        let side = if ahead < 0 { "behind ours" } else { "ahead of ours" };
+        let warning = if ahead.abs() >= SKEW_ADVICE { ": correct one of them" } else { "" };
+        let side = if ahead < 0 { "behind" } else { "ahead of" };
         let seconds = ahead.unsigned_abs();
-        lines.push(format!("its clock is {seconds} seconds {side}{warning}"));
+        lines.push(format!(
+            "its clock is {seconds} seconds {side} the clock of this machine{warning}"
+        ));
     }
     let (names, _) = identify(&mut connection).await?;
     let (dns, netbios, sid) = (&names.dns, &names.netbios, &names.sid);
     lines.push(format!("it serves {dns} ({}, {sid})", netbios.as_str().to_uppercase()));
     if let Some(other) = settings.netbios.as_ref().filter(|name| **name != *netbios) {
-        lines.push(format!("it is called {other} in the configuration: set netbios right"));
+        lines.push(format!("the configuration has netbios = {other}: correct it"));
     }
     for base in settings.places() {
         lines.push(first_page(&mut connection, settings, &base).await?);
@@ -77,9 +63,9 @@ async fn look(
     Ok(())
 }
 
-/// Reads one page below `base`, and says what is on it.
+/// Reads one page below `base` and counts its objects.
 async fn first_page(
-    connection: &mut super::connection::LdapConnection,
+    connection: &mut LdapConnection,
     settings: &config::ActiveDirectory,
     base: &str,
 ) -> Result<String, DirectoryError> {
@@ -110,7 +96,7 @@ async fn first_page(
     let more = if more { ", and more follow" } else { "" };
     let problems = match problems {
         0 => String::new(),
-        count => format!("; {count} values cannot be read"),
+        count => format!("; {count} values are unusable"),
     };
     Ok(format!(
         "the first page of {base} holds {users} users, {computers} computers and {groups} \

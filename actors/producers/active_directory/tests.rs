@@ -20,7 +20,8 @@ use super::server::DirectoryServer;
 use super::sync::PagedSearch;
 use super::transport::Transport;
 use super::*;
-use crate::windows::sspi::Beneath;
+use crate::remote::{AuthAttempt, FailureStage, RemoteError};
+use crate::windows::sspi::Channel;
 
 /// A directory with limits that a test reaches.
 fn settings() -> config::ActiveDirectory {
@@ -36,6 +37,12 @@ fn settings() -> config::ActiveDirectory {
     let limits =
         DirectoryLimits { objects: 100, answer: Duration::from_secs(5), ..Default::default() };
     config::ActiveDirectory { limits, ..settings.active_directory.remove(0) }
+}
+
+async fn attempt(settings: &config::ActiveDirectory) -> AuthAttempt {
+    let guard = AccountGuard::default();
+    let account = guard.account(&settings.account, None, settings.limits.credential_retry);
+    account.begin().await.unwrap()
 }
 
 fn server() -> DirectoryServer {
@@ -162,10 +169,16 @@ fn read_these(
         let (ours, theirs) = tokio::io::duplex(4096);
         let reading = async {
             let wire = Transport::new(ours, settings.limits.answer);
-            let reached = (wire, Beneath::Clear);
+            let reached = (wire, Channel::Clear);
             let patience = settings.limits.connect;
-            let mut connection =
-                LdapConnection::over(settings, reached, server(), patience).await?;
+            let mut connection = LdapConnection::open(
+                settings,
+                &attempt(settings).await,
+                reached,
+                server(),
+                patience,
+            )
+            .await?;
             let mut pass = PagedSearch::new(settings);
             let mut updates = Vec::new();
             pass.pages(&mut connection, asked, &[], |update| updates.push(update)).await?;
@@ -190,8 +203,8 @@ fn a_directory_that_answers_for_ever_is_cut() {
     let failure = read_all(&settings(), |asked| page_end(asked.id, b"more")).unwrap_err();
     assert_eq!(
         failure.to_string(),
-        "cut after 100 objects and members: the directory answers on \
-        and on; see [active_directory.limits]"
+        "stopped after 100 objects and members: the directory exceeds a limit of \
+        [active_directory.limits]"
     );
     let failure = read_all(&settings(), |asked| entry(asked.id, "CN=a", &[]).repeat(200));
     assert!(matches!(failure, Err(DirectoryError::Endless(_))), "{failure:?}");
@@ -272,17 +285,22 @@ fn a_server_that_does_not_let_in_is_left_in_time() {
                 }
             }
         };
-        let reached = (Transport::new(ours, hasty.limits.answer), Beneath::Clear);
+        let reached = (Transport::new(ours, hasty.limits.answer), Channel::Clear);
+        let attempt = attempt(&hasty).await;
         tokio::select! {
-            opened = LdapConnection::over(&hasty, reached, server(), hasty.limits.connect) => {
+            opened = LdapConnection::open(&hasty, &attempt, reached, server(), hasty.limits.connect) => {
                 opened.err().expect("it never lets anybody in")
             }
             () = dripping => unreachable!("it drips for ever"),
         }
     });
-    assert_eq!(failure.stage(), DirectoryStage::Credentials);
+    assert_eq!(failure.stage(), FailureStage::Credentials);
     let text = failure.to_string();
-    assert!(text.contains("dc1") && text.contains("has not let a@x.org in after 200ms"), "{text}");
+    assert!(
+        text.contains("dc1")
+            && text.contains("did not complete the authentication of a@x.org within 200ms"),
+        "{text}"
+    );
     assert_eq!(DirectoryLimits::default().connect, Duration::from_secs(10));
 }
 

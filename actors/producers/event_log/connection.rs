@@ -1,8 +1,8 @@
-//! A connection to the event log of a server: found, bound to, and sealed.
+//! A connection to the event log service of a server: address, port, authentication, calls.
 
 use std::net::{IpAddr, SocketAddr};
 
-use rollcall_config::{self as config, EndpointMapperAuth, EventLogAuth, ServiceAccount};
+use rollcall_config::{EndpointMapperAuth, EventLogAuth};
 use rollcall_identity::directory::Sid;
 use rollcall_identity::logon::ServerRole;
 use rollcall_wire::event_log::call::{EventLogCall, INTERFACE, VERSION};
@@ -14,9 +14,10 @@ use rollcall_wire::msrpc::samr::{
 };
 
 use super::{EventLogError, Source};
-use crate::resolver::{Names, NoName};
-use crate::windows::msrpc::{Patience, RpcClient, Trouble, port_of, unproven};
-use crate::windows::sspi::{Applicant, Beneath, KERBEROS, Kdc, Mechanism, Proof};
+use crate::remote::{AuthAttempt, RemoteAccount, Resolver};
+use crate::windows::kdc::{KERBEROS_PORT, Kdc};
+use crate::windows::msrpc::{RpcClient, RpcError, RpcTimeouts, query_port};
+use crate::windows::sspi::{AuthError, Authenticator, Channel, Mechanism, Target};
 
 /// The interface of MS-EVEN6.
 const EVENTS: Interface = Interface::new(INTERFACE, VERSION.0, VERSION.1);
@@ -24,111 +25,147 @@ const EVENTS: Interface = Interface::new(INTERFACE, VERSION.0, VERSION.1);
 /// A connection on which calls are made.
 pub(super) struct RpcConnection {
     client: RpcClient,
-    patience: Patience,
+    timeouts: RpcTimeouts,
 }
 
 /// A server at one of its addresses.
 pub(super) struct EventLogServer<'a> {
     source: &'a Source,
-    /// Which.
+    account: &'a RemoteAccount,
     pub(super) address: IpAddr,
 }
 
 impl<'a> EventLogServer<'a> {
-    /// All addresses of the server of `source`.
-    pub(super) async fn all(source: &'a Source) -> Result<Vec<Self>, EventLogError> {
-        if let Some(address) = source.server.address {
-            return Ok(vec![Self { source, address }]);
-        }
-        let host = &source.server.host;
-        let failed = |why| EventLogError::Names { host: host.clone(), why };
-        let found = names(source).addresses(host).await;
-        let mut servers: Vec<Self> = Vec::new();
-        for address in found.map_err(|not_found| failed(not_found.why))? {
-            if servers.iter().all(|known| known.address != address) {
-                servers.push(Self { source, address });
-            }
-        }
-        match servers.is_empty() {
-            true => Err(failed(NoName::None)),
-            false => Ok(servers),
-        }
+    /// The server of `source` at each of its addresses.
+    pub(super) async fn resolve(
+        source: &'a Source,
+        account: &'a RemoteAccount,
+    ) -> Result<Vec<Self>, EventLogError> {
+        let addresses = match source.server.address {
+            Some(address) => vec![address],
+            None => resolver(source).addresses(&source.server.host).await?,
+        };
+        Ok(addresses.into_iter().map(|address| Self { source, account, address }).collect())
     }
 
-    /// The port of its event log: the configured one, or what its endpoint mapper says.
+    /// Connects to the event log service of the first of `servers` that can be used.
+    pub(super) async fn connect_first(servers: &[Self]) -> Result<RpcConnection, EventLogError> {
+        let mut last = None;
+        for server in servers {
+            let connected = match server.port().await {
+                Ok(port) => server.connect(port).await,
+                Err(error) => Err(error),
+            };
+            match connected {
+                Ok(connection) => return Ok(connection),
+                // The account is the same at every address.
+                Err(error) if error.is_credentials_refused() => return Err(error),
+                Err(error) => last = Some(error),
+            }
+        }
+        let none = || EventLogError::Configured("the server has no address".to_owned());
+        Err(last.unwrap_or_else(none))
+    }
+
+    /// The port of the event log service: the configured one, or that of the endpoint mapper.
     pub(super) async fn port(&self) -> Result<u16, EventLogError> {
         match self.source.server.port {
             Some(port) => Ok(port.get()),
-            None => self.mapped(&EVENTS).await,
+            None => self.mapped_port(&EVENTS).await,
         }
     }
 
-    /// The port of `interface`, by the endpoint mapper. One that does not answer strangers is asked
-    /// again with a proof (`RestrictRemoteClients`).
-    async fn mapped(&self, interface: &Interface) -> Result<u16, EventLogError> {
-        let (at, patience) = (self.at(endpoint_mapper::PORT), self.patience());
+    /// The port of `interface`, from the endpoint mapper. If the mapper refuses the anonymous query
+    /// (`RestrictRemoteClients`), the query is repeated with authentication.
+    async fn mapped_port(&self, interface: &Interface) -> Result<u16, EventLogError> {
         if self.source.settings.endpoint_mapper == EndpointMapperAuth::Anonymous {
-            let asked = match RpcClient::anonymous(at, endpoint_mapper::INTERFACE, patience).await {
-                Ok(mut client) => port_of(&mut client, interface, patience).await,
-                Err(why) => Err(why),
-            };
-            match asked {
-                Err(Trouble::NoEndpoint(EndpointError::AccessDenied)) => {}
-                asked => return asked.map_err(EventLogError::Endpoint),
+            match self.query_anonymously(interface).await {
+                Err(RpcError::NoEndpoint(EndpointError::AccessDenied)) => {}
+                port => return port.map_err(EventLogError::Endpoint),
             }
         }
-        let mut client = self.bind(at, endpoint_mapper::INTERFACE).await?;
-        port_of(&mut client, interface, patience).await.map_err(EventLogError::Endpoint)
+        let mapper = self.at(endpoint_mapper::PORT);
+        let mut client = self.bind(mapper, endpoint_mapper::INTERFACE).await?;
+        let port = query_port(&mut client, interface, self.timeouts()).await;
+        port.map_err(EventLogError::Endpoint)
     }
 
-    /// The domain of a domain controller, by its account manager: the name of NetBIOS, and the SID that
-    /// those of its accounts begin with.
+    async fn query_anonymously(&self, interface: &Interface) -> Result<u16, RpcError> {
+        let timeouts = self.timeouts();
+        let stream = timeouts.connect(self.at(endpoint_mapper::PORT)).await?;
+        let mapper = endpoint_mapper::INTERFACE;
+        let mut client = RpcClient::anonymous(stream, mapper, timeouts).await?;
+        query_port(&mut client, interface, timeouts).await
+    }
+
+    /// The domain of a domain controller, from its account manager (MS-SAMR): the NetBIOS name, and
+    /// the SID that the SIDs of its accounts begin with.
     pub(super) async fn domain(&self) -> Result<(String, Sid), EventLogError> {
-        let port = self.mapped(&samr::INTERFACE).await?;
+        let port = self.mapped_port(&samr::INTERFACE).await?;
         let mut client = self.bind(self.at(port), samr::INTERFACE).await?;
-        let patience = Some(self.patience().answer);
-        let mut ask = async |call, opnum, stub: Vec<u8>| {
-            let answer = client.call(opnum, &stub, patience).await;
-            answer.map_err(|why| EventLogError::Call { call, why })
+        let limit = Some(self.timeouts().response);
+        let mut query = async |call, opnum, stub: Vec<u8>| {
+            let response = client.call(opnum, &stub, limit).await;
+            response.map_err(|why| EventLogError::Call { call, why })
         };
         let call = "SamrConnect5";
-        let answer = ask(call, Connect5::OPNUM, Connect5.stub()).await?;
-        let handle = told(call, Connect5::decode(&answer))?;
+        let response = query(call, Connect5::OPNUM, Connect5.stub()).await?;
+        let handle = samr_result(call, Connect5::decode(&response))?;
         let call = "SamrEnumerateDomainsInSamServer";
         let enumerate = EnumerateDomains { handle };
-        let answer = ask(call, EnumerateDomains::OPNUM, enumerate.stub()).await?;
-        let names = told(call, EnumerateDomains::decode(&answer))?;
+        let response = query(call, EnumerateDomains::OPNUM, enumerate.stub()).await?;
+        let names = samr_result(call, EnumerateDomains::decode(&response))?;
         let own = names.into_iter().find(|name| !name.eq_ignore_ascii_case(BUILTIN));
         let none =
             || EventLogError::Configured(format!("{call}: the server has no domain of its own"));
         let name = own.ok_or_else(none)?;
         let call = "SamrLookupDomainInSamServer";
         let look_up = LookupDomain { handle, name: &name };
-        let answer = ask(call, LookupDomain::OPNUM, look_up.stub()).await?;
-        let sid = told(call, LookupDomain::decode(&answer))?;
-        ask("SamrCloseHandle", CloseHandle::OPNUM, CloseHandle { handle }.stub()).await?;
+        let response = query(call, LookupDomain::OPNUM, look_up.stub()).await?;
+        let sid = samr_result(call, LookupDomain::decode(&response))?;
+        query("SamrCloseHandle", CloseHandle::OPNUM, CloseHandle { handle }.stub()).await?;
         Ok((name, sid))
     }
 
-    /// Binds to the event log at `port`.
+    /// Binds to the event log service at `port`.
     pub(super) async fn connect(&self, port: u16) -> Result<RpcConnection, EventLogError> {
         let client = self.bind(self.at(port), EVENTS).await?;
-        Ok(RpcConnection { client, patience: self.patience() })
+        Ok(RpcConnection { client, timeouts: self.timeouts() })
     }
 
-    async fn bind(&self, at: SocketAddr, interface: Interface) -> Result<RpcClient, EventLogError> {
+    /// Connects to `server`, authenticates the account and binds to `interface`. The attempt begins
+    /// when the connection is open, so that an unreachable server does not hold back the others.
+    async fn bind(
+        &self,
+        server: SocketAddr,
+        interface: Interface,
+    ) -> Result<RpcClient, EventLogError> {
         let account = &self.source.settings.account.name;
         let failed = |why| EventLogError::Credentials { account: account.clone(), why };
+        let timeouts = self.timeouts();
+        let stream = timeouts.connect(server).await.map_err(failed)?;
         let kdc = self.kdc().await.map_err(failed)?;
-        let proof = self.proof(kdc).map_err(|why| failed(unproven(&why)))?;
-        RpcClient::sealed(at, interface, proof, self.patience()).await.map_err(failed)
+        let attempt = self.account.begin().await?;
+        let bound = match self.authenticator(&attempt, kdc) {
+            Ok(authenticator) => {
+                RpcClient::sealed(stream, interface, authenticator, timeouts).await
+            }
+            Err(error) => Err(error.into()),
+        };
+        match &bound {
+            Ok(_) => attempt.accepted(),
+            Err(RpcError::Auth(AuthError::Refused(reason))) => attempt.refused(reason),
+            Err(_) => drop(attempt),
+        }
+        bound.map_err(failed)
     }
 
-    /// Who gives out tickets: whoever is configured, the server itself where it does so, or else whom
-    /// DNS names for the domain.
-    async fn kdc(&self) -> Result<SocketAddr, Trouble> {
+    /// The KDC: the configured one, the server itself if it is a domain controller, or else the one
+    /// that DNS lists for the domain.
+    async fn kdc(&self) -> Result<Kdc, RpcError> {
         let Source { settings, server } = self.source;
-        let itself = self.at(KERBEROS);
+        let timeout = settings.limits.connect;
+        let itself = self.at(KERBEROS_PORT);
         let realm = match (settings.auth, server.role) {
             _ if settings.kdc.is_some() => None,
             (EventLogAuth::Ntlm, _) | (_, ServerRole::DomainController) => None,
@@ -136,75 +173,73 @@ impl<'a> EventLogServer<'a> {
                 settings.realm(server)
             }
         };
-        let Some(realm) = realm else { return Ok(settings.kdc.unwrap_or(itself)) };
-        match names(self.source).kdc(realm).await {
-            Ok(kdc) => Ok(kdc),
-            // NTLM is left, and needs none.
-            Err(_) if settings.auth == EventLogAuth::Spnego => Ok(itself),
-            Err(why) => Err(Trouble::NoKdc(why.to_string())),
+        let Some(realm) = realm else {
+            return Ok(Kdc { address: settings.kdc.unwrap_or(itself), timeout });
+        };
+        match resolver(self.source).kdc(realm).await {
+            Ok(address) => Ok(Kdc { address, timeout }),
+            // NTLM remains, which needs no KDC.
+            Err(_) if settings.auth == EventLogAuth::Spnego => Ok(Kdc { address: itself, timeout }),
+            Err(error) => Err(error.into()),
         }
     }
 
-    fn proof(&self, kdc: SocketAddr) -> Result<Proof, sspi::Error> {
-        let config::EventLog { account, auth, .. } = &self.source.settings;
-        let mechanism = match auth {
+    fn authenticator(&self, attempt: &AuthAttempt, kdc: Kdc) -> Result<Authenticator, AuthError> {
+        let mechanism = match self.source.settings.auth {
             EventLogAuth::Kerberos => Mechanism::Kerberos,
             EventLogAuth::Spnego => Mechanism::Either,
             EventLogAuth::Ntlm => Mechanism::Ntlm,
         };
-        let kdc = Kdc { at: kdc, patience: self.patience().connect };
-        // The service principal name that every computer of a domain has.
-        let target = format!("host/{}", self.source.server.host);
-        let ServiceAccount { name: account, secret } = account;
-        Proof::new(Applicant { account, secret, mechanism }, target, Beneath::Rpc, kdc)
+        // Every computer of a domain has this service principal name.
+        let service = format!("host/{}", self.source.server.host);
+        let account = &attempt.account().name;
+        Authenticator::new(attempt, Target { account, service, mechanism, kdc }, Channel::Rpc)
     }
 
     const fn at(&self, port: u16) -> SocketAddr {
         SocketAddr::new(self.address, port)
     }
 
-    const fn patience(&self) -> Patience {
+    const fn timeouts(&self) -> RpcTimeouts {
         let limits = &self.source.settings.limits;
-        Patience { connect: limits.connect, answer: limits.answer }
+        RpcTimeouts { connect: limits.connect, response: limits.answer }
     }
 }
 
-/// Who says where the servers of `source` are.
-fn names(source: &Source) -> Names<'_> {
-    Names { servers: &source.settings.name_servers }
+/// The resolver for the servers of `source`.
+fn resolver(source: &Source) -> Resolver {
+    Resolver::new(&source.settings.name_servers)
 }
 
-/// What an answer of the account manager says.
-fn told<T>(
+/// The result in a response of the account manager.
+fn samr_result<T>(
     call: &'static str,
-    answer: Result<Result<T, SamrError>, NdrError>,
+    response: Result<Result<T, SamrError>, NdrError>,
 ) -> Result<T, EventLogError> {
-    let answer = answer.map_err(|why| EventLogError::Answer { call, why })?;
-    answer.map_err(|why| EventLogError::NotTold { call, why })
+    let response = response.map_err(|why| EventLogError::Answer { call, why })?;
+    response.map_err(|why| EventLogError::AccountManager { call, why })
 }
 
 impl RpcConnection {
-    /// Makes the call that is `named` so in MS-EVEN6; the answer is the stub, to be read by
-    /// `C::decode`.
+    /// Makes the call with the name `name` in MS-EVEN6. The result is the stub for `C::decode`.
     pub(super) async fn call<C: EventLogCall>(
         &mut self,
-        named: &'static str,
+        name: &'static str,
         call: &C,
     ) -> Result<Vec<u8>, EventLogError> {
         let stub = call.stub()?;
-        let patience = Some(self.patience.answer);
-        let answer = self.client.call(C::OPNUM, &stub, patience).await;
-        answer.map_err(|why| EventLogError::Call { call: named, why })
+        let response = self.client.call(C::OPNUM, &stub, Some(self.timeouts.response)).await;
+        response.map_err(|why| EventLogError::Call { call: name, why })
     }
 
-    /// The same for a call that is answered when something happens, however long that takes.
+    /// As [`call`](Self::call), without a timeout: the server responds when something happens.
     pub(super) async fn wait<C: EventLogCall>(
         &mut self,
-        named: &'static str,
+        name: &'static str,
         call: &C,
     ) -> Result<Vec<u8>, EventLogError> {
         let stub = call.stub()?;
-        let answer = self.client.call(C::OPNUM, &stub, None).await;
-        answer.map_err(|why| EventLogError::Call { call: named, why })
+        let response = self.client.call(C::OPNUM, &stub, None).await;
+        response.map_err(|why| EventLogError::Call { call: name, why })
     }
 }

@@ -15,7 +15,7 @@ use rollcall_wire::event_log::{
 };
 
 use super::registry::SharedHosts;
-use super::{CHANNEL, Cause, LastEvent, LastGap, Source};
+use super::{CHANNEL, GapCause, LastEvent, LastGap, Source};
 use crate::InputBatch;
 
 /// Decodes records to events, in their order.
@@ -116,7 +116,7 @@ impl RecordDecoder {
             },
             found => {
                 if let ReadOutcome::Event(event) = &found {
-                    self.hosts.heed(event);
+                    self.hosts.record(event);
                 }
                 found
             }
@@ -135,7 +135,7 @@ impl RecordDecoder {
         decoded: &mut DecodedBatch,
     ) {
         let Some(Err(reset)) = record_id.map(|id| self.continuity.observe(id)) else { return };
-        let (cause, after) = (Cause::LogReset, reset.after);
+        let (cause, after) = (GapCause::LogReset, reset.after);
         decoded.gaps.push(LastGap { at, cause, after, records: None });
     }
 
@@ -157,9 +157,9 @@ impl RecordDecoder {
             Some(LogNotice::Cleared) => self
                 .continuity
                 .resolve_gap(record_id)
-                .map(|lost| gap(Cause::Cleared, lost.after, Some(lost.records))),
+                .map(|lost| gap(GapCause::Cleared, lost.after, Some(lost.records))),
             Some(LogNotice::AuditsLost) => {
-                Some(gap(Cause::AuditsLost, record_id.saturating_sub(1), None))
+                Some(gap(GapCause::AuditsLost, record_id.saturating_sub(1), None))
             }
             Some(LogNotice::Policy(..)) | None => None,
         });

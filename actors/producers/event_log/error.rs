@@ -1,4 +1,4 @@
-//! Why an event log cannot be read, and what to do about it, in sentences for an administrator.
+//! Why an event log cannot be read, and what an administrator can do about it.
 
 use std::time::Duration;
 
@@ -9,92 +9,71 @@ use rollcall_wire::msrpc::endpoint_mapper::EndpointError;
 use rollcall_wire::msrpc::ndr::NdrError;
 use rollcall_wire::msrpc::samr::SamrError;
 
-use crate::resolver::NoName;
-use crate::windows::msrpc::Trouble;
+use crate::remote::{AccountRefused, FailureClass, FailureStage, RemoteError, ResolveError};
+use crate::windows::msrpc::RpcError;
+use crate::windows::sspi::AuthError;
 use rollcall_engine::messages::ApplyError;
-
-/// How far it came: the label of a counter.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, strum::IntoStaticStr, strum::EnumIter,
-)]
-#[strum(serialize_all = "snake_case")]
-pub enum EventLogStage {
-    /// Finding the server's address.
-    Names,
-    /// Finding where its event log listens.
-    Endpoint,
-    /// Connecting and proving who Rollcall is.
-    Credentials,
-    /// Being allowed to read.
-    Rights,
-    /// Reading.
-    Read,
-    /// Handing over what was read.
-    HandingOver,
-}
 
 /// Why an event log cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum EventLogError {
-    /// Its name leads nowhere.
-    #[error("the address of {host} is not to be had: {why}")]
-    Names {
-        /// The name.
-        host: String,
-        /// What came instead.
-        why: NoName,
-    },
-    /// The endpoint mapper does not help.
+    /// The host name cannot be resolved.
+    #[error("{0}")]
+    Resolve(#[from] ResolveError),
+    /// The endpoint mapper returns no port.
     #[error("the endpoint mapper on port 135: {0}")]
-    Endpoint(Trouble),
-    /// The account is not let in.
-    #[error("{account} is not let in: {why}")]
+    Endpoint(RpcError),
+    /// The authentication failed.
+    #[error("{account} cannot authenticate: {why}")]
     Credentials {
-        /// Which account.
+        /// The account.
         account: String,
-        /// Why.
-        why: Trouble,
+        /// The error.
+        why: RpcError,
     },
-    /// A call fails.
+    /// The account was refused before and is not tried.
+    #[error("{0}")]
+    AccountRefused(#[from] AccountRefused),
+    /// A call failed.
     #[error("{call}: {why}")]
     Call {
-        /// The name of the operation in MS-EVEN6.
+        /// The operation in MS-EVEN6 or MS-SAMR.
         call: &'static str,
-        /// Why.
-        why: Trouble,
+        /// The error.
+        why: RpcError,
     },
-    /// A call is answered with an error.
+    /// A call returned an error.
     #[error("{call}: {status}")]
     Status {
-        /// The name of the operation in MS-EVEN6.
+        /// The operation in MS-EVEN6.
         call: &'static str,
         /// The error.
         status: CallStatus,
     },
-    /// The account manager does not say what it is asked.
+    /// The account manager returned an error.
     #[error("{call}: {why}")]
-    NotTold {
-        /// The name of the operation in MS-SAMR.
+    AccountManager {
+        /// The operation in MS-SAMR.
         call: &'static str,
-        /// Why.
+        /// The error.
         why: SamrError,
     },
-    /// An answer is not what the interface says.
-    #[error("{call}: the answer cannot be read: {why}")]
+    /// A response violates the interface definition.
+    #[error("{call}: the response cannot be decoded: {why}")]
     Answer {
-        /// The name of the operation in MS-EVEN6.
+        /// The operation in MS-EVEN6 or MS-SAMR.
         call: &'static str,
-        /// Why.
+        /// The error.
         why: NdrError,
     },
-    /// No call can be made of the configuration.
+    /// The configuration cannot be expressed in a call.
     #[error("{0}")]
     Configured(String),
-    /// The server has nothing to say for too long.
-    #[error("no event came for {0:?}")]
+    /// No event arrived for too long.
+    #[error("no event arrived for {0:?}")]
     Quiet(Duration),
-    /// What was read was not taken; it is read again.
-    #[error("what was read is not taken: {0}")]
+    /// The events were not accepted. They are read again.
+    #[error("the events were not accepted: {0}")]
     NotTaken(#[from] ApplyError),
 }
 
@@ -104,27 +83,78 @@ impl From<EventLogCallError> for EventLogError {
     }
 }
 
-impl EventLogError {
-    /// How far it came.
-    pub fn stage(&self) -> EventLogStage {
+impl RemoteError for EventLogError {
+    fn stage(&self) -> FailureStage {
         match self {
-            Self::Names { .. } => EventLogStage::Names,
-            Self::Endpoint(_) => EventLogStage::Endpoint,
-            Self::Credentials { .. } => EventLogStage::Credentials,
-            _ if self.is_denied() => EventLogStage::Rights,
-            Self::NotTaken(_) => EventLogStage::HandingOver,
+            Self::Resolve(_) => FailureStage::Resolve,
+            Self::Endpoint(_) => FailureStage::Endpoint,
+            Self::Credentials { why: RpcError::Connect { .. }, .. } => FailureStage::Connect,
+            Self::Credentials { .. } | Self::AccountRefused(_) => FailureStage::Credentials,
+            _ if self.is_denied() => FailureStage::Rights,
+            Self::NotTaken(_) => FailureStage::Submit,
             Self::Call { .. }
             | Self::Status { .. }
-            | Self::NotTold { .. }
+            | Self::AccountManager { .. }
             | Self::Answer { .. }
             | Self::Configured(_)
-            | Self::Quiet(_) => EventLogStage::Read,
+            | Self::Quiet(_) => FailureStage::Read,
         }
     }
 
-    /// Whether the server may have refused a bookmark because it has not what follows it any more:
-    /// the specification names three errors for it (MS-EVEN6 section 3.1.4.8 and its note 8), of
-    /// which one is also that of a query that is wrong in itself.
+    fn class(&self) -> FailureClass {
+        match self {
+            Self::Quiet(_) => FailureClass::Renewal,
+            _ if self.is_credentials_refused() => FailureClass::CredentialsRefused,
+            _ => FailureClass::Transient,
+        }
+    }
+
+    fn remedy(&self) -> Option<&'static str> {
+        Some(match self {
+            _ if self.is_denied() => {
+                "add the account to the group Event Log Readers of the server (of the domain, for \
+                 domain controllers)"
+            }
+            Self::Resolve(_) => "set host to the full DNS name of the server, or set address",
+            Self::Endpoint(why) => return endpoint_remedy(why),
+            Self::Credentials { why, .. } => credentials_remedy(why),
+            Self::AccountRefused(_) => ACCOUNT_REMEDY,
+            Self::Call { why, .. } => return call_remedy(why),
+            Self::Status { status, .. } => return status_remedy(*status),
+            Self::Quiet(_) => {
+                "enable the audit of logons on the server: auditpol /get /category:\"Account Logon\",\
+                 \"Logon/Logoff\""
+            }
+            Self::NotTaken(ApplyError::Journal(_)) => {
+                "see the log or /readyz for the error of the journal; the events are read again"
+            }
+            Self::NotTaken(_)
+            | Self::Configured(_)
+            | Self::AccountManager { .. }
+            | Self::Answer { .. } => {
+                return None;
+            }
+        })
+    }
+}
+
+/// What helps if an account is refused.
+const ACCOUNT_REMEDY: &str = "check the account and its password, and that it is neither locked out, \
+                              disabled nor expired; then change the secret file, or reload";
+
+impl EventLogError {
+    /// Whether the account was refused, now or before.
+    pub(super) const fn is_credentials_refused(&self) -> bool {
+        matches!(
+            self,
+            Self::AccountRefused(_)
+                | Self::Credentials { why: RpcError::Auth(AuthError::Refused(_)), .. }
+        )
+    }
+
+    /// Whether the server may have rejected a bookmark because it no longer has the events after it.
+    /// The specification names three errors (MS-EVEN6 section 3.1.4.8 and its note 8); one of them
+    /// is also returned for an invalid query.
     pub(super) const fn is_gap(&self) -> bool {
         matches!(
             self,
@@ -138,125 +168,85 @@ impl EventLogError {
         )
     }
 
-    /// Whether the server has the interface, but not this call of it.
-    pub(super) fn is_of_no_such_call(&self) -> bool {
+    /// Whether the server has the interface, but not this call.
+    pub(super) fn is_unsupported_call(&self) -> bool {
         matches!(
             self,
-            Self::Call { why: Trouble::Fault(fault), .. } if fault.status == FaultStatus::OP_RANGE
+            Self::Call { why: RpcError::Fault(fault), .. } if fault.status == FaultStatus::OP_RANGE
         )
-    }
-
-    /// Whether the server does not believe the account, which trying again does not mend.
-    pub(super) fn refuses_the_account(&self) -> bool {
-        let Self::Credentials { why, .. } = self else { return false };
-        match why {
-            Trouble::Proof(_) => true,
-            Trouble::Association(failure) => failure.is_account_denied(),
-            _ => false,
-        }
     }
 
     fn is_denied(&self) -> bool {
         match self {
             Self::Status { status, .. } => *status == CallStatus::AccessDenied,
-            Self::Call { why: Trouble::Fault(fault), .. } => fault.status.is_access_denied(),
+            Self::Call { why: RpcError::Fault(fault), .. } => fault.status.is_access_denied(),
             _ => false,
         }
     }
-
-    /// What an administrator can do about it, where that is known.
-    pub fn remedy(&self) -> Option<&'static str> {
-        Some(match self {
-            _ if self.is_denied() => {
-                "put the account into the group Event Log Readers of the server (of the domain, for \
-                 domain controllers)"
-            }
-            Self::Names { .. } => "write the full name of the server, as its DNS has it",
-            Self::Endpoint(why) => return at_the_mapper(why),
-            Self::Credentials { why, .. } => at_the_bind(why),
-            Self::Call { why, .. } => return at_a_call(why),
-            Self::Status { status, .. } => return by_status(*status),
-            Self::Quiet(_) => {
-                "let the server audit logons: auditpol /get /category:\"Account Logon\",\
-                 \"Logon/Logoff\""
-            }
-            Self::NotTaken(ApplyError::Journal(_)) => {
-                "see what is wrong with the journal, in the log or at /readyz; what was not taken is \
-                 read again"
-            }
-            Self::NotTaken(_)
-            | Self::Configured(_)
-            | Self::NotTold { .. }
-            | Self::Answer { .. } => {
-                return None;
-            }
-        })
-    }
 }
 
-/// What helps when no endpoint is found.
-const fn at_the_mapper(why: &Trouble) -> Option<&'static str> {
+/// What helps if the endpoint mapper returns no port.
+const fn endpoint_remedy(why: &RpcError) -> Option<&'static str> {
     Some(match why {
-        Trouble::Connect { .. } | Trouble::Silent(_) => {
+        RpcError::Connect { .. } | RpcError::Timeout(_) => {
             "allow \"Remote Event Log Management (RPC-EPMAP)\" in the server's firewall, TCP 135"
         }
-        Trouble::NoEndpoint(EndpointError::NotRegistered) => {
+        RpcError::NoEndpoint(EndpointError::NotRegistered) => {
             "start the service \"Windows Event Log\" on the server"
         }
         _ => return None,
     })
 }
 
-/// What helps when the account is not let in.
-const fn at_the_bind(why: &Trouble) -> &'static str {
+/// What helps if the authentication fails.
+const fn credentials_remedy(why: &RpcError) -> &'static str {
     match why {
-        Trouble::Connect { .. } | Trouble::Silent(_) => {
+        RpcError::Connect { .. } | RpcError::Timeout(_) => {
             "allow \"Remote Event Log Management (RPC)\" in the server's firewall: the dynamic ports, \
              TCP 49152 to 65535"
         }
-        Trouble::NoKdc(_) => {
-            "write kdc, the address and port 88 of a domain controller that can be reached, or let the \
-             name servers know _kerberos._tcp of the domain"
+        RpcError::NoKdc(_) | RpcError::Auth(AuthError::NoKdc(_)) => {
+            "set kdc to the address and port 88 of a reachable domain controller, or add \
+             _kerberos._tcp of the domain to DNS"
         }
+        RpcError::Auth(AuthError::Refused(_)) => ACCOUNT_REMEDY,
         _ => {
-            "check the account and its password, that it is not locked, that the clocks agree within \
-             five minutes, and that the server is called by its full name"
+            "check the account and its password, that the clocks differ by less than five minutes, and \
+             that host is the full DNS name of the server"
         }
     }
 }
 
-/// What helps when a call has no answer, or a fault in the place of one.
-fn at_a_call(why: &Trouble) -> Option<&'static str> {
+/// What helps if a call fails.
+const fn call_remedy(why: &RpcError) -> Option<&'static str> {
     Some(match why {
-        Trouble::Closed | Trouble::Broken(_) | Trouble::Silent(_) => {
-            "nothing, when the server or the line was away for a moment; when it comes again and again, \
-             see what between here and the server cuts connections on which nothing is said for long"
+        RpcError::Closed | RpcError::Broken(_) | RpcError::Timeout(_) => {
+            "none is needed for a short outage of the server or the network; if it recurs, look for a \
+             firewall between here and the server that drops idle connections"
         }
-        Trouble::Fault(fault)
+        RpcError::Fault(fault)
             if matches!(fault.status, FaultStatus::OP_RANGE | FaultStatus::UNKNOWN_INTERFACE) =>
         {
-            "the server has no event log that can be followed from afar: is it a Windows server? \
-             Samba has none"
+            "the server does not support subscriptions to its event log: is it a Windows server? \
+             Samba does not support them"
         }
         _ => return None,
     })
 }
 
-/// What helps against an error of the event log itself.
-const fn by_status(status: CallStatus) -> Option<&'static str> {
+/// What helps against an error of the event log service.
+const fn status_remedy(status: CallStatus) -> Option<&'static str> {
     Some(match status {
         CallStatus::InvalidChannelPath | CallStatus::ChannelNotFound => {
             "the server has no log called Security: is it a Windows server?"
         }
-        // The log is to be asked anew (MS-ERREF section 2.2), which is done; an administrator can see
-        // to it that there is no need.
+        // MS-ERREF section 2.2 says to query again, which Rollcall does.
         CallStatus::QueryResultStale | CallStatus::InvalidPosition | CallStatus::NotFound => {
-            "nothing, when it is seldom: the log was cleared or went round, it is read on behind the \
-             bookmark, and what was lost is told as a gap. When it comes again and again, make the \
-             security log of the server larger (wevtutil sl Security /ms:BYTES) and see who clears it \
-             (event 1102)"
+            "none is needed if it is rare: the log was cleared or overwritten, Rollcall continues after \
+             its bookmark and reports lost events as a gap. If it recurs, make the security log of the \
+             server larger (wevtutil sl Security /ms:BYTES) and find out who clears it (event 1102)"
         }
-        CallStatus::OutOfMemory => "see what takes the memory of the server; it is tried again",
+        CallStatus::OutOfMemory => "free memory on the server; Rollcall retries",
         _ => return None,
     })
 }
@@ -272,53 +262,57 @@ mod tests {
         EventLogError::Status { call, status: CallStatus::from_code(code) }
     }
 
-    fn call(why: Trouble) -> EventLogError {
+    fn call(why: RpcError) -> EventLogError {
         EventLogError::Call { call: "EvtRpcRegisterRemoteSubscription", why }
     }
 
-    fn credentials(why: Trouble) -> EventLogError {
+    fn credentials(why: RpcError) -> EventLogError {
         EventLogError::Credentials { account: "reader".to_owned(), why }
     }
 
-    fn fault(status: FaultStatus) -> Trouble {
-        Trouble::Fault(Fault { status, did_not_execute: false })
+    fn fault(status: FaultStatus) -> RpcError {
+        RpcError::Fault(Fault { status, did_not_execute: false })
     }
 
-    fn refused() -> Trouble {
-        let at = "192.0.2.1:135".parse().unwrap();
-        Trouble::Connect { at, why: std::io::ErrorKind::ConnectionRefused.into() }
+    fn refused() -> RpcError {
+        let server = "192.0.2.1:135".parse().unwrap();
+        RpcError::Connect { server, error: std::io::ErrorKind::ConnectionRefused.into() }
     }
 
     #[test]
-    fn what_an_administrator_can_mend_has_its_remedy() {
+    fn known_failures_have_a_remedy() {
         for (failure, stage, helps) in [
-            (status(5), EventLogStage::Rights, "Event Log Readers"),
-            (call(fault(FaultStatus::ACCESS_DENIED)), EventLogStage::Rights, "Event Log Readers"),
-            (status(0x3a98), EventLogStage::Read, "no log called Security"),
-            (status(0x3a9f), EventLogStage::Read, "no log called Security"),
-            (status(0x3aa3), EventLogStage::Read, "wevtutil sl Security /ms:"),
-            (status(0x3aa4), EventLogStage::Read, "wevtutil sl Security /ms:"),
-            (status(0x490), EventLogStage::Read, "wevtutil sl Security /ms:"),
-            (status(14), EventLogStage::Read, "memory"),
-            (EventLogError::Endpoint(refused()), EventLogStage::Endpoint, "TCP 135"),
+            (status(5), FailureStage::Rights, "Event Log Readers"),
+            (call(fault(FaultStatus::ACCESS_DENIED)), FailureStage::Rights, "Event Log Readers"),
+            (status(0x3a98), FailureStage::Read, "no log called Security"),
+            (status(0x3a9f), FailureStage::Read, "no log called Security"),
+            (status(0x3aa3), FailureStage::Read, "wevtutil sl Security /ms:"),
+            (status(0x3aa4), FailureStage::Read, "wevtutil sl Security /ms:"),
+            (status(0x490), FailureStage::Read, "wevtutil sl Security /ms:"),
+            (status(14), FailureStage::Read, "memory"),
+            (EventLogError::Endpoint(refused()), FailureStage::Endpoint, "TCP 135"),
             (
-                EventLogError::Endpoint(Trouble::NoEndpoint(EndpointError::NotRegistered)),
-                EventLogStage::Endpoint,
+                EventLogError::Endpoint(RpcError::NoEndpoint(EndpointError::NotRegistered)),
+                FailureStage::Endpoint,
                 "start the service \"Windows Event Log\"",
             ),
-            (credentials(refused()), EventLogStage::Credentials, "49152"),
-            (credentials(Trouble::NoKdc(String::new())), EventLogStage::Credentials, "write kdc"),
+            (credentials(refused()), FailureStage::Connect, "49152"),
             (
-                credentials(Trouble::Proof(String::new())),
-                EventLogStage::Credentials,
+                credentials(RpcError::Auth(AuthError::NoKdc(String::new()))),
+                FailureStage::Credentials,
+                "set kdc",
+            ),
+            (
+                credentials(RpcError::Auth(AuthError::Refused(String::new()))),
+                FailureStage::Credentials,
                 "its password",
             ),
-            (call(Trouble::Closed), EventLogStage::Read, "cuts connections"),
-            (call(fault(FaultStatus::OP_RANGE)), EventLogStage::Read, "Windows server"),
-            (EventLogError::Quiet(Duration::from_secs(1)), EventLogStage::Read, "auditpol"),
+            (call(RpcError::Closed), FailureStage::Read, "drops idle connections"),
+            (call(fault(FaultStatus::OP_RANGE)), FailureStage::Read, "Windows server"),
+            (EventLogError::Quiet(Duration::from_secs(1)), FailureStage::Read, "auditpol"),
             (
                 EventLogError::NotTaken(ApplyError::Journal("full".to_owned())),
-                EventLogStage::HandingOver,
+                FailureStage::Submit,
                 "/readyz",
             ),
         ] {
@@ -326,6 +320,6 @@ mod tests {
             assert!(remedy.contains(helps), "{failure}: {remedy}");
             assert_eq!(failure.stage(), stage, "{failure}");
         }
-        assert_eq!(status(1223).remedy(), None, "nobody knows everything");
+        assert_eq!(status(1223).remedy(), None, "an unknown error has no remedy");
     }
 }

@@ -40,8 +40,8 @@ impl ProducerFactory for EventLogFactory {
         context: &ProducerContext,
         _: &[&dyn BoundProducer],
     ) -> Result<Arc<dyn BoundProducer>, BindError> {
-        let logs = context.shared::<EventLogs>();
-        let log = EventLog::new(self.0.clone(), context.clock.clone(), logs.clone());
+        let (logs, accounts) = (context.shared::<EventLogs>(), context.shared());
+        let log = EventLog::new(self.0.clone(), context.clock.clone(), logs.clone(), &accounts);
         Ok(Arc::new(BoundEventLog { log: Arc::new(log), logs }))
     }
 }

@@ -9,7 +9,7 @@ use rollcall_wire::msrpc::ndr::ContextHandle;
 
 use super::connection::RpcConnection;
 use super::{CHANNEL, EventLogError};
-use crate::windows::msrpc::Trouble;
+use crate::windows::msrpc::RpcError;
 use rollcall_runtime::clock::Clock;
 
 /// The minimum interval between two queries. A log that is overwritten completely within a second
@@ -90,6 +90,6 @@ const fn is_call_failure(why: &EventLogError) -> bool {
         why,
         EventLogError::Status { .. }
             | EventLogError::Answer { .. }
-            | EventLogError::Call { why: Trouble::Fault(_), .. }
+            | EventLogError::Call { why: RpcError::Fault(_), .. }
     )
 }

@@ -1,5 +1,5 @@
-//! All event logs that are read: how each is, and where the servers are, at whose addresses nobody
-//! works.
+//! All event logs that are read: their status, and the addresses of the servers, from which users do
+//! not log on.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -15,61 +15,62 @@ use super::EventLog;
 use super::status::EventLogStatus;
 use rollcall_runtime::status_cell::StatusCell;
 
-/// The event logs that are read, for those who ask how they are, and for one another.
+/// The event logs that are read.
 #[derive(Debug, Clone, Default)]
 pub struct EventLogs(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    boards: RwLock<BTreeMap<Name, Arc<StatusCell<EventLogStatus>>>>,
-    /// Counts how often the servers or their addresses changed.
+    statuses: RwLock<BTreeMap<Name, Arc<StatusCell<EventLogStatus>>>>,
+    /// The number of changes of the servers or their addresses.
     changes: watch::Sender<u64>,
     hosts: SharedHosts,
 }
 
-/// Where computers were seen: what one server tells of, another may name.
+/// The addresses of computers, from the events of all servers: one server may report the address of a
+/// computer that the events of another server name.
 #[derive(Debug, Clone, Default)]
 pub(super) struct SharedHosts(Arc<Mutex<HostAddresses>>);
 
 impl SharedHosts {
-    /// Heeds an event in which a computer itself was seen.
-    pub(super) fn heed(&self, event: &Event) {
+    /// Records the address in an event of a computer account.
+    pub(super) fn record(&self, event: &Event) {
         if event.kind == Kind::DeviceSeen {
             self.0.lock().unwrap_or_else(PoisonError::into_inner).record(event);
         }
     }
 
-    /// The address of the host that somebody named, if it was seen of late.
-    pub(super) fn find(&self, unplaced: &UnresolvedLogon) -> Option<Address> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).find(unplaced)
+    /// The address of the computer that `logon` names, if it is known from around that time.
+    pub(super) fn find(&self, logon: &UnresolvedLogon) -> Option<Address> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).find(logon)
     }
 }
 
-/// How long a log waits until the servers beside it are found: names that cannot be found are known
-/// to be none by then.
-const OTHERS: Duration = Duration::from_secs(5);
+/// How long a log waits until the names of all servers are resolved. Names that do not exist have
+/// failed by then.
+const RESOLVE_WAIT: Duration = Duration::from_secs(5);
 
 impl EventLogs {
-    /// Enters one that is read from now on, in the place of another of the name.
+    /// Adds `log`, or replaces the log of the same name.
     pub fn put(&self, log: &EventLog) {
-        let (name, board) = (log.source.name().clone(), Arc::clone(&log.board));
-        self.0.boards.write().unwrap_or_else(PoisonError::into_inner).insert(name, board);
+        let (name, status) = (log.source.name().clone(), Arc::clone(&log.status));
+        self.0.statuses.write().unwrap_or_else(PoisonError::into_inner).insert(name, status);
         self.changed();
     }
 
-    /// Forgets one that is no longer read.
+    /// Removes a log.
     pub fn remove(&self, name: &Name) {
-        self.0.boards.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+        self.0.statuses.write().unwrap_or_else(PoisonError::into_inner).remove(name);
         self.changed();
     }
 
-    /// How each of them is, by name.
+    /// The status of each log by name.
     pub fn status(&self) -> BTreeMap<Name, EventLogStatus> {
-        let boards = self.0.boards.read().unwrap_or_else(PoisonError::into_inner);
-        boards.iter().map(|(name, board)| (name.clone(), board.status())).collect()
+        let statuses = self.0.statuses.read().unwrap_or_else(PoisonError::into_inner);
+        statuses.iter().map(|(name, cell)| (name.clone(), cell.status())).collect()
     }
 
-    /// Where computers were seen.
+    /// The addresses of computers.
     pub(super) fn hosts(&self) -> SharedHosts {
         self.0.hosts.clone()
     }
@@ -78,27 +79,28 @@ impl EventLogs {
         self.0.changes.send_modify(|count| *count += 1);
     }
 
-    /// How often the servers or their addresses changed.
+    /// The number of changes of the servers or their addresses.
     pub(super) fn changes(&self) -> u64 {
         *self.0.changes.borrow()
     }
 
-    /// The addresses of all servers, as far as they are known.
+    /// The known addresses of all servers.
     pub(super) fn addresses(&self) -> BTreeSet<IpAddr> {
-        let boards = self.0.boards.read().unwrap_or_else(PoisonError::into_inner);
-        let each = boards.values();
-        each.flat_map(|board| board.look(|status| status.addresses.clone()).unwrap_or_default())
+        let statuses = self.0.statuses.read().unwrap_or_else(PoisonError::into_inner);
+        let each = statuses.values();
+        each.flat_map(|cell| cell.look(|status| status.addresses.clone()).unwrap_or_default())
             .collect()
     }
 
-    /// Waits until the addresses of all servers were looked up once, for a while at most.
-    pub(super) async fn found(&self) {
+    /// Waits until the names of all servers have been resolved once, for at most
+    /// [`RESOLVE_WAIT`].
+    pub(super) async fn resolved(&self) {
         let mut changes = self.0.changes.subscribe();
         let all = changes.wait_for(|_| {
-            let boards = self.0.boards.read().unwrap_or_else(PoisonError::into_inner);
-            boards.values().all(|board| board.look(|status| status.addresses.is_some()))
+            let statuses = self.0.statuses.read().unwrap_or_else(PoisonError::into_inner);
+            statuses.values().all(|cell| cell.look(|status| status.addresses.is_some()))
         });
-        // Those that are found later are heeded from then on.
-        let _ = timeout(OTHERS, all).await;
+        // Addresses that are resolved later apply from then on.
+        let _ = timeout(RESOLVE_WAIT, all).await;
     }
 }

@@ -1,4 +1,4 @@
-//! How the event log of a server is, in plain words: for REST, and for whoever asks.
+//! The status of an event log, for REST and for tests.
 
 use std::net::IpAddr;
 
@@ -6,141 +6,128 @@ use rollcall_identity::Timestamp;
 use rollcall_identity::logon::auditing::AuditGap;
 use serde::Serialize;
 
-use super::{EventLogError, EventLogStage};
+use crate::remote::LastFailure;
 
-/// How the reading of an event log is.
+/// The state of an event log producer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum EventLogState {
-    /// The server is being looked for and connected to.
+    /// Connecting to the server.
     #[default]
     Connecting,
-    /// What was written before is being read.
+    /// Reading older events.
     CatchingUp,
-    /// Events are read as they are written.
+    /// Reading events as they are written.
     Following,
-    /// It is connected, and no event came for longer than is usual.
+    /// Connected, but no event arrived for longer than `silent_after`.
     Silent,
-    /// It cannot be read, and is tried again; sessions stay.
+    /// The log cannot be read. The producer retries.
     Failing,
+    /// The account was refused. The producer pauses.
+    CredentialsRefused,
 }
 
 impl EventLogState {
-    /// The same in a sentence.
+    /// The state as a sentence.
     pub const fn in_words(self) -> &'static str {
         match self {
-            Self::Connecting => "the server is being connected to",
-            Self::CatchingUp => "connected; what was written before is being read",
+            Self::Connecting => "connecting to the server",
+            Self::CatchingUp => "connected; older events are being read",
             Self::Following => "connected; events are read as they are written",
-            Self::Silent => "connected, but no event came for longer than is usual",
-            Self::Failing => "it cannot be read and is tried again; sessions stay as they are",
+            Self::Silent => "connected, but no event arrived for longer than silent_after",
+            Self::Failing => "the log cannot be read and is retried; sessions are kept",
+            Self::CredentialsRefused => {
+                "the account was refused and is not tried again until credential_retry has passed, its \
+                 secret file changes, or the configuration is reloaded; sessions are kept"
+            }
         }
     }
 }
 
-/// How an event log is.
+/// The status of an event log producer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EventLogStatus {
-    /// In one word.
+    /// The state.
     pub state: EventLogState,
-    /// Since when it is in this state.
+    /// The start of the state.
     pub since: Option<Timestamp>,
-    /// The addresses of the server; `None` until they were looked up once.
+    /// The addresses of the server; `None` until its name was resolved once.
     pub addresses: Option<Vec<IpAddr>>,
-    /// The newest event that was read since Rollcall began.
+    /// The newest event that was read since Rollcall started.
     pub last_event: Option<LastEvent>,
-    /// The record behind which reading goes on, as it is committed.
+    /// The record number of the committed bookmark.
     pub bookmark: Option<u64>,
-    /// How often events were lost.
+    /// The number of gaps.
     pub gaps: u64,
-    /// The last time that events were lost.
+    /// The last gap.
     pub last_gap: Option<LastGap>,
-    /// Why it cannot be told whether events were overwritten unread, when it cannot.
+    /// Why the server does not return its oldest record number, if it does not.
     pub unverifiable: Option<String>,
-    /// Records that could not be read.
+    /// The number of records that could not be decoded.
     pub unreadable: u64,
-    /// What the server does not audit, as far as it is known.
+    /// The subcategories that the server is known not to audit.
     pub unaudited: Vec<AuditGap>,
-    /// What went wrong last, whether it was mended or not.
+    /// The last failure, even if reading has continued since.
     pub last_failure: Option<LastFailure>,
 }
 
 /// An event that was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LastEvent {
-    /// When it was written, by the server's clock.
+    /// When it was written, by the clock of the server.
     pub at: Timestamp,
     /// When it was received.
     pub received: Timestamp,
-    /// Its number in the log.
+    /// Its record number.
     pub record_id: u64,
 }
 
 /// Events that were lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LastGap {
-    /// When it was noticed.
+    /// When the gap was detected.
     pub at: Timestamp,
-    /// How they were lost.
-    pub cause: Cause,
-    /// The last record that was read before.
+    /// The cause.
+    pub cause: GapCause,
+    /// The last record before the gap.
     pub after: u64,
-    /// At most how many records, those included that are never read; `None` when nobody knows.
+    /// The maximum number of lost records, including records that are never read; `None` if it is
+    /// unknown.
     pub records: Option<u64>,
 }
 
-/// How events were lost. The names are labels of metrics.
+/// Why events were lost. The names are label values of metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, strum::IntoStaticStr, strum::EnumIter)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
-pub enum Cause {
-    /// The server says that it no longer has what follows the bookmark.
+pub enum GapCause {
+    /// The server rejected the bookmark, because the events after it are gone.
     Refused,
-    /// They were overwritten before they were read: the log begins behind them.
+    /// The oldest record of the log is newer than the missing records.
     Overwritten,
-    /// Somebody cleared the log.
+    /// The log was cleared.
     Cleared,
-    /// The log counts from anew: another one is in its place.
+    /// The record numbers start again: it is another log.
     LogReset,
-    /// Windows says that it lost audits before it wrote them.
+    /// Windows lost audit events before it wrote them.
     AuditsLost,
 }
 
-impl Cause {
-    /// What can be done about it.
+impl GapCause {
+    /// What an administrator can do about it.
     pub const fn remedy(self) -> &'static str {
         match self {
             Self::Refused | Self::Overwritten => "make the security log of the server larger",
-            Self::Cleared => "see who cleared the security log (event 1102 names the account)",
-            Self::LogReset => "nothing, when the server was restored or set up anew",
-            Self::AuditsLost => "see why the server loses audits (events 1101 and 4612)",
+            Self::Cleared => "find out who cleared the security log (event 1102 names the account)",
+            Self::LogReset => "none is needed if the server was restored or reinstalled",
+            Self::AuditsLost => "find out why the server loses audit events (events 1101 and 4612)",
         }
     }
 }
 
-/// Why it could not be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LastFailure {
-    /// When.
-    pub at: Timestamp,
-    /// How far it came.
-    pub stage: EventLogStage,
-    /// What went wrong.
-    pub error: String,
-    /// What an administrator can do about it, where that is known.
-    pub remedy: Option<&'static str>,
-}
-
-impl LastFailure {
-    pub(super) fn of(failure: &EventLogError, at: Timestamp) -> Self {
-        let (stage, remedy) = (failure.stage(), failure.remedy());
-        Self { at, stage, error: failure.to_string(), remedy }
-    }
-}
-
 impl EventLogStatus {
-    /// It is `state` since `now`, unless it was before.
+    /// Sets the state at `now`, unless it is the same.
     pub(super) fn enter(&mut self, state: EventLogState, now: Timestamp) {
         if self.state != state || self.since.is_none() {
             (self.state, self.since) = (state, Some(now));

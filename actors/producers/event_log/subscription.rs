@@ -12,7 +12,7 @@ use rollcall_wire::event_log::{Bookmark, CallStatus, EventLogQuery, EventSelecti
 use rollcall_wire::msrpc::ndr::{ContextHandle, NdrError};
 use tokio::time::timeout;
 
-use super::connection::{EventLogServer, RpcConnection};
+use super::connection::RpcConnection;
 use super::{CHANNEL, EventLogError, Source};
 
 /// The timeout of a pull at the server. After a pull without events the client waits for the
@@ -100,24 +100,6 @@ impl Answer {
             status => Err(EventLogError::Status { call, status }),
         }
     }
-}
-
-/// Connects to the first server that accepts the account.
-pub(super) async fn connect(
-    servers: &[EventLogServer<'_>],
-) -> Result<RpcConnection, EventLogError> {
-    let mut failed = None;
-    for server in servers {
-        let connected = match server.port().await {
-            Ok(port) => server.connect(port).await,
-            Err(why) => Err(why),
-        };
-        match connected {
-            Ok(connection) => return Ok(connection),
-            Err(why) => failed = Some(why),
-        }
-    }
-    Err(failed.unwrap_or_else(|| EventLogError::Configured("the server has no address".to_owned())))
 }
 
 /// Subscribes to the events after `bookmark`. Without a bookmark, it subscribes to the events of

@@ -1,5 +1,5 @@
-//! Following a log: from the last committed event on, and then as events are written, until something
-//! goes wrong.
+//! Reads a log: from the last committed event on, then new events as they are written, until the
+//! connection fails.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -16,169 +16,172 @@ use super::connection::{EventLogServer, RpcConnection};
 use super::decoder::{DecodedBatch, RecordDecoder, bookmark, log};
 use super::gaps::Gaps;
 use super::in_flight::{InFlight, Read};
-use super::subscription::{Answer, Subscription, connect, subscribe};
-use super::{CHANNEL, Cause, EventLog, EventLogError, EventLogState, LastFailure, LastGap};
+use super::subscription::{Answer, Subscription, subscribe};
+use super::{CHANNEL, EventLog, EventLogError, EventLogState, GapCause, LastGap};
 use crate::event_log::telemetry::{
     EventLogAudits, EventLogConnected, EventLogFailed, EventLogGap, EventLogResumed,
     EventLogSilent, RecordsUnreadable,
 };
+use crate::remote::{LastFailure, RemoteReader};
 use crate::{EventSink, InputBatch};
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::telemetry::TelemetryEvent;
 
-/// Follows the log of one server.
-pub(super) struct Follower<'a> {
+/// Reads the log of one server.
+pub(super) struct EventLogReader<'a> {
     log: &'a EventLog,
     sink: &'a EventSink,
-    /// What was handed over.
-    under_way: InFlight<'a>,
-    /// Kept over a lost connection: it remembers who logged on.
-    harvester: RecordDecoder,
-    /// The addresses of all servers, as the harvester knows them: which change that was.
-    others: Option<u64>,
-    /// What the server was said not to audit.
+    /// The batch that is submitted and not committed.
+    in_flight: InFlight<'a>,
+    /// Lives longer than a connection, because it remembers logons.
+    decoder: RecordDecoder,
+    /// The state of the registry whose server addresses the decoder has.
+    registry_state: Option<u64>,
+    /// The subcategories that were last reported as not audited.
     unaudited: Vec<AuditGap>,
-    /// Whether the present connection brought an event.
-    heard: bool,
+    /// Whether the current connection delivered an event.
+    has_events: bool,
 }
 
-impl<'a> Follower<'a> {
-    pub(super) fn new(log: &'a EventLog, sink: &'a EventSink) -> Self {
-        let harvester = RecordDecoder::new(&log.source, &BTreeSet::new(), log.logs.hosts());
-        let (under_way, unaudited) = (InFlight::new(sink), Vec::new());
-        Self { log, sink, under_way, harvester, others: None, unaudited, heard: false }
-    }
+impl RemoteReader for EventLogReader<'_> {
+    type Error = EventLogError;
 
-    /// Connects and follows the log until it cannot be followed any more.
-    pub(super) async fn follow(&mut self) -> EventLogError {
-        self.heard = false;
-        let Err(failure) = self.try_follow().await;
+    async fn read(&mut self) -> EventLogError {
+        self.has_events = false;
+        let Err(failure) = self.try_read().await;
         failure
     }
 
-    /// Whether the connection that failed had brought an event.
-    pub(super) const fn has_heard(&self) -> bool {
-        self.heard
+    fn has_progressed(&self) -> bool {
+        self.has_events
     }
 
-    /// Tells why.
-    pub(super) fn failed(&self, why: &EventLogError) {
+    fn failed(&mut self, why: &EventLogError) {
         let (producer, now) = (self.sink.producer(), self.log.clock.now());
+        if let EventLogError::Quiet(span) = why {
+            EventLogSilent { producer, span: *span }.emit();
+        } else {
+            EventLogFailed { producer, why }.emit();
+        }
         let state = match why {
-            EventLogError::Quiet(span) => {
-                EventLogSilent { producer, span: *span }.emit();
-                EventLogState::Silent
-            }
-            why => {
-                EventLogFailed { producer, why }.emit();
-                EventLogState::Failing
-            }
+            EventLogError::Quiet(_) => EventLogState::Silent,
+            why if why.is_credentials_refused() => EventLogState::CredentialsRefused,
+            _ => EventLogState::Failing,
         };
-        self.log.board.write(|status| {
+        self.log.status.write(|status| {
             status.enter(state, now);
-            status.last_failure = Some(LastFailure::of(why, now));
+            status.last_failure = Some(LastFailure::new(why, now));
         });
     }
+}
 
-    async fn try_follow(&mut self) -> Result<Infallible, EventLogError> {
-        // What was handed over and not committed is read again.
-        let place = self.sink.last_read(log()).await?;
-        let bookmark = place.as_deref().and_then(bookmark);
+impl<'a> EventLogReader<'a> {
+    pub(super) fn new(log: &'a EventLog, sink: &'a EventSink) -> Self {
+        let decoder = RecordDecoder::new(&log.source, &BTreeSet::new(), log.logs.hosts());
+        let (in_flight, unaudited) = (InFlight::new(sink), Vec::new());
+        Self { log, sink, in_flight, decoder, registry_state: None, unaudited, has_events: false }
+    }
+
+    async fn try_read(&mut self) -> Result<Infallible, EventLogError> {
+        // Events that were submitted and not committed are read again.
+        let position = self.sink.last_read(log()).await?;
+        let bookmark = position.as_deref().and_then(bookmark);
         let last = bookmark.as_ref().and_then(|bookmark| bookmark.record_id(CHANNEL));
-        self.harvester.continuity = Continuity::after_record(last);
-        self.log.board.write(|status| status.bookmark = last);
-        let servers = self.servers().await?;
-        let connection = connect(&servers).await?;
-        let mut subscription = self.begin(connection, bookmark.as_ref()).await?;
+        self.decoder.continuity = Continuity::after_record(last);
+        self.log.status.write(|status| status.bookmark = last);
+        let servers = self.resolve().await?;
+        let connection = EventLogServer::connect_first(&servers).await?;
+        let mut subscription = self.subscribe(connection, bookmark.as_ref()).await?;
         let (producer, server) = (self.sink.producer(), &*self.log.source.server.host);
         EventLogConnected { producer, server }.emit();
-        let Err(failure) = self.read_on(&mut subscription).await;
-        // What came before the failure came; where to go on is asked for behind it.
+        let Err(failure) = self.read_events(&mut subscription).await;
+        // The events before the failure are committed first. The next connection reads the bookmark
+        // after that.
         self.settle().await?;
         Err(failure)
     }
 
-    /// Reads what there is and what will be.
-    async fn read_on(
+    /// Reads the existing events, then new ones.
+    async fn read_events(
         &mut self,
         subscription: &mut Subscription,
     ) -> Result<Infallible, EventLogError> {
-        let (mut gaps, mut heard) = (Gaps::default(), Clock::instant());
+        let (mut gaps, mut last_event) = (Gaps::default(), Clock::instant());
         loop {
-            let patience = self.patience(heard)?;
-            let answer = self.next(subscription, patience).await?;
+            let limit = self.time_until_silent(last_event)?;
+            let answer = self.next(subscription, limit).await?;
             let batch = answer.batch()?;
             let is_empty = batch.events().len() == 0;
             if is_empty {
                 self.settle().await?;
                 self.caught_up();
             } else {
-                heard = Clock::instant();
-                self.take(&batch).await?;
+                last_event = Clock::instant();
+                self.submit(&batch).await?;
             }
-            let continuity = &mut self.harvester.continuity;
+            let continuity = &mut self.decoder.continuity;
             let lost = gaps.look(&mut subscription.connection, continuity).await?;
             if lost.is_some() {
-                // Were they refused, they would be read again, and so would the gap before them.
+                // If the batch is refused, it is read again, and so is the gap before it.
                 self.settle().await?;
             }
-            self.looked(lost, gaps.unable.as_ref());
+            self.report_overwritten(lost, gaps.unable.as_ref());
             if is_empty {
-                subscription.wait(patience).await?;
+                subscription.wait(limit).await?;
             }
         }
     }
 
-    /// The next answer; meanwhile, what is under way becomes visible.
+    /// The next response. While the server prepares it, the batch in flight becomes visible.
     async fn next(
         &mut self,
         subscription: &mut Subscription,
-        patience: Duration,
+        limit: Duration,
     ) -> Result<Answer, EventLogError> {
-        let mut asked = pin!(subscription.next(patience));
-        let visible = match select(asked.as_mut(), pin!(self.under_way.settled())).await {
+        let mut request = pin!(subscription.next(limit));
+        let visible = match select(request.as_mut(), pin!(self.in_flight.settled())).await {
             Either::Left((answer, _)) => return answer,
             Either::Right((visible, _)) => visible?,
         };
-        self.visible(visible);
-        asked.await
+        self.report(visible);
+        request.await
     }
 
-    /// Where the server is; the others are heeded from now on, too.
-    async fn servers(&self) -> Result<Vec<EventLogServer<'a>>, EventLogError> {
-        let EventLog { source, board, logs, .. } = self.log;
-        let servers = EventLogServer::all(source).await;
-        // One that cannot be found keeps nobody waiting.
+    /// Resolves the server, and waits for the addresses of the other servers.
+    async fn resolve(&self) -> Result<Vec<EventLogServer<'a>>, EventLogError> {
+        let EventLog { source, account, status, logs, .. } = self.log;
+        let servers = EventLogServer::resolve(source, account).await;
+        // A server that cannot be resolved has no address, and the other logs do not wait for it.
         let found: Vec<IpAddr> = servers.iter().flatten().map(|server| server.address).collect();
-        let changed = board.look(|status| status.addresses.as_ref() != Some(&found));
-        if changed && (servers.is_ok() || board.look(|status| status.addresses.is_none())) {
-            board.write(|status| status.addresses = Some(found));
+        let changed = status.look(|status| status.addresses.as_ref() != Some(&found));
+        if changed && (servers.is_ok() || status.look(|status| status.addresses.is_none())) {
+            status.write(|status| status.addresses = Some(found));
             logs.changed();
         }
         let servers = servers?;
-        logs.found().await;
+        logs.resolved().await;
         Ok(servers)
     }
 
-    /// Subscribes behind the bookmark. Where that is not to be had any more, the gap is told, and the
-    /// log is caught up with as at the first time.
-    async fn begin(
+    /// Subscribes after the bookmark. If the server no longer has these events, a gap is reported,
+    /// and the log is read as at the first start.
+    async fn subscribe(
         &mut self,
         mut connection: RpcConnection,
         bookmark: Option<&Bookmark>,
     ) -> Result<Subscription, EventLogError> {
         let source = &self.log.source;
-        // After a silence it is silent until an event comes.
-        if self.log.board.look(|status| status.state) != EventLogState::Silent {
+        // A silent log stays silent until an event arrives.
+        if self.log.status.look(|status| status.state) != EventLogState::Silent {
             self.enter(EventLogState::CatchingUp);
         }
         let handle = match subscribe(&mut connection, source, bookmark).await {
             Err(why) if bookmark.is_some() && why.is_gap() => {
                 let handle = subscribe(&mut connection, source, None).await?;
-                let after = self.harvester.continuity.last().unwrap_or_default();
-                self.harvester.continuity = Continuity::default();
-                let (at, cause) = (self.log.clock.now(), Cause::Refused);
-                self.lost(LastGap { at, cause, after, records: None });
+                let after = self.decoder.continuity.last().unwrap_or_default();
+                self.decoder.continuity = Continuity::default();
+                let (at, cause) = (self.log.clock.now(), GapCause::Refused);
+                self.report_gap(LastGap { at, cause, after, records: None });
                 handle
             }
             subscribed => subscribed?,
@@ -186,45 +189,45 @@ impl<'a> Follower<'a> {
         Ok(Subscription::new(connection, handle, source))
     }
 
-    /// How long it may still be silent, after it was `heard` the last time.
-    fn patience(&self, heard: Instant) -> Result<Duration, EventLogError> {
+    /// The time until the log counts as silent, if its last event arrived at `last_event`.
+    fn time_until_silent(&self, last_event: Instant) -> Result<Duration, EventLogError> {
         let silent = self.log.source.settings.silent;
-        let left = silent.saturating_sub(Clock::instant().duration_since(heard));
+        let left = silent.saturating_sub(Clock::instant().duration_since(last_event));
         if left.is_zero() { Err(EventLogError::Quiet(silent)) } else { Ok(left) }
     }
 
-    /// Reads events, and hands over what they come to as soon as those before are visible.
-    async fn take(&mut self, batch: &EventBatch<'_>) -> Result<(), EventLogError> {
+    /// Decodes events, and submits them as soon as the batch before is visible.
+    async fn submit(&mut self, batch: &EventBatch<'_>) -> Result<(), EventLogError> {
         let EventLog { source, clock, logs, .. } = self.log;
         EventLogResumed { producer: self.sink.producer() }.emit();
-        self.heard = true;
+        self.has_events = true;
         let changes = logs.changes();
-        if self.others.replace(changes) != Some(changes) {
-            self.harvester.heed(source, &logs.addresses());
+        if self.registry_state.replace(changes) != Some(changes) {
+            self.decoder.heed(source, &logs.addresses());
         }
         let mut input = InputBatch::default();
-        let gathered = self.harvester.read(batch, clock.now(), &mut input);
-        let asked = usize::try_from(source.settings.limits.records).unwrap_or(usize::MAX);
-        let is_full = batch.events().len() >= asked;
-        let (unaudited, place) = (self.harvester.unaudited(), self.harvester.continuity.last());
+        let gathered = self.decoder.read(batch, clock.now(), &mut input);
+        let limit = usize::try_from(source.settings.limits.records).unwrap_or(usize::MAX);
+        let is_full = batch.events().len() >= limit;
+        let (unaudited, place) = (self.decoder.unaudited(), self.decoder.continuity.last());
         let read = Read { gathered, unaudited, place, is_full };
-        let before = self.under_way.submit(input, read).await?;
-        self.visible(before);
+        let before = self.in_flight.submit(input, read).await?;
+        self.report(before);
         Ok(())
     }
 
-    /// Waits until all that was read is visible.
+    /// Waits until everything that was submitted is visible.
     async fn settle(&mut self) -> Result<(), EventLogError> {
-        let visible = self.under_way.settled().await?;
-        self.visible(visible);
+        let visible = self.in_flight.settled().await?;
+        self.report(visible);
         Ok(())
     }
 
-    /// Tells of a batch that is visible from now on.
-    fn visible(&mut self, batch: Option<Read>) {
+    /// Reports a batch that has become visible.
+    fn report(&mut self, batch: Option<Read>) {
         let Some(Read { gathered, unaudited, place, is_full }) = batch else { return };
         let now = self.log.clock.now();
-        self.log.board.write(|status| {
+        self.log.status.write(|status| {
             status.enter(
                 if is_full { EventLogState::CatchingUp } else { EventLogState::Following },
                 now,
@@ -233,54 +236,54 @@ impl<'a> Follower<'a> {
             status.bookmark = place;
             status.unreadable += gathered.unreadable;
         });
-        self.tell(gathered, unaudited);
+        self.report_problems(gathered, unaudited);
     }
 
-    /// Tells what was wrong with records, and what the log says of itself.
-    fn tell(&mut self, gathered: DecodedBatch, unaudited: Vec<AuditGap>) {
+    /// Reports unreadable records, gaps, and changes of the audit policy.
+    fn report_problems(&mut self, gathered: DecodedBatch, unaudited: Vec<AuditGap>) {
         let producer = self.sink.producer();
         if let Some((record_id, why)) = gathered.first_unreadable {
             let count = gathered.unreadable;
             RecordsUnreadable { producer, count, record_id, why: &why }.emit();
         }
         for gap in gathered.gaps {
-            self.lost(gap);
+            self.report_gap(gap);
         }
         if unaudited != self.unaudited {
             EventLogAudits { producer, before: &self.unaudited, now: &unaudited }.emit();
             self.unaudited.clone_from(&unaudited);
-            self.log.board.write(|status| status.unaudited = unaudited);
+            self.log.status.write(|status| status.unaudited = unaudited);
         }
     }
 
-    /// What a look at the oldest record showed.
-    fn looked(&self, lost: Option<LostRecords>, unable: Option<&String>) {
+    /// Reports records that were overwritten before they were read, or why that is unknown.
+    fn report_overwritten(&self, lost: Option<LostRecords>, unable: Option<&String>) {
         if let Some(LostRecords { after, records }) = lost {
-            let (at, cause) = (self.log.clock.now(), Cause::Overwritten);
-            self.lost(LastGap { at, cause, after, records: Some(records) });
+            let (at, cause) = (self.log.clock.now(), GapCause::Overwritten);
+            self.report_gap(LastGap { at, cause, after, records: Some(records) });
         }
-        if self.log.board.look(|status| status.unverifiable.as_ref() != unable) {
-            self.log.board.write(|status| status.unverifiable = unable.cloned());
+        if self.log.status.look(|status| status.unverifiable.as_ref() != unable) {
+            self.log.status.write(|status| status.unverifiable = unable.cloned());
         }
     }
 
-    fn lost(&self, gap: LastGap) {
+    fn report_gap(&self, gap: LastGap) {
         EventLogGap { producer: self.sink.producer(), gap }.emit();
-        self.log.board.write(|status| {
+        self.log.status.write(|status| {
             status.gaps += 1;
             status.last_gap = Some(gap);
         });
     }
 
-    /// There is nothing more to read; a silence goes on until an event comes.
+    /// All existing events are read. A silent log stays silent until an event arrives.
     fn caught_up(&self) {
-        if self.log.board.look(|status| status.state) == EventLogState::CatchingUp {
+        if self.log.status.look(|status| status.state) == EventLogState::CatchingUp {
             self.enter(EventLogState::Following);
         }
     }
 
     fn enter(&self, state: EventLogState) {
         let now = self.log.clock.now();
-        self.log.board.write(|status| status.enter(state, now));
+        self.log.status.write(|status| status.enter(state, now));
     }
 }

@@ -1,4 +1,4 @@
-//! What happens between Rollcall and the event logs of Windows servers.
+//! Telemetry of event logs.
 
 use std::time::Duration;
 
@@ -6,13 +6,13 @@ use rollcall_identity::logon::auditing::{AuditGap, AuditSubcategory};
 use strum::IntoEnumIterator;
 use tracing::{info, warn};
 
-use crate::event_log::{Cause, EventLogError, LastGap};
+use crate::event_log::{EventLogError, GapCause, LastGap};
+use crate::remote::RemoteError;
 use rollcall_runtime::telemetry::TelemetryEvent;
 
 use crate::metrics;
 
-/// An event log is to be followed. Its counters begin at zero, so that the first gap is seen to
-/// grow from something.
+/// A producer has started. Its counters start at zero, so that the first increment is visible.
 pub(crate) struct EventLogStarted<'a> {
     pub producer: &'a str,
 }
@@ -23,7 +23,7 @@ impl TelemetryEvent for EventLogStarted<'_> {
         metrics::EVENT_LOG_CONNECTED.with([producer().into()]).set(0);
         metrics::EVENT_LOG_SILENT.with([producer().into()]).set(0);
         unreadable(self.producer).increment(0);
-        for cause in Cause::iter() {
+        for cause in GapCause::iter() {
             gap(self.producer, cause).increment(0);
         }
         for kind in AuditSubcategory::iter() {
@@ -32,7 +32,7 @@ impl TelemetryEvent for EventLogStarted<'_> {
     }
 }
 
-fn gap(producer: &str, cause: Cause) -> ::metrics::Counter {
+fn gap(producer: &str, cause: GapCause) -> ::metrics::Counter {
     let cause: &'static str = cause.into();
     metrics::EVENT_LOG_GAPS.with([producer.to_owned().into(), cause.to_owned().into()])
 }
@@ -46,7 +46,7 @@ fn unaudited(producer: &str, kind: AuditSubcategory) -> ::metrics::Gauge {
     metrics::EVENT_LOG_AUDIT_MISSING.with([producer.to_owned().into(), kind.to_owned().into()])
 }
 
-/// A server gives its log.
+/// The log of a server is being read.
 pub(crate) struct EventLogConnected<'a> {
     pub producer: &'a str,
     pub server: &'a str,
@@ -56,11 +56,11 @@ impl TelemetryEvent for EventLogConnected<'_> {
     fn emit(self) {
         let Self { producer, server } = self;
         metrics::EVENT_LOG_CONNECTED.with([producer.to_owned().into()]).set(1);
-        info!(producer, server, "event log is followed");
+        info!(producer, server, "event log connected");
     }
 }
 
-/// An event log cannot be followed; it is tried again.
+/// A connection failed.
 pub(crate) struct EventLogFailed<'a> {
     pub producer: &'a str,
     pub why: &'a EventLogError,
@@ -75,7 +75,7 @@ impl TelemetryEvent for EventLogFailed<'_> {
             .with([producer.to_owned().into(), stage.to_owned().into()])
             .increment(1);
         let remedy = why.remedy().unwrap_or("none known");
-        warn!(producer, stage, %why, remedy, "event log cannot be followed");
+        warn!(producer, stage, %why, remedy, "event log failed");
     }
 }
 
@@ -90,11 +90,11 @@ impl TelemetryEvent for EventLogGap<'_> {
         let Self { producer, gap: LastGap { cause, after, records, .. } } = self;
         gap(producer, cause).increment(1);
         let (remedy, cause): (_, &'static str) = (cause.remedy(), cause.into());
-        warn!(producer, cause, after, records, remedy, "events of an event log are lost");
+        warn!(producer, cause, after, records, remedy, "event log lost events");
     }
 }
 
-/// A server stopped to audit successes that logons are read from, or audits them again.
+/// A server stopped or resumed the audit of a required subcategory.
 pub(crate) struct EventLogAudits<'a> {
     pub producer: &'a str,
     pub before: &'a [AuditGap],
@@ -123,7 +123,7 @@ impl TelemetryEvent for EventLogAudits<'_> {
     }
 }
 
-/// An answer of a server had events.
+/// A response contained events.
 pub(crate) struct EventLogResumed<'a> {
     pub producer: &'a str,
 }
@@ -135,7 +135,7 @@ impl TelemetryEvent for EventLogResumed<'_> {
     }
 }
 
-/// No event came for longer than is usual, though the server is connected.
+/// No event arrived for longer than `silent_after`.
 pub(crate) struct EventLogSilent<'a> {
     pub producer: &'a str,
     pub span: Duration,
@@ -145,12 +145,12 @@ impl TelemetryEvent for EventLogSilent<'_> {
     fn emit(self) {
         let Self { producer, span } = self;
         metrics::EVENT_LOG_SILENT.with([producer.to_owned().into()]).set(1);
-        let remedy = "see whether the server audits logons, and whether anybody logs on there";
+        let remedy = "check that the server audits logons and that users log on to it";
         warn!(producer, ?span, remedy, "event log is silent");
     }
 }
 
-/// Records of a log cannot be read; those beside them are.
+/// Records of a log could not be decoded. The others were read.
 pub(crate) struct RecordsUnreadable<'a> {
     pub producer: &'a str,
     pub count: u64,
@@ -162,6 +162,6 @@ impl TelemetryEvent for RecordsUnreadable<'_> {
     fn emit(self) {
         let Self { producer, count, record_id, why } = self;
         unreadable(producer).increment(count);
-        warn!(producer, count, record_id, why, "records of the event log cannot be read");
+        warn!(producer, count, record_id, why, "event log records cannot be decoded");
     }
 }

@@ -1,4 +1,4 @@
-//! One look at an event log, from the server's name to its first event, each step said in plain words.
+//! The self-test of an event log source, from its name to its first event.
 
 use std::time::Duration;
 
@@ -12,62 +12,62 @@ use rollcall_wire::event_log::{AuditRecord, Decoder};
 use super::connection::{EventLogServer, RpcConnection};
 use super::subscription::subscribe;
 use super::{CHANNEL, EventLogError, Source};
+use crate::remote::{AccountGuard, TestReport};
 
-/// What a look at an event log showed.
-#[derive(Debug)]
-pub struct EventLogTestReport {
-    /// What was found out, a line each.
-    pub lines: Vec<String>,
-    /// Why it cannot be read, if it cannot.
-    pub failure: Option<EventLogError>,
-}
-
-/// Connects to `source`, proves the account, subscribes, and reads one event.
-pub async fn test(source: &Source) -> EventLogTestReport {
+/// Connects to `source`, authenticates, subscribes, and reads one event.
+pub async fn test(source: &Source, accounts: &AccountGuard) -> TestReport<EventLogError> {
     let mut lines = Vec::new();
-    let failure = look(source, &mut lines).await.err();
-    EventLogTestReport { lines, failure }
+    let failure = run(source, accounts, &mut lines).await.err();
+    TestReport { lines, failure }
 }
 
-async fn look(source: &Source, lines: &mut Vec<String>) -> Result<(), EventLogError> {
-    // Whether there is an event can only be asked, and not waited for.
+async fn run(
+    source: &Source,
+    accounts: &AccountGuard,
+    lines: &mut Vec<String>,
+) -> Result<(), EventLogError> {
+    // With pull delivery, the server also responds if there is no event.
     let settings = config::EventLog { delivery: Delivery::Pull, ..source.settings.clone() };
     let source = &Source { settings, server: source.server.clone() };
-    let servers = EventLogServer::all(source).await?;
+    let account = source.account(accounts);
+    let servers = EventLogServer::resolve(source, &account).await?;
     let host = &source.server.host;
     let addresses: Vec<String> = servers.iter().map(|server| server.address.to_string()).collect();
-    lines.push(format!("{host} is at {}", addresses.join(", ")));
-    // The others are tried when it runs; a test that hid the first one's trouble would be none.
+    lines.push(format!("{host} has the address {}", addresses.join(", ")));
+    // Only the first address is tested: a test that went on to the next would hide its failure.
     let Some(server) = servers.first() else { return Ok(()) };
     let port = server.port().await?;
-    let by = if source.server.port.is_some() { "as configured" } else { "by its endpoint mapper" };
-    lines.push(format!("its event log is at port {port}, {by}"));
+    let by = match source.server.port {
+        Some(_) => "as configured",
+        None => "from its endpoint mapper",
+    };
+    lines.push(format!("the event log service has port {port}, {by}"));
     let mut connection = server.connect(port).await?;
     let auth: &str = source.settings.auth.into();
     lines.push(format!(
-        "{} proved itself by {auth}; everything is sealed",
+        "{} authenticated with {auth}; all messages are sealed",
         source.settings.account.name
     ));
     if source.server.role == ServerRole::DomainController && source.server.port.is_none() {
         lines.push(match server.domain().await {
-            Ok((name, sid)) => format!("it is a controller of {name}, whose accounts have {sid}"),
-            // Nothing needs it but whoever wonders about the names in its events.
-            Err(why) => format!("which domain it is of, it does not say: {why}"),
+            Ok((name, sid)) => format!("it is a domain controller of {name}, SID {sid}"),
+            // Rollcall does not need it to read the log.
+            Err(why) => format!("its domain is unknown: {why}"),
         });
     }
     let handle = match subscribe(&mut connection, source, None).await {
-        Err(why) if why.is_of_no_such_call() => {
-            // What it has, for whoever wonders what the server is.
-            if let Ok(count) = queried(&mut connection, source).await {
+        Err(why) if why.is_unsupported_call() => {
+            // What the server supports helps to identify it.
+            if let Ok(count) = query_log(&mut connection, source).await {
                 lines.push(format!(
-                    "it answers a query of its log, with {count} events, and serves no subscription"
+                    "it answers a query of its log, with {count} events, but does not support subscriptions"
                 ));
             }
             return Err(why);
         }
         subscribed => subscribed?,
     };
-    lines.push("it gives its log Security".to_owned());
+    lines.push("the subscription to its log Security works".to_owned());
     let records = source.settings.limits.records;
     let next = RemoteSubscriptionNext { handle, records, timeout: Duration::ZERO };
     let call = "EvtRpcRemoteSubscriptionNext";
@@ -75,16 +75,18 @@ async fn look(source: &Source, lines: &mut Vec<String>) -> Result<(), EventLogEr
     let batch = RemoteSubscriptionNext::decode(&stub);
     let batch = batch.map_err(|why| EventLogError::Answer { call, why })?;
     lines.push(match batch.events().next() {
-        None => "it holds no event of those that are asked for, within catch_up".to_owned(),
-        Some(Err(why)) => format!("its first event cannot be read: {why}"),
+        None => "its log has no matching event within lookback".to_owned(),
+        Some(Err(why)) => format!("its first event cannot be decoded: {why}"),
         Some(Ok(set)) => first_event(set.event),
     });
     Ok(())
 }
 
-/// How many events a query of the log has, of those that one answer holds. The query ends with the
-/// connection.
-async fn queried(connection: &mut RpcConnection, source: &Source) -> Result<usize, EventLogError> {
+/// The number of events in the first response to a query of the log. The query ends with the connection.
+async fn query_log(
+    connection: &mut RpcConnection,
+    source: &Source,
+) -> Result<usize, EventLogError> {
     let call = "EvtRpcRegisterLogQuery";
     let query =
         RegisterLogQuery { channel: Some(CHANNEL), query: "*", order: EventOrder::NewestFirst };
@@ -106,10 +108,10 @@ fn first_event(event: &[u8]) -> String {
     let mut decoder = Decoder::default();
     let record = match decoder.record(event) {
         Ok(record) => record,
-        Err(why) => return format!("its first event cannot be read: {why}"),
+        Err(why) => return format!("its first event cannot be decoded: {why}"),
     };
     match AuditRecord::of(&record) {
-        Err(why) => format!("its first event cannot be read: {why}"),
+        Err(why) => format!("its first event cannot be decoded: {why}"),
         Ok(audit) => {
             let record = audit.record();
             let (id, time, computer) = (record.id, record.time, record.computer);

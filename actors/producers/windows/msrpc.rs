@@ -1,8 +1,8 @@
-//! Calls to Windows servers over MSRPC: the connection, its deadlines, and the security provider
-//! behind what `rollcall_wire::msrpc` says is to be done.
+//! MSRPC client: the connection, its timeouts, and the authentication that
+//! `rollcall_wire::msrpc` asks for.
 
+mod error;
 mod sealing;
-mod trouble;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,19 +11,22 @@ use rollcall_wire::msrpc::{
     Action, Association, AssociationOptions, AuthStep, AuthType, Interface, RpcCallError,
     endpoint_mapper,
 };
-use sspi::ErrorKind;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+pub(crate) use self::error::RpcError;
 use self::sealing::Sealing;
-pub(crate) use self::trouble::Trouble;
-use crate::windows::sspi::{Proof, Step, explain};
+use crate::remote::connect;
+use crate::windows::sspi::{AuthError, Authenticator, Step};
 
-/// How much is read at once: some of the fragments of a long answer.
-const READ: usize = 32 * 1024;
+/// The size of a read: several fragments of a long response.
+const READ_SIZE: usize = 32 * 1024;
 
-/// A connection to one interface of a server, on which one call follows the other.
+/// The timeout for sending a request whose response is awaited without a timeout.
+const SEND_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A connection to one interface of a server. It carries one call at a time.
 #[derive(Debug)]
 pub(crate) struct RpcClient {
     stream: TcpStream,
@@ -31,68 +34,79 @@ pub(crate) struct RpcClient {
     buffer: Vec<u8>,
 }
 
-/// How long a server is waited for.
+/// The timeouts of a connection.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Patience {
-    /// Until it takes the connection.
+pub(crate) struct RpcTimeouts {
+    /// For connecting.
     pub(crate) connect: Duration,
-    /// Between two signs of life while it answers.
-    pub(crate) answer: Duration,
+    /// For each part of a response.
+    pub(crate) response: Duration,
+}
+
+impl RpcTimeouts {
+    /// Connects to `server`.
+    pub(crate) async fn connect(self, server: SocketAddr) -> Result<TcpStream, RpcError> {
+        let failed = |error| RpcError::Connect { server, error };
+        connect(server, self.connect).await.map_err(failed)
+    }
 }
 
 impl RpcClient {
-    /// Binds to `interface` without saying who asks.
+    /// Binds to `interface` without authentication.
     pub(crate) async fn anonymous(
-        at: SocketAddr,
+        stream: TcpStream,
         interface: Interface,
-        patience: Patience,
-    ) -> Result<Self, Trouble> {
-        let stream = connect(at, patience.connect).await?;
+        timeouts: RpcTimeouts,
+    ) -> Result<Self, RpcError> {
         let (association, bind) = Association::anonymous(interface, &AssociationOptions::default());
-        let mut client = Self { stream, association, buffer: vec![0; READ] };
-        client.send(&bind, patience.answer).await?;
-        client.bound(None, patience.answer).await?;
+        let mut client = Self { stream, association, buffer: vec![0; READ_SIZE] };
+        client.send(&bind, timeouts.response).await?;
+        client.complete_bind(None, timeouts.response).await?;
         Ok(client)
     }
 
-    /// Binds to `interface` with `proof`; everything is sealed afterwards.
+    /// Binds to `interface` with `authenticator`. All later messages are sealed.
     pub(crate) async fn sealed(
-        at: SocketAddr,
+        stream: TcpStream,
         interface: Interface,
-        mut proof: Proof,
-        patience: Patience,
-    ) -> Result<Self, Trouble> {
-        let Step { token, .. } = proof.step(Vec::new()).await.map_err(|why| unproven(&why))?;
-        let stream = connect(at, patience.connect).await?;
-        let terms = AssociationOptions::default();
-        let bound = Association::authenticated(interface, &terms, AuthType::Spnego, &token);
-        let (association, bind) = bound.map_err(|why| Trouble::Association(why.into()))?;
-        let mut client = Self { stream, association, buffer: vec![0; READ] };
-        client.send(&bind, patience.answer).await?;
-        client.bound(Some(proof), patience.answer).await?;
-        Ok(client)
+        mut authenticator: Authenticator,
+        timeouts: RpcTimeouts,
+    ) -> Result<Self, RpcError> {
+        let Step { token, .. } = authenticator.step(Vec::new()).await?;
+        let is_confirmed = authenticator.is_confirmed();
+        let options = AssociationOptions::default();
+        let bound = Association::authenticated(interface, &options, AuthType::Spnego, &token);
+        let (association, bind) = bound.map_err(|error| RpcError::Association(error.into()))?;
+        let mut client = Self { stream, association, buffer: vec![0; READ_SIZE] };
+        client.send(&bind, timeouts.response).await?;
+        match client.complete_bind(Some(authenticator), timeouts.response).await {
+            Err(RpcError::Association(error)) if error.is_account_denied() && !is_confirmed => {
+                Err(AuthError::Refused(error.to_string()).into())
+            }
+            bound => bound.map(|()| client),
+        }
     }
 
-    /// Makes a call, and waits for its answer: for `patience` until each sign of life, or for ever.
+    /// Makes a call and waits for its response, with a timeout for each part of it, or without one.
     pub(crate) async fn call(
         &mut self,
         opnum: u16,
         stub: &[u8],
-        patience: Option<Duration>,
-    ) -> Result<Vec<u8>, Trouble> {
-        let call = self.association.call(opnum, stub).map_err(|why| match why {
-            RpcCallError::Failed(failure) => Trouble::Association(failure),
-            RpcCallError::NotReady | RpcCallError::Busy => Trouble::OutOfTurn,
+        limit: Option<Duration>,
+    ) -> Result<Vec<u8>, RpcError> {
+        let call = self.association.call(opnum, stub).map_err(|error| match error {
+            RpcCallError::Failed(failure) => RpcError::Association(failure),
+            RpcCallError::NotReady | RpcCallError::Busy => RpcError::OutOfTurn,
         })?;
-        self.send(&call.bytes, patience.unwrap_or(SENDING)).await?;
+        self.send(&call.bytes, limit.unwrap_or(SEND_TIMEOUT)).await?;
         loop {
-            for action in self.hear(patience).await? {
+            for action in self.receive(limit).await? {
                 match action {
                     Action::Reply { call_id, stub } if call_id == call.id => return Ok(stub),
                     Action::Fault { call_id, fault } if call_id == call.id => {
-                        return Err(Trouble::Fault(fault));
+                        return Err(RpcError::Fault(fault));
                     }
-                    Action::Failed(failure) => return Err(Trouble::Association(failure)),
+                    Action::Failed(failure) => return Err(RpcError::Association(failure)),
                     _ => {}
                 }
             }
@@ -100,19 +114,23 @@ impl RpcClient {
     }
 
     /// Does what the association asks for until calls can be made.
-    async fn bound(&mut self, mut proof: Option<Proof>, patience: Duration) -> Result<(), Trouble> {
+    async fn complete_bind(
+        &mut self,
+        mut authenticator: Option<Authenticator>,
+        limit: Duration,
+    ) -> Result<(), RpcError> {
         loop {
-            let mut actions = self.hear(Some(patience)).await?;
+            let mut actions = self.receive(Some(limit)).await?;
             while !actions.is_empty() {
                 let mut next = Vec::new();
                 for action in actions {
                     match action {
-                        Action::Send(bytes) => self.send(&bytes, patience).await?,
+                        Action::Send(bytes) => self.send(&bytes, limit).await?,
                         Action::Ready => return Ok(()),
-                        Action::Failed(failure) => return Err(Trouble::Association(failure)),
+                        Action::Failed(failure) => return Err(RpcError::Association(failure)),
                         Action::Authenticate(token) => {
-                            let leg = prove(&mut proof, token).await?;
-                            next.extend(self.association.authenticate(leg));
+                            let step = authenticate(&mut authenticator, token).await?;
+                            next.extend(self.association.authenticate(step));
                         }
                         Action::Reply { .. } | Action::Fault { .. } => {}
                     }
@@ -122,74 +140,53 @@ impl RpcClient {
         }
     }
 
-    async fn send(&mut self, bytes: &[u8], patience: Duration) -> Result<(), Trouble> {
-        match timeout(patience, self.stream.write_all(bytes)).await {
-            Ok(sent) => sent.map_err(Trouble::Broken),
-            Err(_) => Err(Trouble::Silent(patience)),
+    async fn send(&mut self, bytes: &[u8], limit: Duration) -> Result<(), RpcError> {
+        match timeout(limit, self.stream.write_all(bytes)).await {
+            Ok(sent) => sent.map_err(RpcError::Broken),
+            Err(_) => Err(RpcError::Timeout(limit)),
         }
     }
 
-    /// What is to be done after the next bytes.
-    async fn hear(&mut self, patience: Option<Duration>) -> Result<Vec<Action>, Trouble> {
+    /// The actions that follow from the next bytes.
+    async fn receive(&mut self, limit: Option<Duration>) -> Result<Vec<Action>, RpcError> {
         let reading = self.stream.read(&mut self.buffer);
-        let read = match patience {
+        let read = match limit {
             None => reading.await,
-            Some(patience) => {
-                timeout(patience, reading).await.map_err(|_| Trouble::Silent(patience))?
-            }
+            Some(limit) => timeout(limit, reading).await.map_err(|_| RpcError::Timeout(limit))?,
         };
-        match read.map_err(Trouble::Broken)? {
-            0 => Err(Trouble::Closed),
+        match read.map_err(RpcError::Broken)? {
+            0 => Err(RpcError::Closed),
             length => Ok(self.association.receive(&self.buffer[..length])),
         }
     }
 }
 
-/// How long a request may take to go out when its answer is waited for without an end.
-const SENDING: Duration = Duration::from_secs(30);
-
-async fn connect(at: SocketAddr, patience: Duration) -> Result<TcpStream, Trouble> {
-    let failed = |why| Trouble::Connect { at, why };
-    let connecting = TcpStream::connect(at);
-    let stream = timeout(patience, connecting).await.unwrap_or_else(|_| {
-        Err(std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer in time"))
-    });
-    let stream = stream.map_err(failed)?;
-    stream.set_nodelay(true).map_err(failed)?;
-    Ok(stream)
-}
-
-async fn prove(proof: &mut Option<Proof>, token: Vec<u8>) -> Result<AuthStep, Trouble> {
-    let proving = proof.as_mut().ok_or(Trouble::OutOfTurn)?;
-    let Step { token, done } = proving.step(token).await.map_err(|why| unproven(&why))?;
+async fn authenticate(
+    authenticator: &mut Option<Authenticator>,
+    token: Vec<u8>,
+) -> Result<AuthStep, RpcError> {
+    let current = authenticator.as_mut().ok_or(RpcError::OutOfTurn)?;
+    let Step { token, done } = current.step(token).await?;
     if !done {
         return Ok(AuthStep::Continue(token));
     }
-    let context = proof.take().and_then(Proof::into_context).ok_or(Trouble::OutOfTurn)?;
-    let security = Sealing::new(context).map_err(|why| unproven(&why))?;
+    let context = authenticator.take().and_then(Authenticator::into_context);
+    let security = Sealing::new(context.ok_or(RpcError::OutOfTurn)?).map_err(AuthError::from)?;
     Ok(AuthStep::Done { token, security: Box::new(security) })
 }
 
-/// Why a proof came to no end.
-pub(crate) fn unproven(why: &sspi::Error) -> Trouble {
-    match why.error_type {
-        ErrorKind::NoAuthenticatingAuthority => Trouble::NoKdc(explain(why)),
-        _ => Trouble::Proof(explain(why)),
-    }
-}
-
-/// The port of `interface` on the server at `mapper`, by the endpoint mapper on `client`.
-pub(crate) async fn port_of(
+/// The port of `interface`, from the endpoint mapper that `client` is connected to.
+pub(crate) async fn query_port(
     client: &mut RpcClient,
     interface: &Interface,
-    patience: Patience,
-) -> Result<u16, Trouble> {
+    timeouts: RpcTimeouts,
+) -> Result<u16, RpcError> {
     let stub = endpoint_mapper::map_request(interface);
-    let asked = client.call(endpoint_mapper::MAP, &stub, Some(patience.answer)).await;
-    let stub = asked.map_err(|why| match why {
-        Trouble::Fault(fault) => Trouble::NoEndpoint(fault.into()),
+    let response = client.call(endpoint_mapper::MAP, &stub, Some(timeouts.response)).await;
+    let stub = response.map_err(|error| match error {
+        RpcError::Fault(fault) => RpcError::NoEndpoint(fault.into()),
         other => other,
     })?;
-    let port = endpoint_mapper::map_response(&stub, interface).map_err(Trouble::NoEndpoint)?;
+    let port = endpoint_mapper::map_response(&stub, interface).map_err(RpcError::NoEndpoint)?;
     Ok(port.get())
 }

@@ -1,57 +1,37 @@
-//! Proving who Rollcall is without sending the password: NTLM and Kerberos within GSS-SPNEGO
-//! (RFC 4178), to directories and over MSRPC.
+//! Authentication without sending the password: NTLM and Kerberos in GSS-SPNEGO (RFC 4178), for LDAP
+//! and MSRPC.
 
 use std::fmt;
-use std::net::SocketAddr;
-use std::time::Duration;
 
-use rollcall_config::Secret;
 use sspi::builders::{AcquireCredentialsHandle, WithoutCredentialUse};
 use sspi::credssp::SspiContext;
-use sspi::generator::{GeneratorState, NetworkRequest};
+use sspi::generator::GeneratorState;
 use sspi::ntlm::NtlmConfig;
 use sspi::{
     AuthIdentity, BufferType, ClientRequestFlags, CredentialUse, Credentials, CredentialsBuffers,
     DataRepresentation, ErrorKind, KerberosConfig, Negotiate, NegotiateConfig, SecurityBuffer,
     SecurityStatus, Sspi, SspiImpl, Username,
 };
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::time::timeout;
 
-/// The name under which the machine shows itself; domain controllers write it into their logs.
+use super::kdc::{Kdc, KdcVerdict};
+use crate::remote::AuthAttempt;
+
+/// The workstation name in NTLM messages. Domain controllers write it to their logs.
 const WORKSTATION: &str = "ROLLCALL";
 
-/// The longest answer of a KDC, in bytes. A ticket with the groups of an account is below 64 KiB.
-const TICKET: usize = 1 << 20;
-
-/// The port of Kerberos on a domain controller.
-pub(crate) const KERBEROS: u16 = 88;
-
-/// Who is to be believed.
-#[derive(Clone, Copy)]
-pub(crate) struct Applicant<'a> {
-    /// `user@domain`, or `DOMAIN\\user`.
-    pub(crate) account: &'a str,
-    /// Its password.
-    pub(crate) secret: &'a Secret,
-    /// By what.
-    pub(crate) mechanism: Mechanism,
-}
-
-/// What SPNEGO may agree upon.
+/// The authentication protocols that SPNEGO may choose from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mechanism {
-    /// NTLM alone.
+    /// NTLM only.
     Ntlm,
-    /// Kerberos alone.
+    /// Kerberos only.
     Kerberos,
-    /// Kerberos, or NTLM where it is not to be had.
+    /// Kerberos, or NTLM if Kerberos is not available.
     Either,
 }
 
 impl Mechanism {
-    /// The list of packages, as SSPI has it.
+    /// The list of packages in the notation of SSPI.
     const fn packages(self) -> &'static str {
         match self {
             Self::Ntlm => "ntlm,!kerberos",
@@ -61,58 +41,97 @@ impl Mechanism {
     }
 }
 
-/// What a proof is shown over.
-pub(crate) enum Beneath {
-    /// Nothing that protects it: what follows the proof is sealed.
+/// The connection that is authenticated.
+pub(crate) enum Channel {
+    /// LDAP without TLS: all messages are sealed after the authentication.
     Clear,
-    /// MSRPC (MS-RPCE section 3.3.1.5.2): the same, and Kerberos has a third leg.
+    /// MSRPC: all messages are sealed, and Kerberos has a third leg (MS-RPCE section 3.3.1.5.2).
     Rpc,
-    /// TLS, to which the proof is bound by what is said here, if by anything.
+    /// TLS, which already encrypts all messages, with its channel bindings if they are used.
     Tls(Option<Vec<u8>>),
 }
 
-/// A proof that is being made.
-pub(crate) struct Proof {
+/// The service and the means to authenticate to it.
+pub(crate) struct Target<'a> {
+    /// The account. With a domain: `user@domain`, or `DOMAIN\user`.
+    pub(crate) account: &'a str,
+    /// The service principal name, such as `ldap/dc1.corp.example.com`.
+    pub(crate) service: String,
+    /// The allowed protocols.
+    pub(crate) mechanism: Mechanism,
+    /// The KDC of the domain.
+    pub(crate) kdc: Kdc,
+}
+
+/// The client side of an authentication.
+pub(crate) struct Authenticator {
     context: SspiContext,
     credentials: Option<CredentialsBuffers>,
-    /// The service to which it is shown.
-    target: String,
+    service: String,
     requirements: ClientRequestFlags,
-    beneath: Beneath,
+    channel: Channel,
     kdc: Kdc,
+    verdict: KdcVerdict,
 }
 
-/// Where tickets are asked for, and for how long.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Kdc {
-    /// With its port.
-    pub(crate) at: SocketAddr,
-    /// For each answer.
-    pub(crate) patience: Duration,
-}
-
-/// What comes out of a step.
+/// The result of one step.
 pub(crate) struct Step {
-    /// What is sent to the server; empty for nothing.
+    /// The token for the server; empty for none.
     pub(crate) token: Vec<u8>,
-    /// Whether nothing more is expected from the server.
+    /// Whether no further token of the server is expected.
     pub(crate) done: bool,
 }
 
-impl Proof {
-    /// Begins a proof of the `applicant` to the service `target`, such as `ldap/dc1.corp.example.com`.
-    /// Over TLS nothing is sealed, which TLS does already.
+/// Why an authentication failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AuthError {
+    /// The account was refused. Another attempt with the same password has the same result.
+    #[error("{0}")]
+    Refused(String),
+    /// No KDC responds.
+    #[error("{0}")]
+    NoKdc(String),
+    /// Anything else.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl AuthError {
+    fn new(error: &sspi::Error, verdict: KdcVerdict) -> Self {
+        match (verdict, error.error_type) {
+            (KdcVerdict::Refused(reason), _) => Self::Refused(reason.to_owned()),
+            (_, ErrorKind::NoAuthenticatingAuthority) => Self::NoKdc(error.description.clone()),
+            (_, ErrorKind::TimeSkew) => Self::Failed(
+                "the clocks of the server and of this machine differ by more than Kerberos allows"
+                    .to_owned(),
+            ),
+            _ => Self::Failed(error.description.clone()),
+        }
+    }
+}
+
+impl From<sspi::Error> for AuthError {
+    fn from(error: sspi::Error) -> Self {
+        Self::new(&error, KdcVerdict::None)
+    }
+}
+
+impl Authenticator {
+    /// Begins the authentication of `attempt` to `target` over `channel`.
+    ///
+    /// # Errors
+    /// The account name or the configuration that SSPI does not accept.
     pub(crate) fn new(
-        applicant: Applicant<'_>,
-        target: String,
-        beneath: Beneath,
-        kdc: Kdc,
-    ) -> Result<Self, sspi::Error> {
+        attempt: &AuthAttempt,
+        target: Target<'_>,
+        channel: Channel,
+    ) -> Result<Self, AuthError> {
         let workstation = || WORKSTATION.to_owned();
-        let kerberos =
-            KerberosConfig::new_with_kdc_url(&format!("tcp://{}", kdc.at), workstation());
-        let packages = Some(applicant.mechanism.packages().to_owned());
-        let config = match applicant.mechanism {
+        let Target { account, service, mechanism, kdc } = target;
+        let kdc_url = format!("tcp://{}", kdc.address);
+        let kerberos = KerberosConfig::new_with_kdc_url(&kdc_url, workstation());
+        let packages = Some(mechanism.packages().to_owned());
+        let config = match mechanism {
             Mechanism::Ntlm => NegotiateConfig::new(
                 Box::new(NtlmConfig::new(workstation())),
                 packages,
@@ -123,23 +142,26 @@ impl Proof {
             }
         };
         let mut context = SspiContext::Negotiate(Negotiate::new_client(config)?);
-        let username = Username::parse(applicant.account)
-            .map_err(|why| sspi::Error::new(ErrorKind::UnknownCredentials, why.to_string()))?;
-        let password = applicant.secret.expose().to_owned().into();
+        let username = Username::parse(account)
+            .map_err(|error| sspi::Error::new(ErrorKind::UnknownCredentials, error.to_string()))?;
+        let password = attempt.secret().expose().to_owned().into();
         let identity = Credentials::AuthIdentity(AuthIdentity { username, password });
         let credentials = AcquireCredentialsHandle::<'_, _, _, WithoutCredentialUse>::new()
             .with_auth_data(&identity)
             .with_credential_use(CredentialUse::Outbound)
             .execute(&mut context)?
             .credentials_handle;
-        let requirements = beneath.requirements();
-        Ok(Self { context, credentials, target, requirements, beneath, kdc })
+        let (requirements, verdict) = (channel.requirements(), KdcVerdict::default());
+        Ok(Self { context, credentials, service, requirements, channel, kdc, verdict })
     }
 
-    /// The next step, after the server answered with `token`; empty for the first.
-    pub(crate) async fn step(&mut self, token: Vec<u8>) -> Result<Step, sspi::Error> {
+    /// The next step, after the server responded with `token`; empty for the first step.
+    ///
+    /// # Errors
+    /// Why the authentication cannot continue.
+    pub(crate) async fn step(&mut self, token: Vec<u8>) -> Result<Step, AuthError> {
         let mut input = vec![SecurityBuffer::new(token, BufferType::Token)];
-        if let Beneath::Tls(Some(bindings)) = &self.beneath {
+        if let Channel::Tls(Some(bindings)) = &self.channel {
             input.push(SecurityBuffer::new(bindings.clone(), BufferType::ChannelBindings));
         }
         let mut output = vec![SecurityBuffer::new(Vec::new(), BufferType::Token)];
@@ -149,7 +171,7 @@ impl Proof {
             .with_credentials_handle(&mut self.credentials)
             .with_context_requirements(self.requirements)
             .with_target_data_representation(DataRepresentation::Native)
-            .with_target_name(&self.target)
+            .with_target_name(&self.service)
             .with_input(&mut input)
             .with_output(&mut output);
         let mut generator =
@@ -158,23 +180,35 @@ impl Proof {
         let result = loop {
             match state {
                 GeneratorState::Suspended(request) => {
-                    state = generator.resume(self.kdc.ask(&request).await);
+                    let response = self.kdc.exchange(&request).await;
+                    if let Ok(response) = &response {
+                        self.verdict = self.verdict.after(response);
+                    }
+                    state = generator.resume(response.map_err(|error| {
+                        sspi::Error::new(ErrorKind::NoAuthenticatingAuthority, error)
+                    }));
                 }
-                GeneratorState::Completed(result) => break result?,
+                GeneratorState::Completed(result) => break result,
             }
         };
         drop(generator);
+        let result = result.map_err(|error| AuthError::new(&error, self.verdict))?;
         let done = result.status == SecurityStatus::Ok;
         Ok(Step { token: output.swap_remove(0).buffer, done })
     }
 
-    /// What seals from now on; none over TLS.
+    /// Whether a KDC has confirmed the password. A refusal by the server then has another cause.
+    pub(crate) fn is_confirmed(&self) -> bool {
+        self.verdict == KdcVerdict::Accepted
+    }
+
+    /// The context that seals the messages from now on; `None` over TLS.
     pub(crate) fn into_context(self) -> Option<SspiContext> {
-        (!matches!(self.beneath, Beneath::Tls(_))).then_some(self.context)
+        (!matches!(self.channel, Channel::Tls(_))).then_some(self.context)
     }
 }
 
-impl Beneath {
+impl Channel {
     fn requirements(&self) -> ClientRequestFlags {
         let sealed = ClientRequestFlags::INTEGRITY
             | ClientRequestFlags::CONFIDENTIALITY
@@ -189,46 +223,9 @@ impl Beneath {
     }
 }
 
-impl fmt::Debug for Proof {
+impl fmt::Debug for Authenticator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The password is in the credentials.
-        f.debug_struct("Proof").field("target", &self.target).finish_non_exhaustive()
-    }
-}
-
-impl Kdc {
-    /// Sends a request and reads its answer, each with its length before it (RFC 4120 section
-    /// 7.2.2).
-    async fn ask(self, request: &NetworkRequest) -> sspi::Result<Vec<u8>> {
-        let failed = |why: &dyn std::fmt::Display| {
-            let text = format!("the KDC at {}: {why}", self.at);
-            sspi::Error::new(ErrorKind::NoAuthenticatingAuthority, text)
-        };
-        let asking = async {
-            let mut stream = TcpStream::connect(self.at).await?;
-            stream.write_all(&request.data).await?;
-            let mut answer = vec![0; 4];
-            stream.read_exact(&mut answer).await?;
-            let length = u32::from_be_bytes([answer[0], answer[1], answer[2], answer[3]]) as usize;
-            if length > TICKET {
-                return Err(std::io::Error::other("its answer is longer than any ticket"));
-            }
-            answer.resize(4 + length, 0);
-            stream.read_exact(&mut answer[4..]).await?;
-            Ok(answer)
-        };
-        match timeout(self.patience, asking).await {
-            Ok(answer) => answer.map_err(|why| failed(&why)),
-            Err(_) => Err(failed(&"no answer")),
-        }
-    }
-}
-
-/// Why a proof did not come to an end, in words for an administrator.
-pub(crate) fn explain(why: &sspi::Error) -> String {
-    match why.error_type {
-        ErrorKind::TimeSkew => "its clock and ours differ by more than Kerberos allows".to_owned(),
-        ErrorKind::LogonDenied => "the user name or the password is wrong".to_owned(),
-        _ => why.description.clone(),
+        // The credentials contain the password.
+        f.debug_struct("Authenticator").field("service", &self.service).finish_non_exhaustive()
     }
 }

@@ -186,16 +186,6 @@ fn a_child_that_keeps_panicking_backs_off_and_others_go_on() {
 }
 
 #[test]
-fn the_pause_doubles_up_to_its_limit() {
-    let patience = RestartPolicy::default();
-    for (failures, least) in [(1, 100), (2, 200), (3, 400), (10, 30_000), (u32::MAX, 30_000)] {
-        let least = Duration::from_millis(least);
-        let pause = backoff(patience, failures);
-        assert!(pause >= least && pause <= least.mul_f64(1.25), "{failures}: {pause:?}");
-    }
-}
-
-#[test]
 fn a_dismissed_child_is_gone_for_good() {
     story(async |nursery| {
         nursery.supervisor.send(Stop("child".to_owned())).await.unwrap();

@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use rollcall_config::ActiveDirectory;
-use rollcall_producers::active_directory::{DirectoryTestReport, test};
+use rollcall_producers::active_directory::{DirectoryError, test};
+use rollcall_producers::remote::{AccountGuard, TestReport};
 use rollcall_runtime::clock::Clock;
-use serde_json::json;
 
-use crate::command_line::output::{Output, OutputFormat};
+use super::print_report;
+use crate::command_line::output::Output;
 use crate::command_line::{CommandError, settings};
 
 /// Tests the directory `name`, or all directories.
@@ -26,44 +27,24 @@ pub(super) fn test_all(
             "the configuration has no [[active_directory]] table{named}"
         )));
     }
+    // An account that is refused once is not tried for the other domains.
+    let accounts = AccountGuard::default();
     let mut succeeded = true;
     for directory in selected {
-        let report = test_one(directory)?;
+        let report = test_one(directory, &accounts)?;
         succeeded &= report.failure.is_none();
-        print(directory, &report, output)?;
+        print_report(directory.name.as_str(), &report, output)?;
         output.flush()?;
     }
     if succeeded { Ok(()) } else { Err(CommandError::NotFound) }
 }
 
-fn test_one(directory: &ActiveDirectory) -> Result<DirectoryTestReport, CommandError> {
+fn test_one(
+    directory: &ActiveDirectory,
+    accounts: &AccountGuard,
+) -> Result<TestReport<DirectoryError>, CommandError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|why| CommandError::Request(why.to_string()))?;
-    let report = runtime.block_on(test(directory, &Clock::system()));
+    let report = runtime.block_on(test(directory, accounts, &Clock::system()));
     report.map_err(|why| CommandError::Usage(why.to_string()))
-}
-
-fn print(
-    directory: &ActiveDirectory,
-    report: &DirectoryTestReport,
-    output: &mut Output<'_>,
-) -> Result<(), CommandError> {
-    let name = directory.name.as_str();
-    let failure = report.failure.as_ref();
-    if output.format() == OutputFormat::Json {
-        let stage: Option<&'static str> = failure.map(|failure| failure.stage().into());
-        let failure = failure.map(ToString::to_string);
-        let lines = &report.lines;
-        return output.line(json!({
-            "name": name, "lines": lines, "stage": stage, "failure": failure,
-        }));
-    }
-    output.line(format!("{name}:"))?;
-    for line in &report.lines {
-        output.line(format!("  {line}"))?;
-    }
-    match failure {
-        Some(failure) => output.line(format!("  failed: {failure}")),
-        None => output.line("  ok"),
-    }
 }

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use rollcall_producers::event_log::{EventLogTestReport, Source, test};
-use serde_json::json;
+use rollcall_producers::event_log::{Source, test};
+use rollcall_producers::remote::AccountGuard;
 
-use crate::command_line::output::{Output, OutputFormat};
+use super::print_report;
+use crate::command_line::output::Output;
 use crate::command_line::{CommandError, settings};
 
 /// Tests the event log `name`, or all event logs.
@@ -26,42 +27,14 @@ pub(super) fn test_all(
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|why| CommandError::Request(why.to_string()))?;
+    // An account that is refused once is not tried at the other servers.
+    let accounts = AccountGuard::default();
     let mut succeeded = true;
     for source in &selected {
-        let report = runtime.block_on(test(source));
+        let report = runtime.block_on(test(source, &accounts));
         succeeded &= report.failure.is_none();
-        print(source, &report, output)?;
+        print_report(source.name().as_str(), &report, output)?;
         output.flush()?;
     }
     if succeeded { Ok(()) } else { Err(CommandError::NotFound) }
-}
-
-fn print(
-    source: &Source,
-    report: &EventLogTestReport,
-    output: &mut Output<'_>,
-) -> Result<(), CommandError> {
-    let name = source.name().as_str();
-    let failure = report.failure.as_ref();
-    let remedy = failure.and_then(|failure| failure.remedy());
-    if output.format() == OutputFormat::Json {
-        let stage: Option<&'static str> = failure.map(|failure| failure.stage().into());
-        let failure = failure.map(ToString::to_string);
-        return output.line(json!({
-            "name": name, "lines": report.lines, "stage": stage, "failure": failure,
-            "remedy": remedy,
-        }));
-    }
-    output.line(format!("{name}:"))?;
-    for line in &report.lines {
-        output.line(format!("  {line}"))?;
-    }
-    match failure {
-        Some(failure) => output.line(format!("  failed: {failure}"))?,
-        None => output.line("  ok")?,
-    }
-    match remedy {
-        Some(remedy) => output.line(format!("  remedy: {remedy}")),
-        None => Ok(()),
-    }
 }

@@ -68,6 +68,25 @@ pub enum LdapFailure {
     Other,
 }
 
+impl LdapFailure {
+    /// Whether the account cannot log on with this password, which another attempt does not change
+    /// and which may count towards the lockout threshold of the domain.
+    pub const fn is_account_refused(self) -> bool {
+        matches!(
+            self,
+            Self::NoAccount
+                | Self::WrongPassword
+                | Self::WrongHours
+                | Self::WrongWorkstation
+                | Self::PasswordExpired
+                | Self::Disabled
+                | Self::AccountExpired
+                | Self::MustChange
+                | Self::LockedOut
+        )
+    }
+}
+
 /// Maps the number after `data` in a diagnostic message to a reason. In `80090308: LdapErr:
 /// DSID-0C0903A9, comment: AcceptSecurityContext error, data 52e, v1db1` the number is `52e`.
 const DATA: [(&str, LdapFailure); 11] = [
@@ -90,8 +109,9 @@ pub fn classify_failure(outcome: &LdapResult) -> LdapFailure {
     let data = text.split("data ").nth(1).and_then(|rest| rest.split([',', ' ']).next());
     match outcome.code {
         code::INVALID_CREDENTIALS => {
-            let named = DATA.iter().find(|(number, _)| Some(*number) == data);
-            named.map_or(LdapFailure::WrongPassword, |(_, refusal)| *refusal)
+            let known = DATA.iter().find(|(number, _)| Some(*number) == data);
+            // An unknown number counts as a wrong password, because a retry could lock the account.
+            known.map_or(LdapFailure::WrongPassword, |(_, failure)| *failure)
         }
         code::STRONGER_AUTH_REQUIRED => LdapFailure::StrongerAuth,
         code::INSUFFICIENT_ACCESS_RIGHTS => LdapFailure::NoRight,
@@ -123,6 +143,8 @@ mod tests {
         }
         assert_eq!(refused(49, ""), LdapFailure::WrongPassword);
         assert_eq!(refused(49, "data "), LdapFailure::WrongPassword);
+        // Samba 4.17 for a wrong password with NTLM.
+        assert_eq!(refused(49, &windows("490")), LdapFailure::WrongPassword);
         let anonymous = "000004DC: LdapErr: DSID-0C090A5C, comment: In order to perform this \
                          operation a successful bind must be completed";
         assert_eq!(refused(1, anonymous), LdapFailure::NoRight);

@@ -1,4 +1,4 @@
-//! Errors of remote procedure calls.
+//! Why a call to a server fails.
 
 use std::io;
 use std::net::SocketAddr;
@@ -7,16 +7,19 @@ use std::time::Duration;
 use rollcall_wire::msrpc::endpoint_mapper::EndpointError;
 use rollcall_wire::msrpc::{AssociationError, Fault};
 
-/// Why a call has no response.
+use crate::remote::ResolveError;
+use crate::windows::sspi::AuthError;
+
+/// Why a call to a server fails.
 #[derive(Debug, thiserror::Error)]
-pub enum Trouble {
-    /// The server does not accept the connection.
-    #[error("cannot connect to {at}: {why}")]
+pub enum RpcError {
+    /// The connection is not accepted.
+    #[error("cannot connect to {server}: {error}")]
     Connect {
-        /// The address of the server.
-        at: SocketAddr,
+        /// The address and port.
+        server: SocketAddr,
         /// The error of the system.
-        why: io::Error,
+        error: io::Error,
     },
     /// The connection failed.
     #[error("the connection failed: {0}")]
@@ -26,23 +29,23 @@ pub enum Trouble {
     Closed,
     /// The server did not respond in time.
     #[error("the server did not respond for {0:?}")]
-    Silent(Duration),
-    /// The authentication with Kerberos or NTLM failed.
+    Timeout(Duration),
+    /// The authentication failed.
     #[error("{0}")]
-    Proof(String),
-    /// No Kerberos KDC is available.
+    Auth(#[from] AuthError),
+    /// No KDC is found.
     #[error("{0}")]
-    NoKdc(String),
+    NoKdc(#[from] ResolveError),
     /// The association failed.
     #[error("{0}")]
     Association(AssociationError),
-    /// The server returned a fault.
+    /// The server responded with a fault.
     #[error("{0}")]
     Fault(Fault),
     /// The endpoint mapper returned no port.
     #[error("{0}")]
     NoEndpoint(EndpointError),
-    /// A call was made while another one was pending. This is a programming error.
+    /// A call before the previous one is completed: an error of Rollcall.
     #[error("the association is not ready for a call")]
     OutOfTurn,
 }
