@@ -41,7 +41,7 @@ fn events_rejected_by_the_journal_are_read_again_in_order() {
         // Sessions stay, and no session comes from an event that was not committed.
         server.wait_for_user("alice", "10.1.60.1");
         assert_eq!(server.user_at(&format!("10.1.6{round}.59")), None);
-        disk.make_room();
+        disk.free_space();
         for index in 0..60 {
             server
                 .wait_for_user(&format!("round{round}-{index}"), &format!("10.1.6{round}.{index}"));
@@ -76,7 +76,7 @@ fn a_connection_lost_during_a_commit_neither_loses_nor_repeats_events() {
     let slow = Running::start(command.arg(format!("inject=fdatasync,fsync:delay_exit={DELAY}")));
     let attached = || slow.output().contains("attached").then_some(());
     if within(Duration::from_secs(10), attached).is_none() {
-        return skip(story, "this system lets nobody trace the server");
+        return skip(story, "tracing of the server is not permitted");
     }
     for round in 0..5_u64 {
         let [first, second] = [2 * round + 2, 2 * round + 3];

@@ -16,7 +16,7 @@ use super::super::connection::LdapConnection;
 use super::paged_search::{Below, PagedSearch, Present};
 use rollcall_runtime::clock::Clock;
 
-/// A scan takes at most one part in this many of the time.
+/// Scans take at most one in `SHARE` parts of the time.
 const SHARE: u32 = 20;
 
 /// The objects that are known to exist.
