@@ -67,7 +67,7 @@ pub use producers::ptim::{Ptim, PtimClient};
 pub use producers::syslog::{
     EventTimeSource, LookupTable, LookupTables, Syslog, SyslogClient, SyslogLimits, SyslogTls,
 };
-pub use push::{Compression, PushProtocol, PushTarget, SecureEdge, SrxWebApi};
+pub use push::{Compression, DialectSection, DialectSettings, PushTarget, SecureEdge, SrxWebApi};
 pub use reference::{REFERENCE, reference_markdown};
 pub use rest::Rest;
 pub use scalar::CertificatePin;

@@ -25,11 +25,14 @@ pub(crate) fn open_log(log: LogSettings) {
 /// The log filter: the configured level, unless `directives` overrides it.
 fn filter(level: LogLevel, directives: &str) -> EnvFilter {
     // At level info, actix logs its workers and sockets, which duplicate our `listening` lines.
-    let quiet = if level == LogLevel::Info { ",actix_server=warn" } else { "" };
+    let actix = if level == LogLevel::Info { ",actix_server=warn" } else { "" };
+    // hickory logs each DNS message at level debug, in several lines.
+    let hickory = ",hickory_net=warn,hickory_resolver=warn";
     // sspi logs session keys at level trace, so that it cannot be enabled.
     let directives = directives.split(',').filter(|one| !one.trim().starts_with("sspi"));
     let directives = directives.collect::<Vec<_>>().join(",");
-    EnvFilter::builder().parse_lossy(format!("{}{quiet},{directives},sspi=off", level.as_str()))
+    EnvFilter::builder()
+        .parse_lossy(format!("{}{actix}{hickory},{directives},sspi=off", level.as_str()))
 }
 
 /// A Junos message (IKE_VPN_UP_ALARM_USER), as iked logs it for Juniper Secure Connect.

@@ -90,7 +90,7 @@ fn a_clean_stop_writes_a_snapshot_and_a_damaged_file_does_not_prevent_a_start() 
     let server = server.kill_and_restart();
     assert_eq!(server.user_at("10.60.2.1").as_deref(), Some("alice"), "the snapshot has her");
     find(|name| name.contains(".damaged-"));
-    server.wait_for_log("a file of the journal is damaged");
+    server.wait_for_log("a journal file is corrupt");
     assert!(server.metrics().sum("rollcall_journal_corrupt_files_total", &[]) > 0);
     assert_eq!(server.client("script").post_events(&login("10.60.2.2", "bob")).status, 200);
     server.stop();
@@ -150,7 +150,7 @@ fn the_command_line_verifies_and_exports_the_journal_of_a_running_server() {
     fs::write(&segment, bytes).unwrap();
     let (code, text, error) = command(&["verify"]);
     assert_eq!(code, Some(1), "{text}");
-    assert!(text.contains("it is not the file that was sealed"), "{text}");
+    assert!(text.contains("it differs from its digest in the manifest"), "{text}");
     assert!(error.contains("1 file is damaged"), "{error}");
     server.stop();
 }

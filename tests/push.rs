@@ -1,8 +1,8 @@
-//! Stories of those who are told without asking: a Secure Edge and a firewall in ClearPass mode,
-//! over lines that break in every way there is.
+//! Stories about push targets: a Secure Edge and a firewall in ClearPass mode, over connections with
+//! every kind of fault.
 
-mod illness;
-mod troubles;
+mod clearpass_faults;
+mod partial_failures;
 
 use std::collections::BTreeMap;
 
@@ -22,18 +22,18 @@ fn pushing(more: &str) -> (SecureEdge, Server) {
     (edge, server)
 }
 
-fn tell(firewall: &mut Srx, event: &str, user: &str, address: &str) {
+fn send_event(firewall: &mut Srx, event: &str, user: &str, address: &str) {
     let push = json!({"ip": address, "user": user, "domain": "corp", "event": event});
-    let answer = firewall.push("/user_query/v2/ptim", "application/json", &push.to_string());
-    assert!((200..300).contains(&answer.status), "{answer:?}");
+    let response = firewall.push("/user_query/v2/ptim", "application/json", &push.to_string());
+    assert!((200..300).contains(&response.status), "{response:?}");
 }
 
 fn up(firewall: &mut Srx, user: &str, address: &str) {
-    tell(firewall, "IKE_VPN_UP_ALARM_USER", user, address);
+    send_event(firewall, "IKE_VPN_UP_ALARM_USER", user, address);
 }
 
 fn down(firewall: &mut Srx, user: &str, address: &str) {
-    tell(firewall, "IKE_VPN_DOWN_ALARM_USER", user, address);
+    send_event(firewall, "IKE_VPN_DOWN_ALARM_USER", user, address);
 }
 
 /// The active sessions of the server.
@@ -48,12 +48,12 @@ fn status(server: &Server) -> Value {
     server.get("/api/v1/push-targets").json()[0].clone()
 }
 
-/// Waits until the target has acknowledged everything, and says how it is then.
+/// Waits until the target has acknowledged everything, and returns its status.
 #[track_caller]
-fn rested(server: &Server) -> Value {
-    until("it is at rest", || {
-        let said = status(server);
-        (said["state"] == "following" && said["lag_changes"] == 0).then_some(said)
+fn idle(server: &Server) -> Value {
+    until("the target has every change", || {
+        let status = status(server);
+        (status["state"] == "following" && status["lag_changes"] == 0).then_some(status)
     })
 }
 
@@ -67,7 +67,7 @@ fn agree(server: &Server, edge: &SecureEdge) {
 }
 
 #[test]
-fn a_new_target_is_onboarded_synchronised_and_told_what_is_new() {
+fn a_new_target_is_onboarded_and_gets_a_full_resync_and_then_changes() {
     let (edge, server) = pushing("");
     let mut firewall = server.client("campus-fw");
     for n in 1..=20 {
@@ -77,16 +77,19 @@ fn a_new_target_is_onboarded_synchronised_and_told_what_is_new() {
     up(&mut firewall, "bob", "2001:db8::7");
     agree(&server, &edge);
     assert_eq!(edge.users().len(), 20);
-    assert_eq!(edge.state().synchronised, 1, "what is new needs no synchronisation");
-    assert_eq!(edge.server().connections(), 1, "one connection is kept");
+    assert_eq!(edge.state().synchronised, 1, "changes need no full resync");
+    assert_eq!(edge.server().connections(), 1, "one connection is reused");
     let credentials = server.data().join("push/edge.credentials");
     let mode = std::os::unix::fs::PermissionsExt::mode(
         &std::fs::metadata(&credentials).unwrap().permissions(),
     );
     assert_eq!(mode & 0o777, 0o600);
-    let said = rested(&server);
-    assert_eq!((&said["kind"], &said["last_error"]), (&json!("secure_edge"), &Value::Null));
-    assert!(said["reports"].as_u64() >= Some(21) && said["bytes"].as_u64() > Some(100), "{said}");
+    let current = idle(&server);
+    assert_eq!((&current["kind"], &current["last_error"]), (&json!("secure_edge"), &Value::Null));
+    assert!(
+        current["reports"].as_u64() >= Some(21) && current["bytes"].as_u64() > Some(100),
+        "{current}"
+    );
     let labels = [("target", "edge"), ("outcome", "accepted")];
     assert!(server.metrics().sum("rollcall_push_reports_total", &labels) >= 21);
     let (rest, metrics) = (server.get("/api/v1/push-targets").text, server.get("/metrics").text);
@@ -97,24 +100,24 @@ fn a_new_target_is_onboarded_synchronised_and_told_what_is_new() {
 }
 
 #[test]
-fn whatever_goes_wrong_on_the_way_the_target_ends_with_the_servers_table() {
+fn after_any_connection_fault_a_target_converges_to_the_servers_table() {
     let (edge, server) = pushing("timeout = \"1s\"");
-    survive(&edge, &server);
+    inject_all_faults(&edge, &server);
     server.stop();
 }
 
 #[test]
-fn whatever_goes_wrong_with_several_batches_at_once_the_target_ends_with_the_servers_table() {
+fn after_any_connection_fault_with_parallel_batches_a_target_converges_to_the_servers_table() {
     let (edge, server) = pushing("timeout = \"1s\"\nbatch_size = 2");
     edge.state().window = Some(4);
     edge.lose_state();
-    survive(&edge, &server);
-    assert!(edge.state().early > 0, "batches overtook each other");
+    inject_all_faults(&edge, &server);
+    assert!(edge.state().early > 0, "batches arrived out of order");
     server.stop();
 }
 
-/// Tells the target of things through every fault there is.
-fn survive(edge: &SecureEdge, server: &Server) {
+/// Injects every fault while sessions change.
+fn inject_all_faults(edge: &SecureEdge, server: &Server) {
     let mut firewall = server.client("campus-fw");
     for n in 100..120 {
         up(&mut firewall, "resident", &format!("10.1.13.{n}"));
@@ -131,25 +134,25 @@ fn survive(edge: &SecureEdge, server: &Server) {
         (Fault::SlowLoris, "cannot be reached"),
         (Fault::ClosedInBody, "cannot be reached"),
     ];
-    for (n, (fault, said)) in faults.into_iter().enumerate() {
+    for (n, (fault, expected)) in faults.into_iter().enumerate() {
         edge.inject_faults([fault]);
         up(&mut firewall, &format!("user{n}"), &format!("10.1.13.{n}"));
         down(&mut firewall, &format!("user{n}"), &format!("10.1.13.{n}"));
         up(&mut firewall, &format!("late{n}"), &format!("10.1.13.{n}"));
         agree(server, edge);
-        assert_eq!(edge.server().faults_left(), 0, "{fault:?} was not met");
+        assert_eq!(edge.server().faults_left(), 0, "{fault:?} did not occur");
         let error = status(server)["last_error"].as_str().unwrap_or_default().to_owned();
-        assert!(error.starts_with(said), "{fault:?}: {error:?}");
+        assert!(error.starts_with(expected), "{fault:?}: {error:?}");
     }
-    // All of them in a row, in the middle of a synchronisation, and once more for the end of it.
+    // All faults in sequence during a full resync, and three more for its end.
     edge.inject_faults(faults.map(|(fault, _)| fault).into_iter().chain([Fault::Unanswered; 3]));
     assert_eq!(server.post("/api/v1/push-targets/edge/resync").status, 202);
-    until("all of it was met", || (edge.server().faults_left() == 0).then_some(()));
+    until("all faults occurred", || (edge.server().faults_left() == 0).then_some(()));
     agree(server, edge);
 }
 
 #[test]
-fn a_target_with_a_window_is_told_several_batches_at_once_in_whatever_order_they_come() {
+fn a_target_with_a_window_gets_parallel_batches_that_may_arrive_in_any_order() {
     let (edge, server) = pushing("batch_size = 2\nmax_in_flight = 3");
     let mut firewall = server.client("campus-fw");
     edge.state().window = Some(8);
@@ -157,16 +160,16 @@ fn a_target_with_a_window_is_told_several_batches_at_once_in_whatever_order_they
         up(&mut firewall, &format!("user{n}"), &format!("10.1.13.{n}"));
     }
     agree(&server, &edge);
-    // No more than the administrator allows, and nobody is answered before they all are there.
+    // At most max_in_flight batches are in flight; the receiver responds when three have arrived.
     edge.hold_batches(3);
     let early = edge.state().early;
     assert_eq!(server.post("/api/v1/push-targets/edge/resync").status, 202);
-    until("it is synchronised again", || (edge.state().synchronised == 2).then_some(()));
-    assert!(edge.state().early >= early + 2, "the last of three came first");
+    until("the second full resync is complete", || (edge.state().synchronised == 2).then_some(()));
+    assert!(edge.state().early >= early + 2, "the last of three batches arrived first");
     agree(&server, &edge);
-    let said = rested(&server);
-    assert_eq!((&said["retries"], &said["last_error"]), (&json!(0), &Value::Null));
-    // The same address again and again is told in its order.
+    let current = idle(&server);
+    assert_eq!((&current["retries"], &current["last_error"]), (&json!(0), &Value::Null));
+    // Changes of one address are sent in order.
     edge.server().down();
     for n in 1..=20 {
         up(&mut firewall, &format!("late{n}"), &format!("10.1.13.{n}"));
@@ -181,29 +184,30 @@ fn a_target_with_a_window_is_told_several_batches_at_once_in_whatever_order_they
 }
 
 #[test]
-fn a_target_that_asks_for_a_certificate_is_shown_one() {
+fn a_target_that_requests_a_client_certificate_gets_it() {
     let setup = Setup::new().with_secret("edge.token", ONBOARDING);
     let edge = SecureEdge::start_for_known(setup.authority());
     setup.authority().client("rollcall");
     let server = Server::start(setup.with(&edge.section("")));
     let mut firewall = server.client("campus-fw");
     up(&mut firewall, "alice", "10.1.13.1");
-    // Or else that the line broke: the server closes it behind its alert.
-    until("it says why", || {
+    // The error can also be a closed connection, because the server closes it after its alert.
+    until("the error names the certificate", || {
         let error = status(&server)["last_error"].as_str().unwrap_or_default().to_owned();
         error.contains("CertificateRequired").then_some(())
     });
     assert!(edge.users().is_empty());
-    let shown = "ca = \"ca.crt\"\ncertificate = \"rollcall.crt\"\nkey = \"rollcall.key\"\n";
+    let with_certificate =
+        "ca = \"ca.crt\"\ncertificate = \"rollcall.crt\"\nkey = \"rollcall.key\"\n";
     let without = "ca = \"ca.crt\"\nonboarding";
-    server.rewrite(|text| text.replace(without, &format!("{shown}onboarding")));
+    server.rewrite(|text| text.replace(without, &format!("{with_certificate}onboarding")));
     assert_eq!(server.post("/api/v1/reload").json()["restarted"], json!(["edge"]));
     agree(&server, &edge);
     server.stop();
 }
 
 #[test]
-fn a_target_that_was_away_for_longer_than_ends_are_remembered_is_told_everything() {
+fn a_target_that_was_down_for_longer_than_tombstones_are_kept_gets_a_full_resync() {
     let setup = Setup::new().with_secret("edge.token", ONBOARDING);
     let edge = SecureEdge::start(setup.authority());
     let section = format!("[change_log]\nmax_tombstones = 3\n{}", edge.section(""));
@@ -227,39 +231,39 @@ fn a_target_that_was_away_for_longer_than_ends_are_remembered_is_told_everything
     server.stop();
 }
 
-/// Puts a filter in force, in the place of one in the section that ends with it.
+/// Replaces the filter in the configuration and reloads it.
 fn filter(server: &Server, include: &str) {
     server.rewrite(|text| {
-        let begin = text.find("include = ").expect("there is a filter");
-        let end = begin + text[begin..].find('\n').expect("a line ends");
+        let begin = text.find("include = ").expect("the section has a filter");
+        let end = begin + text[begin..].find('\n').expect("the line ends");
         format!("{}include = {include}{}", &text[..begin], &text[end..])
     });
     assert_eq!(server.post("/api/v1/reload").json()["changed"], json!(["push"]));
 }
 
 #[test]
-fn a_target_whose_filter_changes_holds_what_it_admits() {
+fn a_target_whose_filter_changes_holds_the_matching_sessions() {
     let (edge, server) = pushing("[push.secure_edge.filter]\ninclude = [\"10.0.0.0/8\"]");
     let mut firewall = server.client("campus-fw");
     for (user, address) in [("alice", "10.1.13.1"), ("bob", "10.2.13.1"), ("carol", "198.51.100.7")]
     {
         up(&mut firewall, user, address);
     }
-    let held = |wanted: &[&str]| {
-        until("it holds what is admitted", || {
+    let holds = |wanted: &[&str]| {
+        until("the target holds the matching sessions", || {
             (edge.users().into_values().collect::<Vec<_>>() == wanted).then_some(())
         });
     };
-    held(&["alice", "bob"]);
+    holds(&["alice", "bob"]);
     filter(&server, "[\"10.1.0.0/16\"]");
-    held(&["alice"]);
+    holds(&["alice"]);
     filter(&server, "[\"0.0.0.0/0\"]");
-    held(&["alice", "bob", "carol"]);
+    holds(&["alice", "bob", "carol"]);
     server.stop();
 }
 
 #[test]
-fn a_firewall_whose_filter_changes_is_told_who_is_not_for_it_any_more() {
+fn a_firewall_whose_filter_changes_gets_logoffs_for_excluded_sessions() {
     let setup = Setup::new().with_secret("lab-fw.password", CLEARPASS_PASSWORD);
     let lab = ClearPass::start(setup.authority());
     let section =
@@ -271,46 +275,47 @@ fn a_firewall_whose_filter_changes_is_told_who_is_not_for_it_any_more() {
             up(&mut firewall, &format!("user{n}{host}"), &format!("{net}.{host}"));
         }
     }
-    let held = |wanted: &[&str]| {
-        until("it holds what is admitted", || {
+    let holds = |wanted: &[&str]| {
+        until("the target holds the matching sessions", || {
             let lab = lab.table();
             let of = |net: &&str| lab.users.keys().filter(|at| at.starts_with(*net)).count() == 4;
             (lab.users.len() == 4 * wanted.len() && wanted.iter().all(of)).then_some(())
         });
     };
-    held(&["10.1.", "10.2."]);
-    rested(&server);
+    holds(&["10.1.", "10.2."]);
+    idle(&server);
     filter(&server, "[\"10.1.0.0/16\"]");
-    held(&["10.1."]);
-    rested(&server);
+    holds(&["10.1."]);
+    idle(&server);
     filter(&server, "[\"0.0.0.0/0\"]");
-    held(&["10.1.", "10.2.", "198.51.100."]);
-    rested(&server);
-    // Killed in the middle of it, and with the first filter when it is back, it holds what that admits.
+    holds(&["10.1.", "10.2.", "198.51.100."]);
+    idle(&server);
+    // After a kill during the reconciliation and a start with the first filter, the firewall holds
+    // the sessions that match the first filter.
     filter(&server, "[\"198.51.100.0/24\"]");
-    until("it has begun", || (lab.table().users.len() < 12).then_some(()));
+    until("the reconciliation has started", || (lab.table().users.len() < 12).then_some(()));
     lab.server().down();
     server.rewrite(|text| {
         text.replace("include = [\"198.51.100.0/24\"]", "include = [\"10.0.0.0/8\"]")
     });
     let server = server.kill_and_restart();
     lab.server().up();
-    held(&["10.1.", "10.2."]);
+    holds(&["10.1.", "10.2."]);
     server.stop();
 }
 
 #[test]
-fn what_cannot_be_compared_is_said_at_once() {
+fn a_check_of_an_unreachable_target_fails_immediately() {
     let (edge, server) = pushing("");
     let mut firewall = server.client("campus-fw");
     up(&mut firewall, "alice", "10.1.13.1");
     agree(&server, &edge);
     edge.server().down();
     let began = crate::harness::now();
-    let answer = server.post("/api/v1/push-targets/edge/verify");
+    let response = server.post("/api/v1/push-targets/edge/verify");
     let took = crate::harness::now().duration_since(began).as_secs();
-    let detail = answer.json()["detail"].as_str().unwrap_or_default().to_owned();
-    assert!(answer.status == 503 && took < 8, "{took} s: {answer:?}");
+    let detail = response.json()["detail"].as_str().unwrap_or_default().to_owned();
+    assert!(response.status == 503 && took < 8, "{took} s: {response:?}");
     assert!(detail.starts_with("it cannot be compared now: it cannot be reached"), "{detail}");
     server.stop();
 }
@@ -323,22 +328,22 @@ fn retry_after_is_honoured() {
     agree(&server, &edge);
     edge.inject_faults([Fault::Busy(1000)]);
     up(&mut firewall, "bob", "10.1.13.2");
-    let waiting = until("it waits", || {
-        let said = status(&server);
-        (said["state"] == "retrying").then_some(said)
+    let waiting = until("the target is in backoff", || {
+        let current = status(&server);
+        (current["state"] == "retrying").then_some(current)
     });
     let at = |key: &str| waiting[key].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
     let pause = at("next_try").duration_since(at("last_error_at")).as_secs();
     assert_eq!(pause, 1000, "{waiting}");
     assert_eq!((waiting["lag_changes"].as_u64(), edge.users().len()), (Some(1), 1));
-    // Somebody who does not want to wait can say so.
+    // A requested full resync ends the backoff.
     assert_eq!(server.post("/api/v1/push-targets/edge/resync").status, 202);
     agree(&server, &edge);
     server.stop();
 }
 
 #[test]
-fn a_target_that_lost_its_state_is_synchronised_and_one_that_lost_its_tokens_is_not() {
+fn a_target_that_lost_its_state_gets_a_full_resync_and_one_that_lost_its_tokens_does_not() {
     let (edge, server) = pushing("");
     let mut firewall = server.client("campus-fw");
     for n in 1..=5 {
@@ -358,7 +363,7 @@ fn a_target_that_lost_its_state_is_synchronised_and_one_that_lost_its_tokens_is_
 }
 
 #[test]
-fn a_report_that_is_refused_stops_no_other() {
+fn a_refused_report_does_not_block_others() {
     let (edge, server) = pushing("");
     edge.state().unwanted.insert("mallory".to_owned());
     let mut firewall = server.client("campus-fw");
@@ -367,18 +372,18 @@ fn a_report_that_is_refused_stops_no_other() {
         up(&mut firewall, user, &format!("10.1.13.{n}"));
     }
     edge.server().up();
-    let held = until("the others are there", || {
-        let held = edge.users();
-        (held.len() == 2).then_some(held)
+    let users = until("the other users are there", || {
+        let users = edge.users();
+        (users.len() == 2).then_some(users)
     });
-    assert_eq!(held.into_values().collect::<Vec<_>>(), ["alice", "bob"]);
-    until("it is counted", || (status(&server)["refused"] == 1).then_some(()));
+    assert_eq!(users.into_values().collect::<Vec<_>>(), ["alice", "bob"]);
+    until("the refused report is counted", || (status(&server)["refused"] == 1).then_some(()));
     server.wait_for_log("unwanted");
     server.stop();
 }
 
 #[test]
-fn a_target_that_refuses_everything_is_not_taken_for_one_that_was_told() {
+fn a_target_that_refuses_everything_counts_as_failed() {
     let (edge, server) = pushing("");
     let mut firewall = server.client("campus-fw");
     up(&mut firewall, "alice", "10.1.13.100");
@@ -387,19 +392,19 @@ fn a_target_that_refuses_everything_is_not_taken_for_one_that_was_told() {
     for n in 1..=20 {
         up(&mut firewall, &format!("user{n}"), &format!("10.1.13.{n}"));
     }
-    let said = until("it was tried several times", || {
-        let said = status(&server);
-        (said["retries"].as_u64() >= Some(4)).then_some(said)
+    let current = until("there were several retries", || {
+        let current = status(&server);
+        (current["retries"].as_u64() >= Some(4)).then_some(current)
     });
-    assert!(said["lag_changes"].as_u64() > Some(0), "{said}");
+    assert!(current["lag_changes"].as_u64() > Some(0), "{current}");
     edge.server().behave();
     agree(&server, &edge);
-    assert_eq!((edge.users().len(), &rested(&server)["refused"]), (21, &json!(0)));
+    assert_eq!((edge.users().len(), &idle(&server)["refused"]), (21, &json!(0)));
     server.stop();
 }
 
 #[test]
-fn a_target_that_was_away_is_told_only_the_last_state_of_each_address() {
+fn a_target_that_was_down_gets_only_the_last_state_of_each_address() {
     let (edge, server) = pushing("");
     let mut firewall = server.client("campus-fw");
     up(&mut firewall, "first", "10.1.13.1");
@@ -413,25 +418,26 @@ fn a_target_that_was_away_is_told_only_the_last_state_of_each_address() {
     }
     edge.server().up();
     agree(&server, &edge);
-    let told: Vec<_> = edge.state().batches[before..].concat();
-    let of = |address: &str| told.iter().filter(|(told, _)| told == address).count();
-    assert_eq!((of("10.1.13.1"), of("10.1.13.2")), (1, 1), "{told:?}");
+    let sent: Vec<_> = edge.state().batches[before..].concat();
+    let count = |address: &str| sent.iter().filter(|(sent, _)| sent == address).count();
+    assert_eq!((count("10.1.13.1"), count("10.1.13.2")), (1, 1), "{sent:?}");
     assert_eq!(edge.state().synchronised, 1);
     server.stop();
 }
 
 #[test]
-fn a_certificate_of_somebody_else_is_told_nothing() {
+fn a_target_with_an_untrusted_certificate_receives_nothing() {
     let setup = Setup::new().with_secret("edge.token", ONBOARDING);
     let (right, other) = (SecureEdge::start(setup.authority()), Setup::bare());
     let wrong = SecureEdge::start(other.authority());
     let server = Server::start(setup.with(&wrong.section("")));
     let mut firewall = server.client("campus-fw");
     up(&mut firewall, "alice", "10.1.13.1");
-    let error = until("it says why", || status(&server)["last_error"].as_str().map(str::to_owned));
+    let error =
+        until("there is an error", || status(&server)["last_error"].as_str().map(str::to_owned));
     assert!(error.contains("certificate"), "{error}");
     assert!(wrong.users().is_empty());
-    // The right one in its place, by a reload, is told everything.
+    // After a reload with the URL of the right target, that one receives everything.
     let (old, new) = (wrong.server().url(), right.server().url());
     server.rewrite(|text| text.replace(&old, &new));
     let report = server.post("/api/v1/reload").json();
@@ -442,13 +448,13 @@ fn a_certificate_of_somebody_else_is_told_nothing() {
 }
 
 #[test]
-fn a_server_that_is_killed_goes_on_where_the_target_acknowledged() {
+fn a_killed_server_resumes_at_the_acknowledged_position() {
     let (edge, server) = pushing("");
     let mut firewall = server.client("campus-fw");
     up(&mut firewall, "alice", "10.1.13.1");
     up(&mut firewall, "carol", "10.1.13.2");
     agree(&server, &edge);
-    // The token is used up and thrown away.
+    // The onboarding token was exchanged, and its file is deleted.
     std::fs::remove_file(server.setup().folder().join("edge.token")).unwrap();
     let before = edge.state().batches.len();
     let server = server.kill_and_restart();
@@ -456,15 +462,15 @@ fn a_server_that_is_killed_goes_on_where_the_target_acknowledged() {
     down(&mut firewall, "carol", "10.1.13.2");
     up(&mut firewall, "bob", "10.1.13.3");
     agree(&server, &edge);
-    assert_eq!(table(&server).len(), 2, "alice was not forgotten");
+    assert_eq!(table(&server).len(), 2, "the session of alice remains");
     assert_eq!(edge.state().synchronised, 1);
-    let told = edge.state().batches[before..].concat();
-    assert!(told.iter().all(|(address, _)| address != "10.1.13.1"), "told again: {told:?}");
+    let sent = edge.state().batches[before..].concat();
+    assert!(sent.iter().all(|(address, _)| address != "10.1.13.1"), "sent again: {sent:?}");
     server.stop();
 }
 
 #[test]
-fn a_target_that_was_set_back_to_an_older_state_is_told_what_came_since() {
+fn a_target_restored_to_an_older_state_gets_the_later_changes() {
     let (edge, server) = pushing("");
     let mut firewall = server.client("campus-fw");
     up(&mut firewall, "alice", "10.1.13.1");
@@ -482,12 +488,12 @@ fn a_target_that_was_set_back_to_an_older_state_is_told_what_came_since() {
     }
     up(&mut firewall, "carol", "10.1.13.3");
     agree(&server, &edge);
-    assert_eq!(edge.state().synchronised, 1, "its old position was good enough");
+    assert_eq!(edge.state().synchronised, 1, "delivery continued from its old position");
     server.stop();
 }
 
 #[test]
-fn drift_is_found_on_request_and_put_right() {
+fn drift_is_detected_on_request_and_repaired() {
     let (edge, server) = pushing("");
     let mut firewall = server.client("campus-fw");
     for n in 1..=9 {
@@ -518,55 +524,58 @@ fn a_firewall_in_clearpass_mode_holds_the_servers_table() {
     }
     down(&mut firewall, "carol", "10.1.13.3");
     lab.server().up();
-    let users = until("all but the poisoned one are there", || {
+    let users = until("all users but the rejected one are there", || {
         let users = lab.table().users.clone();
         (users.len() == 2).then_some(users)
     });
     assert_eq!(users["10.1.13.1"], "r&d<b>");
-    until("the bad one is counted", || (status(&server)["refused"] == 1).then_some(()));
+    until("the rejected entry is counted", || (status(&server)["refused"] == 1).then_some(()));
     lab.server().inject_faults([Fault::Status(500), Fault::ClosedInBody, Fault::Unanswered]);
     up(&mut firewall, "dave", "10.1.13.4");
     down(&mut firewall, "alice", "10.1.13.0");
-    until("news arrive", || {
+    until("the changes arrive", || {
         let table = lab.table();
         let users: Vec<_> = table.users.values().cloned().collect();
         (users == ["r&d<b>", "dave"]).then_some(())
     });
-    // It cannot be asked where it is: what it acknowledged is known from the disk, once nothing that
-    // was lost on the way to it can arrive any more and undo that.
-    let revision = rested(&server)["revision"].to_string();
-    until("that is kept", || {
-        let kept = std::fs::read_to_string(server.data().join("push/lab-fw.position")).ok()?;
-        let kept: Value = serde_json::from_str(&kept).ok()?;
-        kept["cursor"].as_str()?.ends_with(&format!(".{revision}")).then_some(())
+    // The firewall does not report its position. The acknowledged position is stored once no lost
+    // request can be applied any more.
+    let revision = idle(&server)["revision"].to_string();
+    until("the position is stored", || {
+        let stored = std::fs::read_to_string(server.data().join("push/lab-fw.position")).ok()?;
+        let stored: Value = serde_json::from_str(&stored).ok()?;
+        stored["cursor"].as_str()?.ends_with(&format!(".{revision}")).then_some(())
     });
     let posts = lab.table().posts.len();
     let server = server.restart();
     let mut firewall = server.client("campus-fw");
     up(&mut firewall, "erin", "10.1.13.5");
-    until("only news arrive", || (lab.table().users.len() == 3).then_some(()));
-    assert!(lab.table().posts[posts..].iter().all(|entries| *entries == 1), "once more at most");
+    until("only the changes arrive", || (lab.table().users.len() == 3).then_some(()));
+    assert!(
+        lab.table().posts[posts..].iter().all(|entries| *entries == 1),
+        "each entry is repeated at most once"
+    );
     let log = server.stop();
     assert!(!log.contains(CLEARPASS_PASSWORD));
 }
 
 #[test]
-fn a_firewall_that_is_down_is_not_said_to_be_back_until_it_answers() {
+fn recovery_of_a_firewall_is_logged_only_after_it_responds() {
     let setup = Setup::new().with_secret("lab-fw.password", CLEARPASS_PASSWORD);
     let lab = ClearPass::start(setup.authority());
     let server = Server::start(setup.with(&lab.section("")));
     let mut firewall = server.client("campus-fw");
     lab.server().down();
     up(&mut firewall, "alice", "10.1.13.1");
-    until("it was tried several times", || {
+    until("there were several retries", || {
         (status(&server)["retries"].as_u64() >= Some(4)).then_some(())
     });
     let log = server.stop();
-    assert!(log.contains("push failed") && !log.contains("push goes on"), "{log}");
+    assert!(log.contains("push failed") && !log.contains("push resumed"), "{log}");
 }
 
 #[test]
-fn a_firewall_is_posted_no_faster_than_it_takes() {
+fn entries_are_posted_within_the_rate_limit_of_a_firewall() {
     let setup = Setup::new().with_secret("lab-fw.password", CLEARPASS_PASSWORD);
     let lab = ClearPass::start(setup.authority());
     let server =
@@ -578,9 +587,9 @@ fn a_firewall_is_posted_no_faster_than_it_takes() {
     }
     let began = crate::harness::now();
     lab.server().up();
-    until("all are there", || (lab.table().users.len() == 40).then_some(()));
+    until("all entries are there", || (lab.table().users.len() == 40).then_some(()));
     let took = crate::harness::now().duration_since(began).as_millis();
-    assert!(took >= 1400, "40 entries at 20 a second came within {took} ms");
+    assert!(took >= 1400, "40 entries at 20 per second arrived within {took} ms");
     assert!(lab.table().posts.iter().all(|entries| *entries <= 10));
     server.stop();
 }

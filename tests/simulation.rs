@@ -4,6 +4,7 @@
 
 mod checks;
 mod consumers;
+mod directory;
 mod disk;
 mod faults;
 mod receivers;

@@ -1,56 +1,36 @@
-//! The cache actor: orders events through the journal, applies committed events to the table, and
-//! publishes the changes to the query actor. The table decides; the actor carries messages.
+//! The cache actor carries messages to the [`CacheState`] machine and carries out its outputs. The
+//! machine decides, and holds the rules of order.
 
-pub mod membership_updates;
+mod outputs;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::fut::{ActorFutureExt, wrap_future};
+use actix::fut::{ActorStreamExt, wrap_stream};
 use actix::prelude::*;
 use arc_swap::ArcSwap;
+use futures_util::{StreamExt, stream};
+use rollcall_identity::engine::{
+    CacheSettings, CacheState, DecidedBatch, EventBatch, PendingReceipt, StateTransfer, Visibility,
+};
 use rollcall_identity::{
-    CheckpointSink, Decider, Explanation, Name, Origin, Producer, Receipt, Rule, Rules, StartMode,
-    Takeover, Timestamp, Verdict,
+    CheckpointSink, Explanation, JournalEntry, JournalError, Name, Origin, Producer, Receipt, Rules,
 };
 use tokio::sync::oneshot;
 
-use self::membership_updates::MembershipUpdates;
 use crate::directory::SharedDirectory;
-use crate::failover::{NotReady, OwnershipGuard, request_state};
+use crate::failover::OwnershipGuard;
 use crate::messages::{
-    Apply, ApplyError, Batch, Committed, Explain, ExportLog, ExportTable, GetReadPosition,
-    PublishChanges, StateTransfer, TakeCheckpoint,
+    Apply, ApplyError, Batch, Committed, Explain, ExportTable, GetReadPosition, PublishChanges,
+    Rejected, TakeCheckpoint, Ticket, UpdateMembership,
 };
 use crate::query::Query;
-use crate::telemetry::{
-    AddressShared, CacheRestored, CacheResumed, Decided, StateLost, TableReloaded, TableSize,
-};
-use rollcall_journal::{CommitSink, Entry, JournalWriter, NotAccepted, Reloaded};
+use crate::telemetry::{Decided, TableSize};
+use rollcall_journal::{CommitSink, JournalWriter};
 use rollcall_runtime::actor_metrics::Stage;
 use rollcall_runtime::clock::Clock;
-use rollcall_runtime::event_accounting::EventAccount;
-use rollcall_runtime::mailbox::{
-    Actor, ActorCell, Context, Handler, Mailbox, MailboxClosed, Reply,
-};
+use rollcall_runtime::mailbox::{Actor, ActorCell, Context, Handler, Mailbox, Reply};
 use rollcall_runtime::telemetry::TelemetryEvent;
-
-/// The number of events of a batch, by origin and verdict.
-#[derive(Default)]
-struct VerdictCounts<'a>(Vec<Decided<'a>>);
-
-impl<'a> VerdictCounts<'a> {
-    fn count(&mut self, origin: &'a Origin, verdict: Verdict) {
-        // Nearly always equal to the entry before: a list searched from its end needs no hash.
-        let same = |known: &&mut Decided<'_>| {
-            std::ptr::eq(known.origin, origin) && known.verdict == verdict
-        };
-        match self.0.iter_mut().rev().find(same) {
-            Some(known) => known.count += 1,
-            None => self.0.push(Decided { origin, verdict, count: 1 }),
-        }
-    }
-}
 
 /// The cache mailbox as the sink of the journal.
 pub(crate) struct CacheSink(pub Mailbox<Cache>);
@@ -58,8 +38,12 @@ pub(crate) struct CacheSink(pub Mailbox<Cache>);
 impl CommitSink<Batch> for CacheSink {
     /// Bounded by the batches that the cache itself has handed over. A cache that has ended drops the
     /// entries and their receipts, and the waiting senders get an error.
-    fn committed(&self, entries: Vec<Entry<Batch>>, rules: Arc<Rules>) {
+    fn committed(&self, entries: Vec<JournalEntry<Batch>>, rules: Arc<Rules>) {
         drop(self.0.post(Committed(entries, rules)));
+    }
+
+    fn rejected(&self, batch: Batch, error: JournalError) {
+        drop(self.0.post(Rejected(batch, error)));
     }
 
     fn checkpoint(&self, sink: CheckpointSink) -> bool {
@@ -67,11 +51,18 @@ impl CommitSink<Batch> for CacheSink {
     }
 }
 
-/// The maximum number of expiry events per batch. More follow as soon as the batch is applied.
+/// The maximum number of expiry events per batch.
 const MAX_EXPIRIES: usize = 1024;
+
+/// The number of accounts and addresses per slice of a membership update. Other messages are handled
+/// between slices.
+const SLICE: usize = 1024;
 
 /// The interval at which ended sessions and refusals that no longer matter are discarded.
 const CLEANUP_INTERVAL: Duration = Duration::from_secs(60);
+
+/// The interval at which expired sessions are looked for and rejected slices are submitted again.
+const TICK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The inputs of decisions besides events and sessions.
 #[derive(Clone)]
@@ -84,14 +75,11 @@ pub(crate) struct DecisionInputs {
 
 /// The single writer of the table.
 pub struct Cache {
-    ownership: OwnershipGuard,
-    decider: Decider,
+    state: CacheState<Ticket, oneshot::Sender<()>, OwnershipGuard>,
     inputs: DecisionInputs,
-    membership: MembershipUpdates,
     journal: JournalWriter<Batch>,
     query: Mailbox<Query>,
     clock: Clock,
-    origin: Arc<Origin>,
 }
 
 impl Cache {
@@ -111,134 +99,38 @@ impl Cache {
             client: name("clock"),
             form: name("logoff-time"),
         });
-        Self {
-            ownership,
-            decider: Decider::default(),
-            inputs,
-            membership: MembershipUpdates::default(),
-            journal,
-            query,
-            clock,
-            origin,
-        }
+        let settings = CacheSettings { origin, expiries: MAX_EXPIRIES, slice: SLICE };
+        Self { state: CacheState::new(ownership, settings), inputs, journal, query, clock }
     }
 
-    /// Adds principals and groups from the directory to the events and hands them to the journal. The
-    /// reply follows when the events are visible.
-    fn submit(
+    /// Posts the changes of a decided batch to the query actor before it counts the events, so that
+    /// every counted event becomes visible. The future gives the outcome.
+    fn publish(
         &self,
-        Apply { mut events, read, account }: Apply,
-    ) -> Reply<Result<Receipt, ApplyError>> {
-        self.inputs.directory.enrich(&mut events);
-        let (receipt, taken) = oneshot::channel();
-        match self.journal.hand_over(Batch { events, read, account, receipt }) {
-            Ok(()) => Reply::later(async { taken.await.unwrap_or(Err(ApplyError::Restarting)) }),
-            Err((batch, reason)) => {
-                let word = match reason {
-                    NotAccepted::Full => "cache_busy",
-                    NotAccepted::Ended => "journal_ill",
-                };
-                Reply::Now(Err(batch.account.lost(word, reason.into())))
-            }
-        }
-    }
-
-    /// Applies one entry and posts its changes to the query actor before it counts the events, so that
-    /// every counted event becomes visible. The future gives the receipt when it is.
-    fn settle(
-        &mut self,
-        entry: &mut Entry<Batch>,
-        rules: &Rules,
-    ) -> impl Future<Output = Result<Receipt, MailboxClosed>> + use<> {
-        let Self { decider, membership, .. } = self;
-        let mut changed =
-            PublishChanges::new(self.ownership.generation(), entry.batch.events.len());
-        let mut counts = VerdictCounts::default();
-        let committed = (entry.first, &*entry.batch.events);
-        let receipt = decider.apply_batch(committed, rules, |event, _, decision| {
-            if decision.verdict == Verdict::Applied(Rule::AddressShared) {
-                AddressShared { origin: &event.origin, address: event.address }.emit();
-            }
-            membership.observe(decision.change.as_ref());
-            counts.count(&event.origin, decision.verdict);
-            changed.push(event.seen, decision.change);
-        });
+        DecidedBatch { publication, counts, mut pending }: DecidedBatch<Ticket>,
+    ) -> impl Future<Output = (PendingReceipt<Ticket>, Visibility)> + use<> {
         // Posted here and not in the future, so that changes stay in order. The number of posts is
         // bounded by the batches that wait for these receipts.
-        let shown = self.query.post(changed);
-        counts.0.into_iter().for_each(Decided::emit);
-        entry.batch.account.settle();
-        async move { shown?.await.map(|()| receipt) }
-    }
-
-    /// Continues where the generation before ended. With a journal on disk: from everything committed,
-    /// and the query actor then receives what it missed. Otherwise: from the state of the query actor,
-    /// and events in the queue of the journal are lost.
-    fn take_over(
-        &mut self,
-        StateTransfer { generation, snapshot }: StateTransfer,
-        recalled: Reloaded,
-    ) -> Result<(), NotReady> {
-        self.ownership.complete_takeover(generation)?;
-        let shown = snapshot.sessions.len();
-        let (kept, error) = match recalled {
-            Ok(kept) => (kept, None),
-            Err(error) => (None, Some(error.0)),
-        };
-        let is_kept = kept.is_some();
-        let Takeover { decider, unpublished: missed } = Decider::take_over(snapshot, kept);
-        self.decider = decider;
-        if is_kept {
-            CacheResumed { sessions: self.decider.table().len(), missed: missed.len() }.emit();
-            // A query actor that has ended takes over from this cache.
-            drop(self.query.post(PublishChanges::missed(self.ownership.generation(), missed)));
-        } else {
-            CacheRestored { sessions: shown, error: error.as_deref() }.emit();
-            self.journal.unsettle();
+        let posted = self.query.post(PublishChanges(publication));
+        for count in &counts {
+            Decided { origin: &count.origin, verdict: count.verdict, count: count.count }.emit();
         }
-        Ok(())
-    }
-
-    /// Reloads the table from the journal when no other actor has it. The epoch is a new one, because
-    /// some changes may have been published only in part.
-    fn reload(&self, context: &mut Context<Self>) {
-        let journal = self.journal.clone();
-        let recalled = async move { journal.recall().await };
-        context.wait(wrap_future::<_, ActorCell<Self>>(recalled).map(|recalled, cell, context| {
-            match recalled {
-                Ok(Some((table, newest))) => {
-                    TableReloaded { sessions: table.len() }.emit();
-                    cell.actor().decider = Decider::from_table(table, newest);
-                }
-                Ok(None) => StateLost { actor: "cache" }.emit(),
-                Err(error) => cell.fail(error, context),
-            }
-        }));
+        if let Some(ticket) = pending.ticket_mut() {
+            ticket.account.settle();
+        }
+        async move {
+            let visibility = match posted {
+                Ok(reply) => reply.await.unwrap_or(Visibility::NotVisible),
+                Err(_) => Visibility::NotVisible,
+            };
+            (pending, visibility)
+        }
     }
 
     /// Reports the size of the table and the revision up to which it is applied.
     fn report_size(&self) {
-        let (sessions, revision) = (self.decider.table().len(), self.decider.applied().0);
+        let (sessions, revision) = (self.state.table().len(), self.state.applied().0);
         TableSize { sessions, revision }.emit();
-    }
-
-    /// Submits expiry events for the sessions whose time has passed.
-    fn expire(&mut self, now: Timestamp, context: &mut Context<Self>) {
-        let due = self.decider.due_expiries(now, &self.origin, MAX_EXPIRIES);
-        if due.is_empty() {
-            return;
-        }
-        let more = due.len() == MAX_EXPIRIES;
-        let account = EventAccount::open("cache", 0);
-        if let Reply::Later(taken) = self.submit(Apply { events: due, read: None, account }) {
-            let taken = wrap_future::<_, ActorCell<Self>>(taken);
-            context.spawn(taken.map(move |_, cell, context| {
-                if more {
-                    let now = cell.actor().clock.now();
-                    cell.actor().expire(now, context);
-                }
-            }));
-        }
     }
 }
 
@@ -247,38 +139,19 @@ impl Actor for Cache {
     const STAGE: Stage = Stage::Deciding;
 
     fn started(&mut self, context: &mut Context<Self>) {
-        match self.ownership.start(self.clock.now()) {
-            StartMode::FromLog(legacy) => {
-                self.decider = Decider::from_table(legacy.table, legacy.snapshot.newest);
-                self.report_size();
-            }
-            StartMode::Empty => self.reload(context),
-            StartMode::FromPeer => {
-                let (query, generation) = (self.query.clone(), self.ownership.generation());
-                let journal = self.journal.clone();
-                let known = async move {
-                    let state = request_state(&query, ExportLog(generation)).await?;
-                    Ok((state, journal.recall().await))
-                };
-                // No entry is applied before the table has what the generation before published.
-                context.wait(wrap_future::<_, ActorCell<Self>>(known).map(
-                    |known, cell, context| {
-                        let taken = known
-                            .and_then(|(state, recalled)| cell.actor().take_over(state, recalled));
-                        if let Err(not_ready) = taken {
-                            cell.fail(not_ready, context);
-                        }
-                    },
-                ));
-            }
+        self.state.start(self.clock.now());
+        self.carry_out(context);
+        if self.state.is_ready() {
+            self.report_size();
         }
         context.run_interval(CLEANUP_INTERVAL, |cell, _| {
-            let cache = cell.actor();
-            cache.decider.forget_before(cache.clock.now() - cache.inputs.rules.load().retention());
+            let Self { state, clock, inputs, .. } = cell.actor();
+            state.forget_before(clock.now() - inputs.rules.load().retention());
         });
-        context.run_interval(Duration::from_secs(1), |cell, context| {
-            let now = cell.actor().clock.now();
-            cell.actor().expire(now, context);
+        context.run_interval(TICK_INTERVAL, |cell, context| {
+            let cache = cell.actor();
+            cache.state.tick(cache.clock.now());
+            cache.carry_out(context);
         });
     }
 }
@@ -286,54 +159,87 @@ impl Actor for Cache {
 impl Handler<Apply> for Cache {
     fn handle(
         &mut self,
-        apply: Apply,
-        _: &mut Context<Self>,
+        Apply { events, read, account }: Apply,
+        context: &mut Context<Self>,
     ) -> Reply<Result<Receipt, ApplyError>> {
-        self.submit(apply)
+        let (receipt, taken) = oneshot::channel();
+        let batch = EventBatch { events, read, ticket: Ticket { account, receipt } };
+        self.state.submit(batch, &self.inputs.directory.read());
+        self.carry_out(context);
+        Reply::later(async { taken.await.unwrap_or(Err(ApplyError::Restarting)) })
     }
 }
 
 impl Handler<Committed> for Cache {
-    fn handle(&mut self, committed: Committed, _: &mut Context<Self>) -> Reply<()> {
-        let Committed(mut entries, rules) = committed;
-        // Entries that the reload from the journal included are applied already. Their senders get an
-        // error, because the generation that would answer them has ended.
-        entries.retain(|entry| self.decider.is_pending(entry.first, &entry.batch.events));
-        let mut receipts = Vec::with_capacity(entries.len());
-        for entry in &mut entries {
-            if !self.ownership.is_current() {
-                // This generation hung and was replaced. The senders get an error, and the event
-                // accounting counts the events as lost.
-                return Reply::Now(());
+    fn handle(
+        &mut self,
+        Committed(entries, rules): Committed,
+        context: &mut Context<Self>,
+    ) -> Reply<()> {
+        let mut posted = Vec::with_capacity(entries.len());
+        for entry in entries {
+            self.state.committed(entry, &rules, |_, _| {});
+            // The changes are posted before the next entry, which may panic.
+            while let Some(decided) = self.next_decided(context) {
+                posted.push(self.publish(decided));
             }
-            receipts.push(self.settle(entry, &rules));
         }
         self.report_size();
-        Reply::later(async move {
-            for (entry, receipt) in entries.into_iter().zip(receipts) {
-                // A sender that no longer waits does not need the receipt.
-                let _ = entry.batch.receipt.send(receipt.await.map_err(ApplyError::from));
-            }
-        })
+        let outcomes = stream::iter(posted).then(|outcome| outcome);
+        let confirmed = wrap_stream::<_, ActorCell<Self>>(outcomes).map(
+            |(pending, visibility), cell, context| {
+                let cache = cell.actor();
+                cache.state.confirm(pending, visibility, cache.clock.now());
+                cache.carry_out(context);
+            },
+        );
+        context.spawn(confirmed.finish());
+        Reply::Now(())
+    }
+}
+
+impl Handler<Rejected> for Cache {
+    fn handle(
+        &mut self,
+        Rejected(batch, error): Rejected,
+        context: &mut Context<Self>,
+    ) -> Reply<()> {
+        self.state.rejected(batch, error.into());
+        self.carry_out(context);
+        Reply::Now(())
+    }
+}
+
+impl Handler<UpdateMembership> for Cache {
+    fn handle(
+        &mut self,
+        UpdateMembership { affected, gone, origin }: UpdateMembership,
+        context: &mut Context<Self>,
+    ) -> Reply<Result<(), ApplyError>> {
+        let (done, visible) = oneshot::channel();
+        let (directory, now) = (self.inputs.directory.clone(), self.clock.now());
+        let affected = Arc::unwrap_or_clone(affected);
+        self.state.update_membership(affected, (gone, origin), (&directory.read(), now), done);
+        self.carry_out(context);
+        Reply::later(async { visible.await.map_err(|_| ApplyError::Restarting) })
     }
 }
 
 impl Handler<Explain> for Cache {
     fn handle(&mut self, Explain(address): Explain, _: &mut Context<Self>) -> Reply<Explanation> {
-        Reply::Now(self.decider.table().explain(address, self.clock.now()))
+        Reply::Now(self.state.table().explain(address, self.clock.now()))
     }
 }
 
 impl Handler<ExportTable> for Cache {
     fn handle(&mut self, _: ExportTable, _: &mut Context<Self>) -> Reply<StateTransfer> {
-        let snapshot = self.decider.snapshot();
-        Reply::Now(StateTransfer { generation: self.ownership.generation(), snapshot })
+        Reply::Now(self.state.export())
     }
 }
 
 impl Handler<TakeCheckpoint> for Cache {
     fn handle(&mut self, TakeCheckpoint(sink): TakeCheckpoint, _: &mut Context<Self>) -> Reply<()> {
-        sink(self.decider.snapshot());
+        sink(self.state.snapshot());
         Reply::Now(())
     }
 }
@@ -348,3 +254,6 @@ impl Handler<GetReadPosition> for Cache {
         Reply::later(async move { Ok(journal.read_position(source).await?) })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,8 @@ use std::io;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use rollcall_identity::{ChangeLogLimits, Journal, JournalError, RecoveredState, Revision, Rules};
+use rollcall_identity::engine::{EngineRole, RecoveredState};
+use rollcall_identity::{ChangeLogLimits, Journal, JournalError, Revision, Rules};
 use tokio::sync::watch;
 
 use crate::cache::{Cache, CacheSink, DecisionInputs};
@@ -92,24 +93,25 @@ impl Engine {
         let (effective, time) = (Arc::clone(&rules), clock.clone());
         let (writer, thread) =
             JournalWriter::start(journal, CacheSink(cache.clone()), effective, time)?;
-        let (failover, illness) = (Failover::new(writer.epoch(), recovered), writer.illness());
+        let (failover, illness) = (Failover::new(writer.epoch(), recovered), writer.write_error());
         let (generations, time) = (failover.clone(), clock.clone());
         let peer = cache.clone();
         let source: StateSource = Arc::new(move || {
             let peer = peer.clone();
             Box::pin(async move { request_state(&peer, ExportTable).await })
         });
-        let answers = move || {
-            Query::new(generations.query(), limits, source.clone(), outputs.clone(), time.clone())
+        let answers = move |generation| {
+            let ownership = generations.acquire(EngineRole::Query, generation);
+            Query::new(ownership, limits, source.clone(), outputs.clone(), time.clone())
         };
-        supervisor.send(Spawn::new(query.clone(), answers)).await?;
+        supervisor.send(Spawn::with_generation(query.clone(), answers)).await?;
         let inputs = DecisionInputs { rules: Arc::clone(&rules), directory: directory.clone() };
         let (sink, time) = (query.clone(), clock.clone());
-        let decides = move || {
-            let (inputs, ownership) = (inputs.clone(), failover.cache());
-            Cache::new(ownership, inputs, writer.clone(), sink.clone(), time.clone())
+        let decides = move |generation| {
+            let ownership = failover.acquire(EngineRole::Cache, generation);
+            Cache::new(ownership, inputs.clone(), writer.clone(), sink.clone(), time.clone())
         };
-        supervisor.send(Spawn::new(cache.clone(), decides)).await?;
+        supervisor.send(Spawn::with_generation(cache.clone(), decides)).await?;
         let journal = thread;
         Ok(Self { supervisor, cache, query, lookup, newest, rules, directory, illness, journal })
     }

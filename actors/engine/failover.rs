@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use actix::prelude::Message;
 use futures_util::future::BoxFuture;
-use rollcall_identity::{
-    EngineRole, Generations, OwnershipLease, RecoveredState, StaleTakeover, StartMode, Timestamp,
+use rollcall_identity::Timestamp;
+use rollcall_identity::engine::{
+    EngineRole, Generations, Ownership, OwnershipLease, RecoveredState, StaleTakeover, StartMode,
+    StateTransfer,
 };
 use rollcall_runtime::mailbox::{Handler, Mailbox, MailboxClosed};
-
-use crate::messages::StateTransfer;
 
 /// How long a new actor waits for the state of the other before it fails and is restarted after a
 /// backoff. The other answers within milliseconds, unless it hangs.
@@ -51,18 +51,10 @@ impl Failover {
         Self(Arc::new(Mutex::new(Generations::new(epoch, recovered))))
     }
 
-    /// Ownership for a new cache. The generation before loses its own.
-    pub(crate) fn cache(&self) -> OwnershipGuard {
-        self.acquire(EngineRole::Cache)
-    }
-
-    /// Ownership for a new query actor. The generation before loses its own.
-    pub(crate) fn query(&self) -> OwnershipGuard {
-        self.acquire(EngineRole::Query)
-    }
-
-    fn acquire(&self, role: EngineRole) -> OwnershipGuard {
-        let lease = self.with(|generations| generations.acquire(role));
+    /// Ownership of `role` for this generation of its actor, as the supervisor numbers it. The
+    /// generation before loses its own.
+    pub(crate) fn acquire(&self, role: EngineRole, generation: u64) -> OwnershipGuard {
+        let lease = self.with(|generations| generations.acquire(role, generation));
         OwnershipGuard { lease, failover: self.clone() }
     }
 
@@ -72,32 +64,24 @@ impl Failover {
     }
 }
 
-impl OwnershipGuard {
-    /// The generation. A later one of the same actor has a higher number.
-    pub(crate) fn generation(&self) -> u64 {
+impl Ownership for OwnershipGuard {
+    fn generation(&self) -> u64 {
         self.lease.generation()
     }
 
-    /// The epoch of the cursors.
-    pub(crate) fn epoch(&self) -> u64 {
+    fn epoch(&self) -> u64 {
         self.failover.with(|generations| generations.epoch())
     }
 
-    /// Whether no later generation exists.
-    pub(crate) fn is_current(&self) -> bool {
-        self.failover.with(|generations| generations.is_current(self.lease))
-    }
-
-    /// Starts at `now`. The takeover is complete at once, except for [`StartMode::FromPeer`].
-    pub(crate) fn start(&self, now: Timestamp) -> StartMode {
+    fn start(&self, now: Timestamp) -> StartMode {
         self.failover.with(|generations| generations.start(self.lease, now))
     }
 
-    /// Completes a takeover from the state of generation `from` of the other actor.
-    ///
-    /// # Errors
-    /// [`StaleTakeover`] when one of the two was replaced meanwhile.
-    pub(crate) fn complete_takeover(&self, from: u64) -> Result<(), StaleTakeover> {
+    fn is_current(&self) -> bool {
+        self.failover.with(|generations| generations.is_current(self.lease))
+    }
+
+    fn complete_takeover(&self, from: u64) -> Result<(), StaleTakeover> {
         self.failover.with(|generations| generations.complete_takeover(self.lease, from))
     }
 }
@@ -136,14 +120,16 @@ mod tests {
     fn dropping_the_guard_releases_the_ownership() {
         let now = Timestamp::from_millis(1_795_290_600_000);
         let failover = Failover::new(7, RecoveredState::default());
-        let (query, cache) = (failover.query(), failover.cache());
+        let query = failover.acquire(EngineRole::Query, 1);
+        let cache = failover.acquire(EngineRole::Cache, 2);
         assert!(matches!(query.start(now), StartMode::FromLog(_)));
         assert!(matches!(cache.start(now), StartMode::FromLog(_)));
         drop(cache);
-        let cache = failover.cache();
+        let cache = failover.acquire(EngineRole::Cache, 3);
         assert!(matches!(cache.start(now), StartMode::FromPeer));
         assert_eq!(cache.complete_takeover(query.generation()), Ok(()));
         drop((query, cache));
-        assert!(matches!(failover.cache().start(now), StartMode::Empty));
+        let cache = failover.acquire(EngineRole::Cache, 4);
+        assert!(matches!(cache.start(now), StartMode::Empty));
     }
 }

@@ -5,12 +5,15 @@ use std::sync::Arc;
 
 use actix::prelude::*;
 use rollcall_identity::directory::{AffectedAccounts, RemovalPolicy};
-use rollcall_identity::{
-    Address, Change, CheckpointSink, Cursor, Event, Explanation, Filter, JournalBatch,
-    JournalError, Origin, Page, ReadPosition, ReadSource, Receipt, Revision, Rules, SearchPage,
-    Session, TableSnapshot, Timestamp,
+use rollcall_identity::engine::{
+    BatchOwner, EventBatch, Publication, Rejection, StateTransfer, Visibility,
 };
-use rollcall_journal::{Entry, NotAccepted, Payload};
+use rollcall_identity::{
+    Address, CheckpointSink, Cursor, Event, Explanation, Filter, JournalEntry, JournalError,
+    Origin, Page, ReadPosition, ReadSource, Receipt, Revision, Rules, SearchPage, Session,
+    Timestamp,
+};
+use rollcall_journal::NotAccepted;
 use rollcall_runtime::event_accounting::EventAccount;
 use rollcall_runtime::mailbox::MailboxClosed;
 use tokio::sync::oneshot;
@@ -30,36 +33,34 @@ impl Message for Apply {
     type Result = Result<Receipt, ApplyError>;
 }
 
-/// A batch on its way through the journal.
+/// What is answered when a batch is decided or rejected.
 #[derive(Debug)]
-pub struct Batch {
-    /// The events.
-    pub events: Vec<Event>,
-    /// The read position of the producer after them.
-    pub read: Option<ReadPosition>,
+pub struct Ticket {
     /// Accounts for the events until they are decided.
     pub account: EventAccount,
     /// Receives the result when the events are visible to consumers.
     pub receipt: oneshot::Sender<Result<Receipt, ApplyError>>,
 }
 
-impl JournalBatch for Batch {
-    fn events(&self) -> &[Event] {
-        &self.events
-    }
-
-    fn read_position(&self) -> Option<&ReadPosition> {
-        self.read.as_ref()
-    }
-}
-
-impl Payload for Batch {
-    fn refuse(self, error: &JournalError) {
-        let refused = self.account.lost("journal_ill", ApplyError::Journal(error.0.clone()));
+impl Ticket {
+    /// Answers with the result. A batch that was rejected before the decision is lost for this
+    /// reason; a decided batch is settled already.
+    pub(crate) fn reply(self, result: Result<Receipt, Rejection>) {
+        let Self { account, receipt } = self;
+        let result = result.map_err(|rejection| match rejection {
+            Rejection::Busy => account.lost("cache_busy", ApplyError::Busy),
+            Rejection::Journal(error) => {
+                account.lost("journal_unavailable", ApplyError::Journal(error.0))
+            }
+            Rejection::Replaced => ApplyError::Restarting,
+        });
         // A sender that no longer waits does not need the answer.
-        let _ = self.receipt.send(Err(refused));
+        let _ = receipt.send(result);
     }
 }
+
+/// A batch on its way through the journal.
+pub type Batch = EventBatch<BatchOwner<Ticket>>;
 
 /// Why a batch was not applied. None of its events is visible, and the sender may retry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -78,6 +79,14 @@ pub enum ApplyError {
 impl From<MailboxClosed> for ApplyError {
     fn from(_: MailboxClosed) -> Self {
         Self::Restarting
+    }
+}
+
+/// The reason for which the journal did not accept a batch.
+pub(crate) fn rejection(reason: NotAccepted) -> Rejection {
+    match reason {
+        NotAccepted::Full => Rejection::Busy,
+        NotAccepted::Ended => Rejection::Journal(JournalError(reason.to_string())),
     }
 }
 
@@ -123,9 +132,16 @@ impl Message for TakeCheckpoint {
 
 /// Batches that the journal has committed, in order, and the rules that decide them. The journal has
 /// stored these rules with the batches.
-pub struct Committed(pub Vec<Entry<Batch>>, pub Arc<Rules>);
+pub struct Committed(pub Vec<JournalEntry<Batch>>, pub Arc<Rules>);
 
 impl Message for Committed {
+    type Result = ();
+}
+
+/// A batch that the journal did not commit, and the reason.
+pub struct Rejected(pub Batch, pub JournalError);
+
+impl Message for Rejected {
     type Result = ();
 }
 
@@ -147,40 +163,12 @@ impl Message for UpdateMembership {
     type Result = Result<(), ApplyError>;
 }
 
-/// Publishes the changes of one batch of events, in order.
+/// Publishes the changes of one batch of events. The reply says whether they are visible.
 #[derive(Debug)]
-pub struct PublishChanges {
-    /// The generation of the cache that decided.
-    pub(crate) generation: u64,
-    pub(crate) changes: Vec<Change>,
-    /// The times at which the events were received, each with the number of consecutive events that
-    /// share it: one read of a socket gives all its events one time.
-    pub(crate) received: Vec<(Timestamp, usize)>,
-}
+pub struct PublishChanges(pub Publication);
 
 impl Message for PublishChanges {
-    type Result = ();
-}
-
-impl PublishChanges {
-    /// No changes yet, of a batch of `events`, by this generation of the cache.
-    pub fn new(generation: u64, events: usize) -> Self {
-        Self { generation, changes: Vec::with_capacity(events), received: Vec::new() }
-    }
-
-    /// Changes that the generation before did not publish.
-    pub fn missed(generation: u64, changes: Vec<Change>) -> Self {
-        Self { generation, changes, received: Vec::new() }
-    }
-
-    /// Adds the effect of an event that was received at `received`.
-    pub fn push(&mut self, received: Timestamp, change: Option<Change>) {
-        match self.received.last_mut() {
-            Some((last, count)) if *last == received => *count += 1,
-            _ => self.received.push((received, 1)),
-        }
-        self.changes.extend(change);
-    }
+    type Result = Visibility;
 }
 
 /// Reads the changes after a cursor.
@@ -244,13 +232,4 @@ pub struct ExportLog(pub u64);
 
 impl Message for ExportLog {
     type Result = StateTransfer;
-}
-
-/// The state of one actor for the other, and the generation that exported it.
-#[derive(Debug)]
-pub struct StateTransfer {
-    /// The generation of the exporting actor.
-    pub generation: u64,
-    /// Its state.
-    pub snapshot: TableSnapshot,
 }

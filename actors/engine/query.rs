@@ -14,14 +14,13 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use actix::fut::{ActorFutureExt, wrap_future};
 use actix::prelude::*;
+use rollcall_identity::engine::{Ownership, ReadModel, StateTransfer, Visibility};
 use rollcall_identity::{
-    ChangeLogLimits, Cursor, Page, PageRequest, ReadModel, Revision, SearchPage, Session,
-    StartMode, TableSnapshot,
+    ChangeLogLimits, Cursor, Page, PageRequest, Revision, SearchPage, Session,
 };
 use tokio::sync::watch;
 
 use crate::failover::{NotReady, OwnershipGuard, StateSource};
-use crate::messages::StateTransfer;
 use crate::telemetry::{EventsVisible, QueryRestored};
 use rollcall_runtime::actor_metrics::Stage;
 use rollcall_runtime::clock::Clock;
@@ -68,19 +67,16 @@ impl Query {
         Self { ownership, log, limits, cache, outputs, clock }
     }
 
-    fn take_over(
-        &mut self,
-        StateTransfer { generation, snapshot }: StateTransfer,
-    ) -> Result<(), NotReady> {
-        self.ownership.complete_takeover(generation)?;
-        QueryRestored { sessions: snapshot.sessions.len() }.emit();
-        self.start_with(generation, snapshot);
+    fn take_over(&mut self, state: StateTransfer) -> Result<(), NotReady> {
+        let sessions = state.snapshot.sessions.len();
+        let model = ReadModel::take_over(&self.ownership, self.limits, state)?;
+        QueryRestored { sessions }.emit();
+        self.start_with(model);
         Ok(())
     }
 
-    /// Answers from now on, from the state of this generation of the cache.
-    fn start_with(&mut self, generation: u64, known: TableSnapshot) {
-        let model = ReadModel::resume((self.ownership.epoch(), self.limits), generation, known);
+    /// Answers from now on.
+    fn start_with(&mut self, model: ReadModel) {
         let newest = model.log().newest();
         *self.write() = model;
         self.outputs.newest.send_replace(newest);
@@ -103,10 +99,8 @@ impl Actor for Query {
     const CAPACITY: usize = 1024;
 
     fn started(&mut self, context: &mut Context<Self>) {
-        match self.ownership.start(self.clock.now()) {
-            StartMode::FromPeer => {}
-            StartMode::FromLog(recovered) => return self.start_with(0, recovered.snapshot),
-            StartMode::Empty => return,
+        if let Some(model) = ReadModel::start(&self.ownership, self.limits, self.clock.now()) {
+            return self.start_with(model);
         }
         let state = (self.cache)();
         // No answer before it has the state of the generation before: an empty answer would end sessions.
@@ -119,21 +113,25 @@ impl Actor for Query {
 }
 
 impl Handler<PublishChanges> for Query {
-    fn handle(&mut self, changed: PublishChanges, _: &mut Context<Self>) -> Reply<()> {
+    fn handle(
+        &mut self,
+        PublishChanges(publication): PublishChanges,
+        _: &mut Context<Self>,
+    ) -> Reply<Visibility> {
         let now = self.clock.now();
         let mut model = self.write();
-        if !model.apply(changed.generation, &changed.changes, now) {
-            return Reply::Now(());
-        }
+        let visibility = model.publish(&publication, now);
         let newest = model.log().newest();
         drop(model);
-        for (received, count) in changed.received {
-            EventsVisible { delay: now.since(received), count }.emit();
+        if visibility == Visibility::Visible {
+            for (received, count) in publication.received {
+                EventsVisible { delay: now.since(received), count }.emit();
+            }
+            if !publication.changes.is_empty() {
+                self.outputs.newest.send_replace(newest);
+            }
         }
-        if !changed.changes.is_empty() {
-            self.outputs.newest.send_replace(newest);
-        }
-        Reply::Now(())
+        Reply::Now(visibility)
     }
 }
 
@@ -190,26 +188,8 @@ impl Handler<ExportLog> for Query {
         ExportLog(cache): ExportLog,
         _: &mut Context<Self>,
     ) -> Reply<StateTransfer> {
-        self.write().fence(cache);
+        let fenced = self.write().fence(cache);
         // Lookups of one address do not wait while a million sessions are exported.
-        let snapshot = self.read().snapshot();
-        Reply::Now(StateTransfer { generation: self.ownership.generation(), snapshot })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use rollcall_identity::Timestamp;
-
-    use super::*;
-
-    #[test]
-    fn every_event_has_waited_since_it_was_received_itself() {
-        let (early, late) = (Timestamp::from_millis(1_000), Timestamp::from_millis(1_400));
-        let mut changed = PublishChanges::new(1, 4);
-        for seen in [early, early, late, early] {
-            changed.push(seen, None);
-        }
-        assert_eq!(changed.received, [(early, 2), (late, 1), (early, 1)]);
+        Reply::Now(self.read().export(&fenced, self.ownership.generation()))
     }
 }

@@ -1,5 +1,5 @@
-//! Tells the past of one address: finds the segments that know it, folds its events by the rules in
-//! force, and says what is not known.
+//! The history of one address: selects the segments, applies their events by the effective rules,
+//! and notes what is unknown.
 
 mod apply;
 mod coverage;
@@ -18,126 +18,127 @@ use super::query_budget::QueryBudget;
 use rollcall_journal::Corruption;
 use rollcall_journal::archive_reader::{Addresses, Archive, SegmentInfo};
 
-/// Folds one event into the chronicle of its address, and gives out the stay that ended by it.
-pub(crate) type Fold =
+/// Applies an event to the timeline of its address and returns the interval that it ended.
+pub(crate) type ApplyFn =
     fn(&mut AddressTimeline, Revision, &Event, &Rules) -> Option<SessionInterval>;
 
-/// Where an answer comes from, and what has to be said with it.
+/// The sources of an answer, with notes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sources {
     /// The segments that were read, ascending.
     pub segments: Vec<SegmentInfo>,
-    /// In how many others an index had nothing about it, or only told who was there when they began.
+    /// The number of other segments in which an index had no match, or of which only the beginning
+    /// was read.
     pub looked_up: usize,
-    /// Sentences about what is unknown or may have been decided by other rules.
+    /// Notes about missing parts and about other rules.
     pub notes: Vec<String>,
 }
 
-/// One question at work.
+/// A query in progress.
 pub(crate) struct AddressHistory<'a> {
-    library: &'a mut Archive,
+    archive: &'a mut Archive,
     rules: &'a Arc<Rules>,
     fingerprint: u64,
-    fold: Fold,
-    /// Which events are left out, because nobody survives folding them.
-    poison: BTreeSet<Revision>,
+    apply: ApplyFn,
+    /// The events that are skipped because applying them panics.
+    quarantined: BTreeSet<Revision>,
     now: Timestamp,
     pub budget: QueryBudget,
-    chapters: Vec<SegmentInfo>,
-    /// Where those begin that cannot be opened.
+    segments: Vec<SegmentInfo>,
+    /// The beginnings of the segments that cannot be opened.
     unopened: Vec<Revision>,
-    /// Which of the others turned out to be damaged.
+    /// The segments that turned out to be damaged.
     damaged: BTreeSet<usize>,
     read: BTreeMap<Revision, SegmentInfo>,
-    /// Those of which only an index was asked, some of which were then read.
+    /// The segments whose index was searched. Some of them were read afterwards.
     looked_up: BTreeSet<Revision>,
     notes: Vec<String>,
 }
 
-/// All time that can be written.
-pub(crate) static EVER: LazyLock<(Timestamp, Timestamp)> =
+/// The largest period.
+pub(crate) static ALL_TIME: LazyLock<(Timestamp, Timestamp)> =
     LazyLock::new(|| (Timestamp::from_millis(i64::MIN), Timestamp::from_millis(i64::MAX)));
 
 impl<'a> AddressHistory<'a> {
-    /// Looks what there is.
+    /// Lists the segments.
     pub(crate) fn new(
-        library: &'a mut Archive,
-        (rules, fold): (&'a Arc<Rules>, Fold),
+        archive: &'a mut Archive,
+        (rules, apply): (&'a Arc<Rules>, ApplyFn),
         now: Timestamp,
         budget: QueryBudget,
     ) -> Result<Self, HistoryError> {
-        let (all, unopened) = library.chapters()?;
+        let (all, unopened) = archive.segments()?;
         let notes = unopened.values().map(|file| format!("{file} cannot be opened")).collect();
-        let names_end = all.iter().rposition(|chapter| chapter.is_nameless).map_or(0, |at| at + 1);
-        let chapters = all[names_end..].to_vec();
-        let fingerprint = library.fingerprint(rules);
-        let poison = library.poison().clone();
-        let narrator = Self {
-            library,
+        let names_end = all.iter().rposition(|segment| segment.is_nameless).map_or(0, |at| at + 1);
+        let segments = all[names_end..].to_vec();
+        let fingerprint = archive.fingerprint(rules);
+        let quarantined = archive.quarantined().clone();
+        let history = Self {
+            archive,
             rules,
             fingerprint,
-            fold,
-            poison,
+            apply,
+            quarantined,
             now,
             budget,
-            chapters,
+            segments,
             unopened: unopened.into_keys().collect(),
             damaged: BTreeSet::new(),
             read: BTreeMap::new(),
             looked_up: BTreeSet::new(),
             notes,
         };
-        match (narrator.chapters.is_empty(), names_end) {
-            (false, _) => Ok(narrator),
-            (true, 0) => Err(narrator.not_known("the journal holds nothing yet".to_owned())),
-            (true, _) => Err(narrator.not_known(NAMELESS.to_owned())),
+        match (history.segments.is_empty(), names_end) {
+            (false, _) => Ok(history),
+            (true, 0) => Err(history.unknown("the journal is empty".to_owned())),
+            (true, _) => Err(history.unknown(NAMES_ERASED.to_owned())),
         }
     }
 
-    /// Where the answer came from.
+    /// The sources of the answer.
     pub(crate) fn sources(self) -> Sources {
         let looked_up =
             self.looked_up.iter().filter(|first| !self.read.contains_key(first)).count();
         Sources { segments: self.read.into_values().collect(), looked_up, notes: self.notes }
     }
 
-    /// Where `user` may have been, in these segments.
-    pub(crate) fn places_of(
+    /// The addresses where `user` may have been, in these segments.
+    pub(crate) fn addresses_of(
         &mut self,
         user: &Name,
         (span, to): (Range<usize>, Timestamp),
         mut found: Addresses,
     ) -> Result<Addresses, HistoryError> {
-        // Who was there when one began that does not say, the one before it knows.
+        // The beginning of a segment without sessions follows from the segment before.
         let mut begin = span.start;
-        while begin > 0 && !self.chapters[begin].has_beginning && self.follows(begin) {
+        while begin > 0 && !self.segments[begin].has_beginning && self.follows(begin) {
             begin -= 1;
         }
-        let after = self.chapters[begin].after;
-        self.library.snapshot_of(after, user, &mut found)?;
+        let after = self.segments[begin].after;
+        self.archive.snapshot_of(after, user, &mut found)?;
         for index in begin..span.end {
-            self.budget.in_time()?;
-            let first = self.chapters[index].first;
-            let read = self.library.open(first);
-            if let Err(damage) = read.and_then(|volume| volume.addresses_of(user, to, &mut found)) {
+            self.budget.check_time()?;
+            let first = self.segments[index].first;
+            let read = self.archive.open(first);
+            if let Err(damage) = read.and_then(|reader| reader.addresses_of(user, to, &mut found)) {
                 self.note_damage(index, &damage);
             }
         }
         Ok(found)
     }
 
-    /// Where anything was heard of after `from` and up to `to`, in these segments.
-    pub(crate) fn places_between(
+    /// The addresses with events after `from` and up to `to`, in these segments.
+    pub(crate) fn addresses_between(
         &mut self,
         (from, to): (Timestamp, Timestamp),
         span: Range<usize>,
         mut found: Addresses,
     ) -> Result<Addresses, HistoryError> {
         for index in span {
-            self.budget.in_time()?;
-            let first = self.chapters[index].first;
-            let read = self.library.open(first);
-            let read = read.and_then(|volume| volume.addresses_between((from, to), &mut found));
+            self.budget.check_time()?;
+            let first = self.segments[index].first;
+            let read = self.archive.open(first);
+            let read = read.and_then(|reader| reader.addresses_between((from, to), &mut found));
             if let Err(damage) = read {
                 self.note_damage(index, &damage);
             }
@@ -145,29 +146,29 @@ impl<'a> AddressHistory<'a> {
         Ok(found)
     }
 
-    /// Until when what is told of a segment is all that there is.
-    pub(crate) fn told_until(&self, index: usize) -> Timestamp {
-        self.chapters[index].until.unwrap_or(self.now)
+    /// The time until which the content of a segment is complete.
+    pub(crate) fn known_until(&self, index: usize) -> Timestamp {
+        self.segments[index].until.unwrap_or(self.now)
     }
 
     fn note_damage(&mut self, index: usize, damage: &Corruption) {
-        let text = format!("{} is damaged ({damage})", self.chapters[index].file);
+        let text = format!("{} is damaged ({damage})", self.segments[index].file);
         self.damaged.insert(index);
-        self.say(text);
+        self.add_note(text);
     }
 
-    fn say(&mut self, note: String) {
+    fn add_note(&mut self, note: String) {
         if !self.notes.contains(&note) {
             self.notes.push(note);
         }
     }
 
-    /// Nothing can be said, for this reason and those that were noted.
-    pub(crate) fn not_known(&self, why: String) -> HistoryError {
-        HistoryError::NotKnown { why, notes: self.notes.clone() }
+    /// An error for an unknown answer, with the notes so far.
+    pub(crate) fn unknown(&self, why: String) -> HistoryError {
+        HistoryError::Unknown { why, notes: self.notes.clone() }
     }
 }
 
-/// Why nothing is told of a time whose names were taken out.
-const NAMELESS: &str =
-    "the names of that time were taken out of the journal, as its configuration says";
+/// The reason for a period whose names were erased.
+const NAMES_ERASED: &str =
+    "the names of that time were erased from the journal after names_retention";

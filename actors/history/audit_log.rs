@@ -1,5 +1,5 @@
-//! The record of who asked for whose history: a line for each question, in a file a day that nobody else
-//! may read, for as long as the journal keeps what was asked about.
+//! The audit log of history queries: one line for each query, in one private file per day, kept as
+//! long as the journal keeps events.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -12,65 +12,66 @@ use rollcall_identity::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
-/// Who asks, as far as the server can tell.
+/// The client of a query, as far as the server can identify it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Requester {
-    /// From where.
+    /// The IP address.
     pub peer: Option<IpAddr>,
-    /// Who they say they are; everybody who has the token can say anything.
+    /// The name that the client gave. Every client with the token can give any name.
     pub said_to_be: Option<String>,
 }
 
-/// The longest name that is taken from whoever asks.
-const LONGEST: usize = 64;
+/// The maximum length of that name.
+const MAX_NAME: usize = 64;
 
 impl Requester {
-    /// Somebody at `peer` who calls themselves `named`, as far as that can be printed.
-    pub fn new(peer: Option<IpAddr>, named: Option<&str>) -> Self {
-        let printable = |named: &str| -> String {
-            named.chars().filter(|c| !c.is_control()).take(LONGEST).collect()
+    /// A client at `peer` that gave the name `name`; control characters are removed.
+    pub fn new(peer: Option<IpAddr>, name: Option<&str>) -> Self {
+        let printable = |name: &str| -> String {
+            name.chars().filter(|c| !c.is_control()).take(MAX_NAME).collect()
         };
-        Self { peer, said_to_be: named.map(printable).filter(|named| !named.is_empty()) }
+        Self { peer, said_to_be: name.map(printable).filter(|name| !name.is_empty()) }
     }
 }
 
-/// The record. Its file is opened for each line, so that it can be taken away at any time.
+/// The audit log. Its file is opened for each line, so that it can be removed at any time.
 #[derive(Debug, Clone)]
-pub(crate) struct Record {
+pub(crate) struct AuditLog {
     folder: PathBuf,
     retention: Duration,
-    /// The day whose file was written last.
+    /// The day of the last line.
     day: Option<String>,
 }
 
-/// One line of it.
+/// A line.
 #[derive(Debug, Serialize)]
-pub(crate) struct Line<'a> {
+pub(crate) struct AuditEntry<'a> {
     pub asked: Timestamp,
     #[serde(flatten)]
-    pub asker: &'a Requester,
-    pub question: Value,
+    pub requester: &'a Requester,
+    #[serde(rename = "question")]
+    pub query: Value,
     pub outcome: &'static str,
 }
 
-/// How the name of a file begins and ends; between them stands its day in UTC.
+/// The prefix and the suffix of a file name. Between them is the day in UTC.
 const NAME: (&str, &str) = ("history-access-", ".jsonl");
 
-/// The length of a day as it is written, `2026-11-22`.
+/// The length of a day, `2026-11-22`.
 const DAY: usize = 10;
 
-impl Record {
-    /// The record in the folder `folder`. A file goes when its day is over for longer than
-    /// `retention`.
+impl AuditLog {
+    /// The audit log in the folder `folder`. A file is removed when its day ended more than
+    /// `retention` ago.
     pub(crate) fn new(folder: PathBuf, retention: Duration) -> Self {
         Self { folder, retention, day: None }
     }
 
-    /// Adds a line at the end.
+    /// Appends a line.
     ///
     /// # Errors
-    /// When it cannot be written. That old files cannot be removed is no reason.
-    pub(crate) fn add(&mut self, line: &Line<'_>) -> io::Result<()> {
+    /// If the line cannot be written. A failure to remove old files is not reported.
+    pub(crate) fn add(&mut self, line: &AuditEntry<'_>) -> io::Result<()> {
         let mut text = serde_json::to_vec(line)?;
         text.push(b'\n');
         let day = day_of(line.asked);
@@ -79,13 +80,13 @@ impl Record {
         options.append(true).create(true).mode(0o600).open(path)?.write_all(&text)?;
         if self.day.as_ref() != Some(&day) {
             self.day = Some(day);
-            let _ = self.forget_before(&day_of(line.asked - self.retention));
+            let _ = self.remove_before(&day_of(line.asked - self.retention));
         }
         Ok(())
     }
 
     /// Removes the files of the days before `oldest`.
-    fn forget_before(&self, oldest: &str) -> io::Result<()> {
+    fn remove_before(&self, oldest: &str) -> io::Result<()> {
         for entry in fs::read_dir(&self.folder)? {
             let entry = entry?;
             let name = entry.file_name();
@@ -99,7 +100,7 @@ impl Record {
     }
 }
 
-/// The day of a moment in UTC.
+/// The day of a time in UTC.
 fn day_of(at: Timestamp) -> String {
     let mut text = at.to_string();
     text.truncate(DAY);
@@ -115,14 +116,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_added_to_a_file_that_is_closed_to_others() {
+    fn entries_are_appended_to_a_private_file() {
         let folder = tempfile::tempdir().unwrap();
-        let mut record = Record::new(folder.path().to_owned(), Duration::from_secs(3600));
-        let asker = Requester::new(Some("192.0.2.1".parse().unwrap()), Some("ro\not"));
+        let mut audit_log = AuditLog::new(folder.path().to_owned(), Duration::from_secs(3600));
+        let requester = Requester::new(Some("192.0.2.1".parse().unwrap()), Some("ro\not"));
         for outcome in ["answered", "unknown"] {
-            let question = json!({"address": "10.0.0.7"});
-            let line = Line { asked: Timestamp::EPOCH, asker: &asker, question, outcome };
-            record.add(&line).unwrap();
+            let query = json!({"address": "10.0.0.7"});
+            let line =
+                AuditEntry { asked: Timestamp::EPOCH, requester: &requester, query, outcome };
+            audit_log.add(&line).unwrap();
         }
         let path = folder.path().join("history-access-1970-01-01.jsonl");
         let text = fs::read_to_string(&path).unwrap();
@@ -138,22 +140,32 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
         fs::remove_file(&path).unwrap();
         fs::create_dir(&path).unwrap();
-        let question = Value::Null;
-        let line = Line { asked: Timestamp::EPOCH, asker: &asker, question, outcome: "answered" };
-        assert!(record.add(&line).is_err(), "what cannot be written is said");
+        let query = Value::Null;
+        let line = AuditEntry {
+            asked: Timestamp::EPOCH,
+            requester: &requester,
+            query,
+            outcome: "answered",
+        };
+        assert!(audit_log.add(&line).is_err(), "what cannot be written is said");
     }
     #[test]
-    fn a_file_goes_when_its_day_is_over_for_as_long_as_the_journal_keeps_anything() {
+    fn an_audit_file_is_removed_after_the_retention() {
         let folder = tempfile::tempdir().unwrap();
         let retention = Duration::from_secs(2 * 24 * 3600);
-        let mut record = Record::new(folder.path().to_owned(), retention);
-        let asker = Requester::new(None, None);
+        let mut audit_log = AuditLog::new(folder.path().to_owned(), retention);
+        let requester = Requester::new(None, None);
         let others = ["snapshot-1.db", "history-access-notes.jsonl", "history-access-.jsonl"];
         others.iter().for_each(|name| fs::write(folder.path().join(name), "").unwrap());
         for day in 20..=24 {
             let asked = format!("2026-11-{day}T23:59:59Z").parse().unwrap();
-            let line = Line { asked, asker: &asker, question: Value::Null, outcome: "answered" };
-            record.add(&line).unwrap();
+            let line = AuditEntry {
+                asked,
+                requester: &requester,
+                query: Value::Null,
+                outcome: "answered",
+            };
+            audit_log.add(&line).unwrap();
         }
         let names = fs::read_dir(folder.path()).unwrap();
         let mut names: Vec<String> =

@@ -8,7 +8,7 @@ use strum::IntoStaticStr;
 
 use super::address_history::Sources;
 use super::error::HistoryError;
-use super::{Question, Reader};
+use super::{HistoryQuery, Reader};
 use rollcall_journal::archive_reader::Addresses;
 
 /// Selects sessions.
@@ -22,11 +22,11 @@ pub struct SessionDiff {
     /// The end of the period; now if absent.
     pub to: Option<Timestamp>,
     /// Selects addresses.
-    pub place: Arc<dyn Fn(Address) -> bool + Send + Sync>,
+    pub address_filter: Arc<dyn Fn(Address) -> bool + Send + Sync>,
     /// Selects entries by either session.
-    pub meant: SessionPredicate,
+    pub session_filter: SessionPredicate,
     /// The request, for the audit log.
-    pub asked: Value,
+    pub audited: Value,
     /// Only addresses after this one.
     pub after: Option<Address>,
     /// The maximum number of entries.
@@ -39,7 +39,7 @@ pub struct DiffEntry {
     /// The address.
     pub address: Address,
     /// The kind of difference.
-    pub what: DiffKind,
+    pub kind: DiffKind,
     /// The session at the start.
     pub before: Option<Arc<Session>>,
     /// The session at the end.
@@ -77,54 +77,56 @@ pub struct DiffPage {
     pub sources: Sources,
 }
 
-/// How many addresses are looked at for one page: many of them only had somebody seen again.
-const LOOKED_AT: usize = 10_000;
+/// The maximum number of addresses examined for one page: at many of them the session was only
+/// confirmed.
+const MAX_EXAMINED: usize = 10_000;
 
-impl Question for SessionDiff {
+impl HistoryQuery for SessionDiff {
     type Answer = DiffPage;
 
-    fn record(&self) -> Value {
-        json!({"from": self.from, "to": self.to, "only": self.asked})
+    fn audit_record(&self) -> Value {
+        json!({"from": self.from, "to": self.to, "only": self.audited})
     }
 
     fn answer(&self, reader: &mut Reader<'_>) -> Result<DiffPage, HistoryError> {
-        let mut narrator = reader.narrator()?;
-        let (from, to) = narrator.period(Some(self.from), self.to)?;
-        let span = narrator.span(from, to)?;
-        narrator.not_missing(to)?;
-        let place = Arc::clone(&self.place);
-        let places = Addresses::new(self.after, LOOKED_AT, move |address| place(address));
-        let places = narrator.places_between((from, to), span.clone(), places)?;
-        let (places, mut is_cut) = places.into_found();
+        let mut history = reader.history()?;
+        let (from, to) = history.period(Some(self.from), self.to)?;
+        let span = history.span(from, to)?;
+        history.check_complete(to)?;
+        let address_filter = Arc::clone(&self.address_filter);
+        let addresses =
+            Addresses::new(self.after, MAX_EXAMINED, move |address| address_filter(address));
+        let addresses = history.addresses_between((from, to), span.clone(), addresses)?;
+        let (addresses, mut is_cut) = addresses.into_found();
         let (mut found, mut last) = (Vec::new(), None);
-        for address in places {
-            if found.len() == self.limit || last.is_some() && narrator.budget.is_half_spent() {
+        for address in addresses {
+            if found.len() == self.limit || last.is_some() && history.budget.is_half_spent() {
                 is_cut = true;
                 break;
             }
             last = Some(address);
-            let middle = narrator.last_before(&span, from);
+            let middle = history.last_before(&span, from);
             let begin = span.start..middle + 1;
-            let chronicle = narrator.fold(begin, (address, from), &mut |_| {})?;
-            let is_known = chronicle.is_known();
-            let before = chronicle.current(from).map(|stay| stay.session.clone());
+            let timeline = history.apply(begin, (address, from), &mut |_| {})?;
+            let is_known = timeline.is_known();
+            let before = timeline.current(from).map(|interval| interval.session.clone());
             let rest = (span.clone(), middle);
-            let chronicle = narrator.go_on(rest, (from, to), chronicle, &mut |_| {})?;
-            let after = chronicle.current(to).map(|stay| stay.session.clone());
+            let timeline = history.continue_with(rest, (from, to), timeline, &mut |_| {})?;
+            let after = timeline.current(to).map(|interval| interval.session.clone());
             let sides = before.iter().chain(&after);
-            let Some(what) = what(before.as_deref(), after.as_deref()) else { continue };
-            if sides.map(|session| &**session).any(|session| (self.meant)(session)) {
-                let what = if is_known { what } else { DiffKind::Unknown };
-                found.push(DiffEntry { address, what, before, after });
+            let Some(kind) = kind(before.as_deref(), after.as_deref()) else { continue };
+            if sides.map(|session| &**session).any(|session| (self.session_filter)(session)) {
+                let kind = if is_known { kind } else { DiffKind::Unknown };
+                found.push(DiffEntry { address, kind, before, after });
             }
         }
         let next = last.filter(|_| is_cut);
-        Ok(DiffPage { from, to, found, next, sources: narrator.sources() })
+        Ok(DiffPage { from, to, found, next, sources: history.sources() })
     }
 }
 
-/// In what the two differ. To be seen again is no difference.
-fn what(before: Option<&Session>, after: Option<&Session>) -> Option<DiffKind> {
+/// The kind of difference. A confirmation is no difference.
+fn kind(before: Option<&Session>, after: Option<&Session>) -> Option<DiffKind> {
     match (before, after) {
         (None, None) => None,
         (None, Some(_)) => Some(DiffKind::Came),

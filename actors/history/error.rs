@@ -1,52 +1,54 @@
-//! Why a question about the past has no answer.
+//! Why a history query has no answer.
 
 use rollcall_identity::Revision;
 
 use crate::telemetry::HistoryOutcome;
 use rollcall_journal::Corruption;
 
-/// The reason.
+/// An error of a history query.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HistoryError {
-    /// Nobody knows: the journal does not reach so far back, or what would tell is damaged.
+    /// The journal does not cover the time, or a part of it is damaged.
     #[error("{why}")]
-    NotKnown {
-        /// Why, in a sentence.
+    Unknown {
+        /// The reason, as a sentence.
         why: String,
         /// Other known gaps.
         notes: Vec<String>,
     },
-    /// The question makes no sense.
+    /// The parameters are invalid.
     #[error("{0}")]
-    Unreasonable(String),
-    /// It would take too long.
-    #[error("{0}; narrow from and to, or ask of one address")]
+    Invalid(String),
+    /// The query would take too long.
+    #[error("{0}; narrow from and to, or query one address")]
     TooBroad(String),
     /// The journal cannot be read now.
     #[error("the journal cannot be read: {0}")]
-    Ill(String),
-    /// Nobody survives folding this event: it is to be set aside, and the question asked anew.
-    #[error("the event at {0} cannot be folded")]
-    Poisoned(Revision),
-    /// Nobody is told anything whose asking is not on record.
-    #[error("the question cannot be recorded, and is not answered: {0}")]
-    Unrecorded(String),
+    Unavailable(String),
+    /// Applying this event panics: it is quarantined, and the query runs again.
+    #[error("the event at {0} cannot be applied")]
+    EventPanicked(Revision),
+    /// The query cannot be written to the audit log, and is therefore not answered.
+    #[error("the query cannot be written to the audit log and is not answered: {0}")]
+    NotAudited(String),
 }
 
 impl From<Corruption> for HistoryError {
     fn from(damage: Corruption) -> Self {
-        Self::Ill(damage.to_string())
+        Self::Unavailable(damage.to_string())
     }
 }
 
 impl HistoryError {
-    /// The word in the record and the metrics.
+    /// The word in the audit log and the metrics.
     pub fn outcome(&self) -> HistoryOutcome {
         match self {
-            Self::NotKnown { .. } => HistoryOutcome::Unknown,
-            Self::Unreasonable(_) => HistoryOutcome::Invalid,
+            Self::Unknown { .. } => HistoryOutcome::Unknown,
+            Self::Invalid(_) => HistoryOutcome::Invalid,
             Self::TooBroad(_) => HistoryOutcome::TooBroad,
-            Self::Ill(_) | Self::Poisoned(_) | Self::Unrecorded(_) => HistoryOutcome::Unavailable,
+            Self::Unavailable(_) | Self::EventPanicked(_) | Self::NotAudited(_) => {
+                HistoryOutcome::Unavailable
+            }
         }
     }
 }

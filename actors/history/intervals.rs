@@ -1,4 +1,4 @@
-//! Who had an address one after the other, and which addresses a user had.
+//! The consecutive sessions of an address, and the addresses of a user.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::address_history::Sources;
 use super::error::HistoryError;
-use super::{Question, Reader};
+use super::{HistoryQuery, Reader};
 use rollcall_journal::archive_reader::Addresses;
 
 /// Finds the session intervals of an address in a period.
@@ -48,90 +48,91 @@ pub struct IntervalsPage<After> {
     /// The end of the period.
     pub to: Timestamp,
     /// The intervals.
-    pub stays: Vec<SessionInterval>,
+    pub intervals: Vec<SessionInterval>,
     /// The start of the next page, if there is one.
     pub next: Option<After>,
     /// The segments that were read, and notes about them.
     pub sources: Sources,
 }
 
-impl Question for AddressIntervals {
+impl HistoryQuery for AddressIntervals {
     type Answer = IntervalsPage<Revision>;
 
-    fn record(&self) -> Value {
+    fn audit_record(&self) -> Value {
         json!({"address": self.address, "from": self.from, "to": self.to})
     }
 
     fn answer(&self, reader: &mut Reader<'_>) -> Result<Self::Answer, HistoryError> {
         let Self { address, after, limit, .. } = *self;
-        let mut narrator = reader.narrator()?;
-        let (from, to) = narrator.period(self.from, self.to)?;
-        let span = narrator.span(from, to)?;
-        narrator.say_if_missing(to);
-        let mut stays = Vec::new();
-        let mut take = |stay: SessionInterval| {
-            let is_behind = after.is_none_or(|after| stay.revision > after);
-            if is_behind && stay.overlaps(from, to) && stays.len() <= limit {
-                stays.push(stay);
+        let mut history = reader.history()?;
+        let (from, to) = history.period(self.from, self.to)?;
+        let span = history.span(from, to)?;
+        history.note_if_incomplete(to);
+        let mut intervals = Vec::new();
+        let mut take = |interval: SessionInterval| {
+            let is_after = after.is_none_or(|after| interval.revision > after);
+            if is_after && interval.overlaps(from, to) && intervals.len() <= limit {
+                intervals.push(interval);
             }
         };
-        let chronicle = narrator.fold(span, (address, to), &mut take)?;
-        if !chronicle.is_known() {
-            let text = format!("whether anybody had {address} from {from} to {to} is not known");
-            return Err(narrator.not_known(text));
+        let timeline = history.apply(span, (address, to), &mut take)?;
+        if !timeline.is_known() {
+            let text = format!("the sessions of {address} from {from} to {to} are unknown");
+            return Err(history.unknown(text));
         }
-        chronicle.finish(to).into_iter().for_each(take);
-        let is_cut = stays.len() > limit;
-        stays.truncate(limit);
-        let next = stays.last().filter(|_| is_cut).map(|last| last.revision);
-        Ok(IntervalsPage { from, to, stays, next, sources: narrator.sources() })
+        timeline.finish(to).into_iter().for_each(take);
+        let has_more = intervals.len() > limit;
+        intervals.truncate(limit);
+        let next = intervals.last().filter(|_| has_more).map(|last| last.revision);
+        Ok(IntervalsPage { from, to, intervals, next, sources: history.sources() })
     }
 }
 
-impl Question for UserIntervals {
+impl HistoryQuery for UserIntervals {
     type Answer = IntervalsPage<Address>;
 
-    fn record(&self) -> Value {
+    fn audit_record(&self) -> Value {
         json!({"user": self.user.to_string(), "from": self.from, "to": self.to})
     }
 
     fn answer(&self, reader: &mut Reader<'_>) -> Result<Self::Answer, HistoryError> {
         let Self { ref user, after, limit, .. } = *self;
         let rules = Arc::clone(&reader.rules);
-        let mut narrator = reader.narrator()?;
-        let (from, to) = narrator.period(self.from, self.to)?;
-        let span = narrator.span(from, to)?;
-        narrator.say_if_missing(to);
+        let mut history = reader.history()?;
+        let (from, to) = history.period(self.from, self.to)?;
+        let span = history.span(from, to)?;
+        history.note_if_incomplete(to);
         let found = Addresses::new(after, limit, |_| true);
-        let found = narrator.places_of(&user.user, (span.clone(), to), found)?;
-        let (found, mut is_cut) = found.into_found();
-        let (mut stays, mut last) = (Vec::new(), None);
+        let found = history.addresses_of(&user.user, (span.clone(), to), found)?;
+        let (found, mut has_more) = found.into_found();
+        let (mut intervals, mut last) = (Vec::new(), None);
         for address in found {
-            if narrator.budget.is_half_spent() && last.is_some() {
-                is_cut = true;
+            if history.budget.is_half_spent() && last.is_some() {
+                has_more = true;
                 break;
             }
-            let mut take = |stay: SessionInterval| {
-                let theirs = stay.session.principal.as_ref();
-                let is_meant = theirs.is_some_and(|theirs| means(user, theirs, &rules));
-                if is_meant && stay.overlaps(from, to) {
-                    stays.push(stay);
+            let mut take = |interval: SessionInterval| {
+                let principal = interval.session.principal.as_ref();
+                let is_meant = principal.is_some_and(|principal| matches(user, principal, &rules));
+                if is_meant && interval.overlaps(from, to) {
+                    intervals.push(interval);
                 }
             };
-            let chronicle = narrator.fold(span.clone(), (address, to), &mut take)?;
-            chronicle.finish(to).into_iter().for_each(take);
+            let timeline = history.apply(span.clone(), (address, to), &mut take)?;
+            timeline.finish(to).into_iter().for_each(take);
             last = Some(address);
         }
-        stays.sort_by_key(|stay| stay.start);
-        let next = last.filter(|_| is_cut);
-        Ok(IntervalsPage { from, to, stays, next, sources: narrator.sources() })
+        intervals.sort_by_key(|interval| interval.start);
+        let next = last.filter(|_| has_more);
+        Ok(IntervalsPage { from, to, intervals, next, sources: history.sources() })
     }
 }
 
-/// Whether whoever asks for `asked` means `there`. Without a domain, all of the name are meant; with
-/// one, under whichever of its names.
-fn means(asked: &Principal, there: &Principal, rules: &Rules) -> bool {
-    let domain = asked.domain.as_ref();
+/// Whether the query `wanted` matches the user `found`. Without a domain, it matches every domain;
+/// with one, under any alias.
+fn matches(wanted: &Principal, found: &Principal, rules: &Rules) -> bool {
+    let domain = wanted.domain.as_ref();
     let canonical = domain.map(|domain| rules.domain_aliases.get(domain).unwrap_or(domain));
-    asked.user == there.user && canonical.is_none_or(|domain| there.domain.as_ref() == Some(domain))
+    wanted.user == found.user
+        && canonical.is_none_or(|domain| found.domain.as_ref() == Some(domain))
 }

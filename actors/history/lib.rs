@@ -1,5 +1,5 @@
-//! The history actor: answers who had an address at a moment, who had it when, and what changed, from
-//! the journal's segments, on a thread where nothing else waits.
+//! The history actor: answers who had an address at a time, the sessions of a period, and their
+//! differences, from the journal's segments, on a thread of its own.
 
 mod address_history;
 mod audit_log;
@@ -27,9 +27,9 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 
 pub use self::address_history::Sources;
-use self::address_history::{AddressHistory, Fold};
+use self::address_history::{AddressHistory, ApplyFn};
 pub use self::audit_log::Requester;
-use self::audit_log::{Line, Record};
+use self::audit_log::{AuditEntry, AuditLog};
 pub use self::diff::{DiffEntry, DiffKind, DiffPage, SessionDiff};
 pub use self::error::HistoryError;
 pub use self::intervals::{AddressIntervals, IntervalsPage, UserIntervals};
@@ -42,13 +42,13 @@ use rollcall_runtime::clock::Clock;
 use rollcall_runtime::mailbox::{Actor, ActorCell, Context, Handler, Reply};
 use rollcall_runtime::telemetry::TelemetryEvent;
 
-/// A question about the past.
-pub trait Question: Send + 'static {
+/// A history query.
+pub trait HistoryQuery: Send + 'static {
     /// The answer.
     type Answer: Send + 'static;
 
     /// The entry of the audit log.
-    fn record(&self) -> Value;
+    fn audit_record(&self) -> Value;
 
     /// Answers the query from the journal.
     fn answer(&self, reader: &mut Reader<'_>) -> Result<Self::Answer, HistoryError>;
@@ -57,54 +57,54 @@ pub trait Question: Send + 'static {
 /// Runs a query for a requester.
 pub struct RunQuery<Q> {
     /// The query.
-    pub question: Q,
+    pub query: Q,
     /// The requester, for the audit log.
-    pub asker: Requester,
+    pub requester: Requester,
 }
 
-impl<Q: Question> Message for RunQuery<Q> {
+impl<Q: HistoryQuery> Message for RunQuery<Q> {
     type Result = Result<Q::Answer, HistoryError>;
 }
 
 /// The sources of an answer.
 pub struct Reader<'a> {
-    library: &'a mut Archive,
+    archive: &'a mut Archive,
     rules: Arc<Rules>,
-    fold: Fold,
+    apply: ApplyFn,
     clock: &'a Clock,
     deadline: Instant,
 }
 
 impl<'a> Reader<'a> {
-    /// Somebody who reads this library by these rules.
-    pub fn new(library: &'a mut Archive, rules: Arc<Rules>, clock: &'a Clock) -> Self {
-        Self::folding(AddressTimeline::apply, (library, rules), clock)
+    /// A reader of this archive by these rules.
+    pub fn new(archive: &'a mut Archive, rules: Arc<Rules>, clock: &'a Clock) -> Self {
+        Self::applying(AddressTimeline::apply, (archive, rules), clock)
     }
 
-    /// The same with another way of folding.
-    pub fn folding(
-        fold: Fold,
-        (library, rules): (&'a mut Archive, Arc<Rules>),
+    /// The same with another apply function.
+    pub fn applying(
+        apply: ApplyFn,
+        (archive, rules): (&'a mut Archive, Arc<Rules>),
         clock: &'a Clock,
     ) -> Self {
-        Self { library, rules, fold, clock, deadline: QueryBudget::deadline() }
+        Self { archive, rules, apply, clock, deadline: QueryBudget::deadline() }
     }
 
-    /// Answers a question. An event whose folding panics is set aside, and the question answered
+    /// Answers a query. An event whose application panics is quarantined, and the query runs again
     /// without it.
-    pub fn answer<Q: Question>(&mut self, question: &Q) -> Result<Q::Answer, HistoryError> {
+    pub fn answer<Q: HistoryQuery>(&mut self, query: &Q) -> Result<Q::Answer, HistoryError> {
         loop {
-            match question.answer(self) {
-                Err(HistoryError::Poisoned(at)) if self.library.set_aside(at) => {}
+            match query.answer(self) {
+                Err(HistoryError::EventPanicked(at)) if self.archive.quarantine(at) => {}
                 answer => return answer,
             }
         }
     }
 
-    /// Somebody who tells from the segments that are there now.
-    fn narrator(&mut self) -> Result<AddressHistory<'_>, HistoryError> {
+    /// A query on the current segments.
+    fn history(&mut self) -> Result<AddressHistory<'_>, HistoryError> {
         let (now, budget) = (self.clock.now(), QueryBudget::until(self.deadline));
-        AddressHistory::new(self.library, (&self.rules, self.fold), now, budget)
+        AddressHistory::new(self.archive, (&self.rules, self.apply), now, budget)
     }
 }
 
@@ -124,24 +124,24 @@ pub struct HistorySettings {
     pub clock: Clock,
 }
 
-/// The role.
+/// The history actor.
 pub struct History {
-    archive: HistorySettings,
+    settings: HistorySettings,
     jobs: Option<Sender<Job>>,
 }
 
-/// The thread at work: it ends when the actor does.
+/// The state of the thread. It ends with the actor.
 struct Thread {
-    library: Archive,
-    record: Record,
+    archive: Archive,
+    audit_log: AuditLog,
     rules: Arc<ArcSwap<Rules>>,
     clock: Clock,
 }
 
 impl History {
-    /// Tells from this archive.
-    pub fn new(archive: HistorySettings) -> Self {
-        Self { archive, jobs: None }
+    /// An actor that is not started yet.
+    pub fn new(settings: HistorySettings) -> Self {
+        Self { settings, jobs: None }
     }
 }
 
@@ -153,10 +153,10 @@ impl Actor for History {
     fn started(&mut self, context: &mut Context<Self>) {
         let (jobs, inbox) = bounded(Self::CAPACITY);
         let (alive, ended) = oneshot::channel::<()>();
-        let started = Thread::start(&self.archive, inbox, alive);
+        let started = Thread::start(&self.settings, inbox, alive);
         let ended = async move {
             match started {
-                // It never says anything: it is dropped with the thread.
+                // Nothing is sent: the sender is dropped with the thread.
                 Ok(()) => drop(ended.await),
                 Err(error) => return format!("its thread could not be started: {error}"),
             }
@@ -169,39 +169,41 @@ impl Actor for History {
     }
 }
 
-impl<Q: Question> Handler<RunQuery<Q>> for History {
+impl<Q: HistoryQuery> Handler<RunQuery<Q>> for History {
     fn handle(
         &mut self,
         ask: RunQuery<Q>,
         _: &mut Context<Self>,
     ) -> Reply<Result<Q::Answer, HistoryError>> {
-        let (tell, told) = oneshot::channel();
+        let (sender, receiver) = oneshot::channel();
         let job: Job = Box::new(move |thread| {
-            // Whoever does not wait any more does not need it.
-            let _ = tell.send(thread.answer(&ask));
+            // The requester may have stopped waiting.
+            let _ = sender.send(thread.answer(&ask));
         });
-        let gone = || Err(HistoryError::Ill("its reader is being replaced".to_owned()));
+        let gone = || Err(HistoryError::Unavailable("the reader is restarting".to_owned()));
         match self.jobs.as_ref().map(|jobs| jobs.try_send(job)) {
             Some(Ok(())) => {}
             Some(Err(TrySendError::Full(_))) => {
-                return Reply::Now(Err(HistoryError::Ill("too many ask at once".to_owned())));
+                return Reply::Now(Err(HistoryError::Unavailable(
+                    "too many concurrent queries".to_owned(),
+                )));
             }
             Some(Err(TrySendError::Disconnected(_))) | None => return Reply::Now(gone()),
         }
-        Reply::later(async move { told.await.unwrap_or_else(|_| gone()) })
+        Reply::later(async move { receiver.await.unwrap_or_else(|_| gone()) })
     }
 }
 
 impl Thread {
     fn start(
-        archive: &HistorySettings,
+        settings: &HistorySettings,
         inbox: Receiver<Job>,
         alive: oneshot::Sender<()>,
     ) -> io::Result<()> {
-        let archive = archive.clone();
+        let settings = settings.clone();
         let thread = std::thread::Builder::new().name("history".to_owned());
         let work = move || {
-            let mut thread = Self::new(archive);
+            let mut thread = Self::new(settings);
             HistoryOpened.emit();
             while let Ok(job) = inbox.recv() {
                 job(&mut thread);
@@ -213,29 +215,29 @@ impl Thread {
 
     fn new(HistorySettings { folder, rules, retention, clock }: HistorySettings) -> Self {
         Self {
-            library: Archive::new(&folder),
-            record: Record::new(folder, retention),
+            archive: Archive::new(&folder),
+            audit_log: AuditLog::new(folder, retention),
             rules,
             clock,
         }
     }
 
-    /// Answers, puts it on record, and only then tells.
-    fn answer<Q: Question>(&mut self, ask: &RunQuery<Q>) -> Result<Q::Answer, HistoryError> {
-        let (asked, began) = (self.clock.now(), Clock::instant());
+    /// Answers a query and writes the audit log before it returns the answer.
+    fn answer<Q: HistoryQuery>(&mut self, ask: &RunQuery<Q>) -> Result<Q::Answer, HistoryError> {
+        let (asked, started) = (self.clock.now(), Clock::instant());
         let rules = self.rules.load_full();
-        let mut reader = Reader::new(&mut self.library, rules, &self.clock);
-        let answer = reader.answer(&ask.question);
+        let mut reader = Reader::new(&mut self.archive, rules, &self.clock);
+        let answer = reader.answer(&ask.query);
         let outcome = match &answer {
             Ok(_) => HistoryOutcome::Answered,
             Err(unanswered) => unanswered.outcome(),
         };
-        let question = ask.question.record();
-        let line = Line { asked, asker: &ask.asker, question, outcome: outcome.into() };
-        let recorded = self.record.add(&line);
+        let query = ask.query.audit_record();
+        let line = AuditEntry { asked, requester: &ask.requester, query, outcome: outcome.into() };
+        let recorded = self.audit_log.add(&line);
         let outcome = if recorded.is_ok() { outcome } else { HistoryOutcome::Unavailable };
-        HistoryAsked { outcome, took: began.elapsed() }.emit();
-        recorded.map_err(|error| HistoryError::Unrecorded(error.to_string()))?;
+        HistoryAsked { outcome, took: started.elapsed() }.emit();
+        recorded.map_err(|error| HistoryError::NotAudited(error.to_string()))?;
         answer
     }
 }

@@ -1,4 +1,4 @@
-//! The metrics of questions about the past.
+//! The metrics of history queries.
 
 use rollcall_runtime::metric::{Counter, Histogram, Metric};
 use rollcall_runtime::prometheus::buckets::QUERYING;

@@ -1,5 +1,5 @@
-//! How much one question may cost: whoever asks too broadly is told what to narrow, and others are
-//! answered meanwhile.
+//! The limits of one query: a query that is too broad gets a hint, and other queries are answered
+//! meanwhile.
 
 use std::time::{Duration, Instant};
 
@@ -13,54 +13,57 @@ pub(crate) struct QueryBudget {
     rows: u64,
 }
 
-/// Longer than any script waits for an answer without asking why.
-const TIME: Duration = Duration::from_secs(10);
+/// Longer than a script waits for an answer by default.
+const TIME_LIMIT: Duration = Duration::from_secs(10);
 
-/// As many events as a segment holds by default: an address that fills one alone is still told of.
-const ROWS: u64 = 1_000_000;
+/// As many events as a segment holds by default, so that an address that fills one is still
+/// answered.
+const ROW_LIMIT: u64 = 1_000_000;
 
-/// A month and a half of segments of an hour.
-const SEGMENTS: usize = 1100;
+/// Hourly segments of a month and a half.
+const SEGMENT_LIMIT: usize = 1100;
 
 impl QueryBudget {
-    /// Until when a question that is begun now must be answered.
+    /// The deadline of a query that begins now.
     pub(crate) fn deadline() -> Instant {
-        Clock::instant() + TIME
+        Clock::instant() + TIME_LIMIT
     }
 
-    /// The budget of one query until then.
+    /// The budget of a query with this deadline.
     pub(crate) fn until(deadline: Instant) -> Self {
-        Self { deadline, rows: ROWS }
+        Self { deadline, rows: ROW_LIMIT }
     }
 
-    /// One more event is folded.
+    /// Counts an applied event.
     pub(crate) fn row(&mut self) -> Result<(), HistoryError> {
         self.rows = self
             .rows
             .checked_sub(1)
-            .ok_or_else(|| too_broad(format!("it is about more than {ROWS} events")))?;
-        if self.rows.is_multiple_of(1024) { self.in_time() } else { Ok(()) }
+            .ok_or_else(|| too_broad(format!("it covers more than {ROW_LIMIT} events")))?;
+        if self.rows.is_multiple_of(1024) { self.check_time() } else { Ok(()) }
     }
 
-    /// So many segments are to be read.
+    /// Checks the number of segments to read.
     pub(crate) fn segments(&self, count: usize) -> Result<(), HistoryError> {
-        if count <= SEGMENTS {
+        if count <= SEGMENT_LIMIT {
             return Ok(());
         }
-        Err(too_broad(format!("it is about {count} segments of the journal, more than {SEGMENTS}")))
+        Err(too_broad(format!(
+            "it covers {count} segments of the journal, more than {SEGMENT_LIMIT}"
+        )))
     }
 
-    /// There is time left.
-    pub(crate) fn in_time(&self) -> Result<(), HistoryError> {
+    /// Checks the deadline.
+    pub(crate) fn check_time(&self) -> Result<(), HistoryError> {
         if Clock::instant() < self.deadline {
             return Ok(());
         }
-        Err(too_broad(format!("it takes longer than {} s", TIME.as_secs())))
+        Err(too_broad(format!("it takes longer than {} s", TIME_LIMIT.as_secs())))
     }
 
-    /// Whether to begin something more, or to be content with what there is.
+    /// Whether half of the budget is used: a page ends then.
     pub(crate) fn is_half_spent(&self) -> bool {
-        Clock::instant() + TIME / 2 > self.deadline || self.rows < ROWS / 2
+        Clock::instant() + TIME_LIMIT / 2 > self.deadline || self.rows < ROW_LIMIT / 2
     }
 }
 

@@ -1,4 +1,4 @@
-//! Telemetry events of questions about the past.
+//! Telemetry events of history queries.
 
 use std::time::Duration;
 
@@ -14,31 +14,31 @@ use tracing::debug;
 pub enum HistoryOutcome {
     /// It was answered.
     Answered,
-    /// The journal does not know.
+    /// The journal does not cover it.
     Unknown,
-    /// The question made no sense.
+    /// The parameters were invalid.
     Invalid,
     /// It would have taken too long.
     TooBroad,
-    /// The journal, or the record of who asked, could not be read or written.
+    /// The journal could not be read, or the audit log could not be written.
     Unavailable,
 }
 
-/// Questions about the past can be asked.
+/// The history actor accepts queries.
 pub struct HistoryOpened;
 
 impl TelemetryEvent for HistoryOpened {
     fn emit(self) {
-        // From the beginning, so that the first one that is not answered is seen to grow from zero.
+        // Every outcome starts at zero, so that the first failure is an increase.
         for outcome in HistoryOutcome::iter() {
             let outcome: &'static str = outcome.into();
             metrics::HISTORY_QUERIES.with([outcome.into()]).increment(0);
         }
-        debug!("questions about the past can be asked");
+        debug!("history queries are accepted");
     }
 }
 
-/// A question about the past was answered, or not.
+/// A history query ended.
 pub struct HistoryAsked {
     /// The outcome.
     pub outcome: HistoryOutcome,
@@ -52,6 +52,6 @@ impl TelemetryEvent for HistoryAsked {
         let outcome: &'static str = outcome.into();
         metrics::HISTORY_QUERIES.with([outcome.into()]).increment(1);
         metrics::HISTORY_QUERY_SECONDS.with([]).record(took.as_secs_f64());
-        debug!(outcome, ?took, "a question about the past");
+        debug!(outcome, ?took, "history query");
     }
 }

@@ -1,9 +1,9 @@
-//! The actor: it is replaced when its reader ends, answers nobody whose asking is not on record, and
-//! lets no question take too much.
+//! The history actor: it is restarted when its reader ends, answers only audited queries, and
+//! limits the cost of a query.
 
 mod backup;
-mod forgetting;
-mod past;
+mod name_erasure;
+mod queries;
 
 use std::fs;
 use std::path::Path;
@@ -23,16 +23,16 @@ use rollcall_journal::test_support::*;
 use rollcall_runtime::mailbox::Mailbox;
 use rollcall_runtime::supervisor::{RestartPolicy, Spawn, Supervisor};
 
-/// A question whose answer is always the same, or none at all.
+/// A query with a constant answer.
 struct Plain;
 
-/// A question that brings the reader down.
+/// A query that makes the reader panic.
 struct Fatal;
 
-impl Question for Plain {
+impl HistoryQuery for Plain {
     type Answer = u32;
 
-    fn record(&self) -> Value {
+    fn audit_record(&self) -> Value {
         json!("plain")
     }
 
@@ -41,10 +41,10 @@ impl Question for Plain {
     }
 }
 
-impl Question for Fatal {
+impl HistoryQuery for Fatal {
     type Answer = u32;
 
-    fn record(&self) -> Value {
+    fn audit_record(&self) -> Value {
         json!("fatal")
     }
 
@@ -53,34 +53,34 @@ impl Question for Fatal {
     }
 }
 
-fn asked<Q>(question: Q) -> RunQuery<Q> {
-    RunQuery { question, asker: Requester::new(None, Some("maria")) }
+fn request<Q>(query: Q) -> RunQuery<Q> {
+    RunQuery { query, requester: Requester::new(None, Some("maria")) }
 }
 
-async fn employed(folder: &Path) -> (Mailbox<Supervisor>, Mailbox<History>) {
+async fn start_history(folder: &Path) -> (Mailbox<Supervisor>, Mailbox<History>) {
     let clock = Clock::system();
-    let patience = RestartPolicy { first: Duration::from_millis(1), ..RestartPolicy::default() };
-    let supervisor = Supervisor::start(&clock, patience);
-    let desk = Mailbox::<History>::new("history", clock.clone());
+    let policy = RestartPolicy { first: Duration::from_millis(1), ..RestartPolicy::default() };
+    let supervisor = Supervisor::start(&clock, policy);
+    let mailbox = Mailbox::<History>::new("history", clock.clone());
     let rules = Arc::new(ArcSwap::from_pointee(Rules::default()));
     let retention = Duration::from_secs(3600);
     let archive = HistorySettings { folder: folder.to_owned(), rules, retention, clock };
-    let hire = Spawn::new(desk.clone(), move || History::new(archive.clone()));
-    supervisor.send(hire).await.unwrap();
-    (supervisor, desk)
+    let spawn = Spawn::new(mailbox.clone(), move || History::new(archive.clone()));
+    supervisor.send(spawn).await.unwrap();
+    (supervisor, mailbox)
 }
 
 #[test]
-fn a_reader_that_panics_is_replaced_and_the_next_question_is_answered() {
+fn a_panicking_reader_is_restarted_and_the_next_query_is_answered() {
     System::new().block_on(async {
         let folder = tempfile::tempdir().unwrap();
-        let (supervisor, desk) = employed(folder.path()).await;
-        assert_eq!(desk.send(asked(Plain)).await, Ok(Ok(7)));
-        let lost = desk.send(asked(Fatal)).await;
-        assert!(matches!(lost, Ok(Err(HistoryError::Ill(_))) | Err(_)), "{lost:?}");
+        let (supervisor, mailbox) = start_history(folder.path()).await;
+        assert_eq!(mailbox.send(request(Plain)).await, Ok(Ok(7)));
+        let lost = mailbox.send(request(Fatal)).await;
+        assert!(matches!(lost, Ok(Err(HistoryError::Unavailable(_))) | Err(_)), "{lost:?}");
         let again = async {
-            // It may be asked while nobody is there yet.
-            while desk.send(asked(Plain)).await != Ok(Ok(7)) {
+            // The actor may not be restarted yet.
+            while mailbox.send(request(Plain)).await != Ok(Ok(7)) {
                 tokio::task::yield_now().await;
             }
         };
@@ -91,18 +91,22 @@ fn a_reader_that_panics_is_replaced_and_the_next_question_is_answered() {
 }
 
 #[test]
-fn nobody_is_told_anything_whose_asking_cannot_be_put_on_record() {
+fn a_query_that_cannot_be_audited_is_not_answered() {
     System::new().block_on(async {
         let folder = tempfile::tempdir().unwrap();
-        let (_supervisor, desk) = employed(folder.path()).await;
+        let (_supervisor, mailbox) = start_history(folder.path()).await;
         let today = Clock::system().now().to_string();
-        let record = folder.path().join(format!("history-access-{}.jsonl", &today[..10]));
-        std::fs::create_dir(&record).unwrap();
-        let refused = desk.send(asked(Plain)).await.unwrap();
-        assert!(matches!(refused, Err(HistoryError::Unrecorded(_))), "{refused:?}");
-        std::fs::remove_dir(&record).unwrap();
-        assert_eq!(desk.send(asked(Plain)).await, Ok(Ok(7)), "once it can be");
-        let text = std::fs::read_to_string(&record).unwrap();
+        let audit_log = folder.path().join(format!("history-access-{}.jsonl", &today[..10]));
+        std::fs::create_dir(&audit_log).unwrap();
+        let refused = mailbox.send(request(Plain)).await.unwrap();
+        assert!(matches!(refused, Err(HistoryError::NotAudited(_))), "{refused:?}");
+        std::fs::remove_dir(&audit_log).unwrap();
+        assert_eq!(
+            mailbox.send(request(Plain)).await,
+            Ok(Ok(7)),
+            "after the audit log is writable"
+        );
+        let text = std::fs::read_to_string(&audit_log).unwrap();
         assert!(
             text.contains(r#""said_to_be":"maria","question":"plain","outcome":"answered""#),
             "{text}"
@@ -111,9 +115,9 @@ fn nobody_is_told_anything_whose_asking_cannot_be_put_on_record() {
 }
 
 #[test]
-fn a_question_that_costs_too_much_is_told_what_to_narrow() {
+fn a_query_above_the_budget_gets_a_hint() {
     let mut budget = QueryBudget::until(QueryBudget::deadline());
-    assert!(budget.segments(1).is_ok() && budget.in_time().is_ok());
+    assert!(budget.segments(1).is_ok() && budget.check_time().is_ok());
     let broad = budget.segments(5000).unwrap_err().to_string();
     assert!(broad.contains("5000 segments") && broad.contains("narrow from and to"), "{broad}");
     let rows = std::iter::repeat_with(|| budget.row()).take(2_000_000);

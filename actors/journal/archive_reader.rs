@@ -1,5 +1,5 @@
-//! The segments as they lie in the folder, opened for questions about the past: beside the journal
-//! that writes them and the keeper that seals and removes them.
+//! Reads the segments of a journal folder for history queries, while the journal writes them and
+//! the maintenance thread seals and removes them.
 
 mod live_index;
 mod segment_reader;
@@ -19,212 +19,209 @@ pub use self::segment_reader::{Addresses, EventQuery, ReadStats, SegmentReader};
 use super::corruption::Corruption;
 use super::fingerprint::fingerprint;
 use super::layout::{JournalLayout, name_of};
+use super::log::LogSegment;
 use super::manifest::{Manifest, Sealed};
+use super::segment_log::SegmentLog;
 use super::string_table::Dictionary;
 use super::{checkpoint, file};
 use crate::telemetry::EventQuarantined;
 use rollcall_runtime::telemetry::TelemetryEvent;
 
-/// How many segments stay open. Each takes about a megabyte, and one that is written 16 bytes an
-/// event besides.
-const VOLUMES: usize = 24;
+/// The maximum number of open segments. Each takes about a megabyte of memory, and an unsealed one
+/// 16 bytes more for each event.
+const MAX_OPEN_SEGMENTS: usize = 24;
 
-/// How many events are remembered to be set aside: with more of them, it is not the events.
-const POISONOUS: usize = 1024;
+/// The maximum number of quarantined events. With more of them, the events are not the cause.
+const MAX_QUARANTINED: usize = 1024;
 
-/// By how much an event may have been received before its segment was begun: it waited to be
-/// committed. When that is longer because the clock was set back, the segment is asked only once it
-/// is sealed.
-const WAITED: Duration = Duration::from_secs(60);
+/// How long before the start of its segment an event may have been received, because it waited for
+/// its commit. If this was longer, because the clock was set back, queries use the segment only
+/// once it is sealed.
+const MAX_COMMIT_DELAY: Duration = Duration::from_secs(60);
 
-/// One segment, by what is known of it without reading it.
+/// What is known of a segment without reading it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SegmentInfo {
-    /// Its file.
+    /// The file name.
     pub file: String,
-    /// The last position before it that was acknowledged.
+    /// The last acknowledged position before the segment.
     pub after: Revision,
-    /// The position of its first event.
+    /// The position of the first event.
     pub first: Revision,
-    /// The last position in it; `None` while it is written, and until it is sealed.
+    /// The last position; `None` until the segment is sealed.
     pub last: Option<Revision>,
-    /// What came before it was received before this, unless it is known better.
+    /// Earlier segments hold only events received before this time, unless more is known.
     pub begun: Timestamp,
-    /// It holds nothing that was received before this.
+    /// No event was received before this time.
     pub from: Timestamp,
-    /// It holds nothing that was received after this, when that is certain.
+    /// No event was received after this time, if that is certain.
     pub until: Option<Timestamp>,
-    /// How many of its events could no longer be read when it was sealed.
+    /// The number of events that were unreadable when the segment was sealed.
     pub lost: u64,
-    /// Whether it says what was known when it began.
+    /// Whether it contains the sessions at its beginning.
     pub has_beginning: bool,
-    /// Whether the names were taken out, because they had had their time.
+    /// Whether its names were erased after `names_retention`.
     pub is_nameless: bool,
 }
 
-/// What is open, and the list of what there is.
+/// The open segments and the list of all segments.
 pub struct Archive {
-    folder: JournalLayout,
-    manifest: Option<(Identity, Rc<Manifest>)>,
-    /// The rules that were last asked about: to make a fingerprint takes milliseconds.
+    log: SegmentLog,
+    manifest: Option<(FileIdentity, Rc<Manifest>)>,
+    /// The rules of the last query with their fingerprint: computing one takes milliseconds.
     rules: Option<(Arc<Rules>, u64)>,
-    /// Which events cannot be folded by them: nobody survives it.
-    poison: BTreeSet<Revision>,
-    /// The most recently asked last.
-    open: Vec<(PathBuf, Identity, SegmentReader)>,
+    /// The events whose application by these rules panics.
+    quarantined: BTreeSet<Revision>,
+    /// The open segments; the last used one is at the end.
+    open: Vec<(PathBuf, FileIdentity, SegmentReader)>,
 }
 
-/// By what a file is known to be the same.
+/// Identifies an unchanged file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Identity {
+struct FileIdentity {
     inode: u64,
     changed: (i64, i64),
 }
 
-impl Identity {
+impl FileIdentity {
     fn of(path: &Path) -> io::Result<Self> {
-        let about = fs::metadata(path)?;
-        Ok(Self { inode: about.ino(), changed: (about.ctime(), about.ctime_nsec()) })
+        let metadata = fs::metadata(path)?;
+        Ok(Self { inode: metadata.ino(), changed: (metadata.ctime(), metadata.ctime_nsec()) })
     }
 
-    /// A file that is written changes all the time and stays the same.
+    /// The identity of a file that is still written.
     fn of_written(path: &Path) -> io::Result<Self> {
         Self::of(path).map(|identity| Self { changed: (0, 0), ..identity })
     }
 }
 
 impl Archive {
-    /// The library in the folder `path`. Nothing is read yet.
+    /// The archive of the folder `path`. Reads nothing yet.
     pub fn new(path: &Path) -> Self {
-        let (manifest, rules, poison, open) = (None, None, BTreeSet::new(), Vec::new());
-        Self { folder: JournalLayout::at(path), manifest, rules, poison, open }
+        let (manifest, rules, quarantined, open) = (None, None, BTreeSet::new(), Vec::new());
+        Self {
+            log: SegmentLog::of(&JournalLayout::open_at(path)),
+            manifest,
+            rules,
+            quarantined,
+            open,
+        }
     }
 
-    /// All segments that can be opened, ascending, and those that cannot, with their files.
-    pub fn chapters(
+    /// All segments that can be opened, ascending, and the file names of those that cannot.
+    pub fn segments(
         &mut self,
     ) -> Result<(Vec<SegmentInfo>, BTreeMap<Revision, String>), Corruption> {
-        let listing = self.folder.list()?;
+        let listing = self.log.folder().list()?;
         let manifest = self.manifest();
-        let (mut chapters, mut unopened) = (Vec::new(), BTreeMap::new());
+        let (mut segments, mut unopened) = (Vec::new(), BTreeMap::new());
         for first in listing.open.union(&listing.sealed) {
             let known = manifest.find(*first).filter(|_| listing.sealed.contains(first));
-            let chapter = match known {
+            let segment = match known {
                 Some(sealed) => Ok(SegmentInfo::sealed(sealed)),
                 None => self.unlisted(*first),
             };
-            match chapter {
-                // Nothing was ever committed to it.
-                Ok(chapter) if chapter.last.is_some_and(|last| last < chapter.first) => {}
-                Ok(chapter) => chapters.push(chapter),
-                Err(_) => drop(unopened.insert(*first, name_of(&self.path(*first)))),
+            match segment {
+                // No event was committed to it.
+                Ok(segment) if segment.last.is_some_and(|last| last < segment.first) => {}
+                Ok(segment) => segments.push(segment),
+                Err(_) => drop(unopened.insert(*first, name_of(&self.log.locate(*first).0))),
             }
         }
         self.open.retain(|(path, ..)| path.exists());
-        Ok((chapters, unopened))
+        Ok((segments, unopened))
     }
 
-    /// The list of the sealed ones, as it was last written. One that is damaged is made anew by the
-    /// keeper; meanwhile each file is asked itself.
+    /// The manifest as last written. The maintenance thread rebuilds a damaged one; meanwhile each
+    /// file is read.
     fn manifest(&mut self) -> Rc<Manifest> {
-        let identity = Identity::of(&self.folder.manifest()).ok();
+        let identity = FileIdentity::of(&self.log.folder().manifest()).ok();
         if let (Some(identity), Some((known, manifest))) = (identity, &self.manifest)
             && identity == *known
         {
             return Rc::clone(manifest);
         }
-        let manifest = Rc::new(Manifest::load(&self.folder).unwrap_or_default());
+        let manifest = Rc::new(Manifest::load(self.log.folder()).unwrap_or_default());
         self.manifest = identity.map(|identity| (identity, Rc::clone(&manifest)));
         manifest
     }
 
-    /// A segment that the manifest does not list: one that is written, or was sealed just now, or
-    /// whose manifest was lost.
+    /// A segment that the manifest does not list: it is open, was just sealed, or the manifest was
+    /// lost.
     fn unlisted(&mut self, first: Revision) -> Result<SegmentInfo, Corruption> {
-        let is_sealed = self.folder.sealed(first).exists();
-        let file = name_of(&self.path(first));
-        let volume = self.open(first)?;
-        let chapter = SegmentInfo::written(file, volume);
-        if !is_sealed {
-            return Ok(chapter);
+        let reader = self.open(first)?;
+        let segment = SegmentInfo::written(reader.segment());
+        if !reader.segment().is_sealed {
+            return Ok(segment);
         }
-        let (last, from, until) = volume.extent()?;
-        Ok(SegmentInfo { last: Some(last), begun: from, from, until: Some(until), ..chapter })
+        let (last, from, until) = reader.extent()?;
+        Ok(SegmentInfo { last: Some(last), begun: from, from, until: Some(until), ..segment })
     }
 
-    /// The fingerprint of rules, as segments carry it.
+    /// The fingerprint of rules, as stored in segments.
     pub fn fingerprint(&mut self, rules: &Arc<Rules>) -> u64 {
         match &self.rules {
-            Some((known, print)) if Arc::ptr_eq(known, rules) => *print,
+            Some((known, computed)) if Arc::ptr_eq(known, rules) => *computed,
             _ => {
-                let print = fingerprint(rules);
-                self.rules = Some((Arc::clone(rules), print));
-                // By other rules, they may not be.
-                self.poison.clear();
-                print
+                let computed = fingerprint(rules);
+                self.rules = Some((Arc::clone(rules), computed));
+                // Other rules may apply these events without a panic.
+                self.quarantined.clear();
+                computed
             }
         }
     }
 
-    /// The events that are set aside, because they cannot be folded by the rules last asked about.
-    pub fn poison(&self) -> &BTreeSet<Revision> {
-        &self.poison
+    /// The events that are skipped because applying them by the rules of the last query panics.
+    pub fn quarantined(&self) -> &BTreeSet<Revision> {
+        &self.quarantined
     }
 
-    /// Sets one aside. Whether it was not before, and there is room for it.
-    pub fn set_aside(&mut self, at: Revision) -> bool {
+    /// Quarantines an event. Returns whether it is new and the limit is not reached.
+    pub fn quarantine(&mut self, at: Revision) -> bool {
         EventQuarantined { revision: at.0 }.emit();
-        self.poison.len() < POISONOUS && self.poison.insert(at)
+        self.quarantined.len() < MAX_QUARANTINED && self.quarantined.insert(at)
     }
 
     /// The segment that begins at `first`.
     pub fn open(&mut self, first: Revision) -> Result<&SegmentReader, Corruption> {
-        // One that is sealed at this very moment has its other name at the second look.
-        let located = self.locate(first).or_else(|_| self.locate(first));
-        let (path, is_sealed, identity) = located?;
-        let place =
+        // A segment that is sealed between the two calls has its new name at the second one.
+        let location = self.locate(first).or_else(|_| self.locate(first));
+        let (path, is_sealed, identity) = location?;
+        let index =
             self.open.iter().position(|(known, same, _)| (known, same) == (&path, &identity));
-        let volume = match place {
-            Some(place) => self.open.remove(place),
+        let reader = match index {
+            Some(index) => self.open.remove(index),
             None => {
-                let volume = if is_sealed {
-                    SegmentReader::sealed(&path)?
-                } else {
-                    SegmentReader::written(&path)?
-                };
+                let reader = SegmentReader::open(&path, is_sealed)?;
                 self.open.retain(|(known, ..)| *known != path);
-                (path, identity, volume)
+                (path, identity, reader)
             }
         };
-        if self.open.len() == VOLUMES {
+        if self.open.len() == MAX_OPEN_SEGMENTS {
             self.open.remove(0);
         }
-        self.open.push(volume);
-        let (_, _, volume) = self.open.last().expect("it was just put there");
-        Ok(volume)
+        self.open.push(reader);
+        let (_, _, reader) = self.open.last().expect("it was just put there");
+        Ok(reader)
     }
 
-    /// Where the segment is, whether it is sealed, and by what it is known.
-    fn locate(&self, first: Revision) -> io::Result<(PathBuf, bool, Identity)> {
-        let path = self.path(first);
-        let is_sealed = path == self.folder.sealed(first);
-        let identity = if is_sealed { Identity::of(&path)? } else { Identity::of_written(&path)? };
+    /// The path of the segment, whether it is sealed, and its identity.
+    fn locate(&self, first: Revision) -> io::Result<(PathBuf, bool, FileIdentity)> {
+        let (path, is_sealed) = self.log.locate(first);
+        let identity =
+            if is_sealed { FileIdentity::of(&path)? } else { FileIdentity::of_written(&path)? };
         Ok((path, is_sealed, identity))
     }
 
-    fn path(&self, first: Revision) -> PathBuf {
-        let sealed = self.folder.sealed(first);
-        if sealed.exists() { sealed } else { self.folder.open(first) }
-    }
-
-    /// What the snapshot after `last` knows of `address`; `None` without such a snapshot. It is read
-    /// through, which takes a fraction of a second for a million sessions.
+    /// The state of `address` in the snapshot after `last`; `None` without such a snapshot. This
+    /// scans the snapshot, which takes a fraction of a second for a million sessions.
     pub fn snapshot(
         &self,
         last: Revision,
         address: Address,
     ) -> Result<Option<TableSnapshot>, Corruption> {
-        let path = self.folder.snapshot(last);
+        let path = self.log.folder().snapshot(last);
         if !path.exists() {
             return Ok(None);
         }
@@ -232,20 +229,20 @@ impl Archive {
         checkpoint::read_at(&sql, &mut Dictionary::default(), address).map(Some)
     }
 
-    /// Puts into `found` where that snapshot knows `user` to be.
+    /// Adds the addresses of `user` in that snapshot to `found`.
     pub fn snapshot_of(
         &self,
         last: Revision,
         user: &rollcall_identity::Name,
         found: &mut Addresses,
     ) -> Result<(), Corruption> {
-        let path = self.folder.snapshot(last);
+        let path = self.log.folder().snapshot(last);
         if !path.exists() {
             return Ok(());
         }
         let sql = file::open(&path)?;
         let mut statement = sql.prepare("SELECT address FROM sessions WHERE user = ?")?;
-        found.take(statement.query([user.as_str()])?)
+        found.add_rows(statement.query([user.as_str()])?)
     }
 }
 
@@ -265,15 +262,15 @@ impl SegmentInfo {
         }
     }
 
-    fn written(file: String, volume: &SegmentReader) -> Self {
-        let title = volume.title();
+    fn written(segment: &LogSegment) -> Self {
+        let LogSegment { file, after, first, begun, .. } = segment;
         Self {
-            file,
-            after: title.after,
-            first: title.first,
+            file: file.clone(),
+            after: *after,
+            first: *first,
             last: None,
-            begun: volume.begun(),
-            from: volume.begun() - WAITED,
+            begun: *begun,
+            from: *begun - MAX_COMMIT_DELAY,
             until: None,
             lost: 0,
             has_beginning: false,

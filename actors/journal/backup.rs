@@ -1,6 +1,6 @@
-//! A copy of the journal in one file, made while it is written: sealed segments as they are, the one
-//! that is written sealed in the copy, and the newest snapshot. A server on what `tar` unpacks of it goes
-//! on from there.
+//! Copies the journal to one archive while it is written: sealed segments unchanged, the open
+//! segment sealed in the copy, and the newest snapshot. A server continues from the extracted
+//! files.
 
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -10,59 +10,60 @@ use std::path::{Path, PathBuf};
 use rollcall_identity::Revision;
 use serde::Serialize;
 
+use super::archive_writer::ArchiveWriter;
 use super::corruption::Corruption;
-use super::event_reader::SegmentTitle;
 use super::layout::JournalLayout;
+use super::log::{ListedSegment, LogReader};
 use super::manifest::{Manifest, Sealed};
-use super::tar::TarWriter;
-use super::{file, sealing, snapshot};
+use super::segment_log::SegmentLog;
+use super::{sealing, snapshot};
 
-/// What a copy holds.
+/// The contents of a backup.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct BackupReport {
-    /// How many segments.
+    /// The number of segments.
     pub segments: usize,
-    /// How many events.
+    /// The number of events.
     pub events: u64,
     /// The last position.
     pub last: Revision,
-    /// How many bytes.
+    /// The size in bytes.
     pub bytes: u64,
-    /// What is wrong with files of the journal: what can be read of them is copied.
+    /// Damaged files of the journal. Their readable part is copied.
     pub problems: Vec<String>,
 }
 
-/// Copies the journal in the folder `from` into the file `to`, a tar archive that has its name when it
-/// is whole and on the disk. What is committed while this runs may be in it or not; it ends with a
-/// commit, and nothing before its end is missing.
+/// Copies the journal in the folder `from` to the tar archive `to`, which gets its name when it is
+/// complete and on disk. Events committed while this runs may or may not be included. The copy ends
+/// at a commit, and no event before its end is missing.
 ///
-/// The last segment of the copy is sealed, and none follows it. By that a start knows that more may
-/// have been acknowledged, and begins a new epoch: no firewall goes on with a cookie of what the copy
-/// does not know.
+/// The last segment of the copy is sealed, and no segment follows it. A start therefore knows that
+/// later events may have been acknowledged, and begins a new epoch: no firewall continues with a
+/// cookie that the copy does not know.
 ///
 /// # Errors
-/// When the copy cannot be written, or something is there under its name.
+/// If the copy cannot be written, or `to` exists.
 pub fn back_up(from: &Path, to: &Path) -> Result<BackupReport, Corruption> {
     if to.symlink_metadata().is_ok() {
-        let text = "it is there already: no copy is written over another";
+        let text = "the file exists; a backup does not overwrite a file";
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, text).into());
     }
-    let workshop = Workshop::beside(to)?;
-    let (from, parts) = (JournalLayout::at(from), JournalLayout::at(&workshop.0));
-    let whole = workshop.0.join("whole.tar");
-    let mut archive = TarWriter::create(&whole)?;
+    let scratch = ScratchFolder::beside(to)?;
+    let (from, parts) = (JournalLayout::open_at(from), JournalLayout::open_at(&scratch.0));
+    let archive_path = scratch.0.join("whole.tar");
+    let mut archive = ArchiveWriter::create(&archive_path)?;
     let backed_up = copy_all((&from, &parts), &mut archive)?;
     archive.finish()?;
-    fs::File::open(&whole)?.sync_all()?;
-    fs::rename(&whole, to)?;
-    JournalLayout::at(folder_of(to)).sync()?;
+    fs::File::open(&archive_path)?.sync_all()?;
+    fs::rename(&archive_path, to)?;
+    JournalLayout::open_at(folder_of(to)).sync()?;
     Ok(backed_up)
 }
 
-/// Where a copy is made, part by part, beside the file that it becomes: on its file system.
-struct Workshop(PathBuf);
+/// The temporary folder of a backup, beside the archive and on its file system.
+struct ScratchFolder(PathBuf);
 
-impl Workshop {
+impl ScratchFolder {
     fn beside(target: &Path) -> io::Result<Self> {
         let mut name = target.as_os_str().to_owned();
         name.push(format!(".parts-{}", std::process::id()));
@@ -72,9 +73,9 @@ impl Workshop {
     }
 }
 
-impl Drop for Workshop {
+impl Drop for ScratchFolder {
     fn drop(&mut self) {
-        // What cannot be removed says by its name what it is.
+        // The name of a folder that cannot be removed shows its purpose.
         let _ = fs::remove_dir_all(&self.0);
     }
 }
@@ -87,44 +88,43 @@ fn folder_of(file: &Path) -> &Path {
     }
 }
 
-/// Copies one file after the other into the folder of parts, and from there into the archive.
+/// Copies each file to the temporary folder and from there to the archive.
 fn copy_all(
     (from, parts): (&JournalLayout, &JournalLayout),
-    archive: &mut TarWriter,
+    archive: &mut ArchiveWriter,
 ) -> Result<BackupReport, Corruption> {
-    // Before the segments: so they reach at least as far.
+    // The snapshot is copied before the segments, so that they reach at least as far.
     if let Some(snapshot) = copy_snapshot(from, parts)? {
-        pack(archive, (parts, &snapshot))?;
+        append_part(archive, (parts, &snapshot))?;
     }
-    let listing = from.list()?;
     let known = Manifest::load(from).unwrap_or_default();
-    let firsts: Vec<Revision> = listing.open.union(&listing.sealed).copied().collect();
+    let segments = SegmentLog::of(from).segments()?;
     let (mut backed_up, mut manifest) = (BackupReport::default(), Manifest::default());
-    for (index, first) in firsts.iter().enumerate() {
-        let next = firsts.get(index + 1).copied();
+    for (index, ListedSegment { first, .. }) in segments.iter().enumerate() {
+        let next = segments.get(index + 1);
         let copied = copy_segment((from, parts), *first, next, (&known, &mut backed_up.problems));
         let sealed = match copied {
             Ok(Some(sealed)) => sealed,
             Ok(None) => continue,
-            // A full disk is the end of it; a segment that cannot be read is not.
+            // A full disk ends the backup; an unreadable segment does not.
             Err(Corruption::Io(error)) => return Err(error.into()),
-            Err(damage) => {
-                backed_up.problems.push(format!("the segment at {first}: {damage}"));
+            Err(error) => {
+                backed_up.problems.push(format!("the segment at {first}: {error}"));
                 parts.discard(&parts.sealed(*first))?;
                 continue;
             }
         };
-        pack(archive, (parts, &parts.sealed(*first)))?;
-        backed_up.note(&sealed);
-        manifest.enter(sealed);
+        append_part(archive, (parts, &parts.sealed(*first)))?;
+        backed_up.add(&sealed);
+        manifest.insert(sealed);
     }
     manifest.save(parts)?;
-    pack(archive, (parts, &parts.manifest()))?;
+    append_part(archive, (parts, &parts.manifest()))?;
     Ok(backed_up)
 }
 
 impl BackupReport {
-    fn note(&mut self, sealed: &Sealed) {
+    fn add(&mut self, sealed: &Sealed) {
         self.segments += 1;
         self.events += sealed.events;
         self.last = self.last.max(sealed.last);
@@ -135,18 +135,21 @@ impl BackupReport {
     }
 }
 
-/// Adds a part to the archive, after which it is not needed any more.
-fn pack(archive: &mut TarWriter, (parts, part): (&JournalLayout, &Path)) -> Result<(), Corruption> {
+/// Adds a part to the archive and removes its file.
+fn append_part(
+    archive: &mut ArchiveWriter,
+    (parts, part): (&JournalLayout, &Path),
+) -> Result<(), Corruption> {
     archive.add(part)?;
     Ok(parts.discard(part)?)
 }
 
-/// Copies the newest snapshot that is whole. Without one, a start folds everything.
+/// Copies the newest complete snapshot. Without one, a start applies all events.
 fn copy_snapshot(from: &JournalLayout, to: &JournalLayout) -> Result<Option<PathBuf>, Corruption> {
     for last in from.list()?.snapshots.iter().rev() {
         let (source, target) = (from.snapshot(*last), to.snapshot(*last));
         match copy(&source, &target, to) {
-            // Another was written, and this one thrown away.
+            // A newer snapshot was written, and this one was removed.
             Err(Corruption::Io(error)) if error.kind() == io::ErrorKind::NotFound => {}
             Err(other) => return Err(other),
             Ok(()) if snapshot::read(&target).is_ok() => return Ok(Some(target)),
@@ -156,21 +159,21 @@ fn copy_snapshot(from: &JournalLayout, to: &JournalLayout) -> Result<Option<Path
     Ok(None)
 }
 
-/// Copies a segment, and seals it in the copy when it is not yet. `None` when its time had come
+/// Copies a segment, and seals the copy if it is open. `None` if retention removed the segment
 /// meanwhile.
 fn copy_segment(
     (from, to): (&JournalLayout, &JournalLayout),
     first: Revision,
-    next: Option<Revision>,
+    next: Option<&ListedSegment>,
     (known, problems): (&Manifest, &mut Vec<String>),
 ) -> Result<Option<Sealed>, Corruption> {
     if from.open(first).exists() && !from.sealed(first).exists() {
-        let upto = next.map(|next| after(from, next)).transpose()?;
+        let upto = next.map(beginning).transpose()?;
         match sealing::seal_into((from, to), first, upto.unwrap_or(Revision(u64::MAX))) {
             Ok(sealed) => return Ok(Some(sealed)),
             // It was sealed meanwhile.
             Err(_) if from.sealed(first).exists() => {}
-            Err(damage) => return Err(damage),
+            Err(error) => return Err(error),
         }
     }
     let (source, target) = (from.sealed(first), to.sealed(first));
@@ -180,19 +183,20 @@ fn copy_segment(
     }
     let copied = sealing::describe(to, first)?;
     let is_other = known.find(first).is_some_and(|known| known.sha256 != copied.sha256);
-    // The names may have been taken out of it meanwhile.
+    // Its names may have been erased meanwhile.
     let was_named = known.find(first).is_some_and(|known| !known.nameless);
     if is_other && !(copied.nameless && was_named) {
-        problems.push(format!("{} is not the file that was sealed", copied.file));
+        problems.push(format!("{} differs from its digest in the manifest", copied.file));
     }
     Ok(Some(copied))
 }
 
-/// Where what came before the segment that begins at `first` ends.
-fn after(folder: &JournalLayout, first: Revision) -> Result<Revision, Corruption> {
-    let sealed = folder.sealed(first);
-    let path = if sealed.exists() { sealed } else { folder.open(first) };
-    Ok(SegmentTitle::of(&file::open(&path)?)?.after)
+/// The last acknowledged position before `next`.
+fn beginning(next: &ListedSegment) -> Result<Revision, Corruption> {
+    match &next.segment {
+        Ok(segment) => Ok(segment.after),
+        Err(error) => Err(Corruption::Missing(format!("its end, in {}: {error}", next.file))),
+    }
 }
 
 fn copy(source: &Path, target: &Path, to: &JournalLayout) -> Result<(), Corruption> {

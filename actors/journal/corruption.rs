@@ -1,26 +1,26 @@
-//! What can be wrong with a file of the journal.
+//! Errors of journal files.
 
 use std::io;
 
-/// Why a file, or a row of it, cannot be used.
+/// Why a file or a row cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Corruption {
-    /// SQLite cannot read or write it.
+    /// SQLite cannot read or write the file.
     #[error("{0}")]
     Sqlite(#[from] rusqlite::Error),
-    /// The file system refused.
+    /// The file system reported an error.
     #[error("{0}")]
     Io(#[from] io::Error),
-    /// A row is not what was written.
-    #[error("a row is not what was written")]
+    /// The checksum of a row is wrong.
+    #[error("the checksum of a row is wrong")]
     Sum,
-    /// A value means nothing: written by a later version, or mangled.
-    #[error("a value means nothing to this version")]
+    /// A value is invalid: a later version wrote it, or it is damaged.
+    #[error("a value is invalid in this version")]
     Value,
     /// Rows are missing.
     #[error("rows are missing: {0}")]
     Missing(String),
-    /// It is no such file, or one of a later version.
-    #[error("it is no file of this journal")]
-    Strange,
+    /// It is not a journal file, or a later version wrote it.
+    #[error("it is not a journal file of this version")]
+    WrongFormat,
 }

@@ -1,5 +1,5 @@
-//! The journal on disk: append-only segments, one written at a time, each commit durable before
-//! anything of it is acknowledged.
+//! The journal on disk: append-only segments, of which one is written at a time. Each commit is
+//! durable before any of its events is acknowledged.
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,186 +19,191 @@ use super::fingerprint::fingerprint;
 use super::layout::JournalLayout;
 use super::maintenance::Maintenance;
 use super::options::JournalOptions;
-use super::recovery::{Restored, recall, restore};
-use super::segment::{Beginning, Segment};
+use super::recovery::{Restored, reload, restore};
+use super::segment::{Segment, SegmentStart};
 use crate::telemetry::{Recovered, WriteFailed, WriteRecovered};
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::telemetry::TelemetryEvent;
 
-/// How often a journal that is ill tries to begin a new segment.
-const AGAIN: Duration = Duration::from_secs(1);
+/// How often a failed journal tries to begin a new segment.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How often the folder is looked through for what is to be sealed or has had its time.
-const TIDY: Duration = Duration::from_secs(60);
+/// How often the folder is checked for segments to seal or to remove.
+const TIDY_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The journal on disk.
 pub struct DurableJournal {
     folder: JournalLayout,
-    terms: JournalOptions,
+    options: JournalOptions,
     clock: Clock,
-    stamp: FileHeader,
+    file_header: FileHeader,
     ledger: PositionLedger,
-    /// What is appended to; `None` while ill.
+    /// The segment that is written; `None` while the journal is not writable.
     segment: Option<Segment>,
-    illness: Option<JournalError>,
-    tried: Timestamp,
-    pub(super) keeper: Maintenance,
-    /// Whether the table is to be written down at once: a segment was begun, other rules are in
-    /// force, or the table is not what the events before would fold to.
-    wants_sessions: bool,
-    /// The newest position of which the table was asked for, and when.
-    surveyed: (Revision, Timestamp),
-    tidied: Timestamp,
+    write_error: Option<JournalError>,
+    last_attempt: Timestamp,
+    pub(super) maintenance: Maintenance,
+    /// Whether a snapshot is needed at once: a segment was begun, the rules changed, or the table
+    /// is not the result of the events before.
+    needs_checkpoint: bool,
+    /// The newest position for which a snapshot was requested, and when.
+    last_checkpoint: (Revision, Timestamp),
+    last_tidied: Timestamp,
     _lock: Flock<File>,
 }
 
 impl DurableJournal {
-    /// The journal in the folder `path`, which is made when it is not there. Nothing is read yet.
+    /// Opens the journal in the folder `path` and creates the folder if needed. Reads nothing yet.
     ///
     /// # Errors
-    /// When the folder cannot be had, or another process has it.
-    pub fn open(path: &Path, terms: JournalOptions, clock: Clock) -> std::io::Result<Self> {
+    /// If the folder cannot be created, or another process holds its lock.
+    pub fn open(path: &Path, options: JournalOptions, clock: Clock) -> std::io::Result<Self> {
         let folder = JournalLayout::make(path)?;
         let lock = folder.lock()?;
-        let keeper = Maintenance::start(folder.clone(), terms)?;
+        let maintenance = Maintenance::start(folder.clone(), options)?;
         let now = clock.now();
         Ok(Self {
             folder,
-            terms,
+            options,
             clock,
-            stamp: FileHeader { epoch: 0, rules: 0 },
+            file_header: FileHeader { epoch: 0, rules: 0 },
             ledger: PositionLedger::default(),
             segment: None,
-            illness: None,
-            tried: Timestamp::EPOCH,
-            keeper,
-            wants_sessions: false,
-            surveyed: (Revision(0), now),
-            tidied: Timestamp::EPOCH,
+            write_error: None,
+            last_attempt: Timestamp::EPOCH,
+            maintenance,
+            needs_checkpoint: false,
+            last_checkpoint: (Revision(0), now),
+            last_tidied: Timestamp::EPOCH,
             _lock: lock,
         })
     }
 
-    /// Begins the segment that follows everything committed.
+    /// Begins the segment after the last committed position.
     fn begin_segment(&mut self, at: Timestamp) -> Result<(), Corruption> {
-        let (stamp, after, first) = (self.stamp, self.ledger.committed(), self.ledger.next());
-        self.tried = at;
-        let beginning = Beginning { stamp, after, first, at };
-        self.segment = Some(Segment::begin(&self.folder, beginning, self.ledger.read_positions())?);
-        self.wants_sessions |= after > Revision(0);
+        let (file_header, after, first) =
+            (self.file_header, self.ledger.committed(), self.ledger.next());
+        self.last_attempt = at;
+        let start = SegmentStart { file_header, after, first, at };
+        self.segment = Some(Segment::begin(&self.folder, start, self.ledger.read_positions())?);
+        self.needs_checkpoint |= after > Revision(0);
         Ok(())
     }
 
-    /// Gives up the segment: nothing is acknowledged from its file any more.
-    fn fall_ill(&mut self, damage: &Corruption) -> JournalError {
-        let error = JournalError(damage.to_string());
+    /// Abandons the segment: nothing in its file is acknowledged from now on.
+    fn mark_failed(&mut self, cause: &Corruption) -> JournalError {
+        let error = JournalError(cause.to_string());
         self.segment = None;
         self.ledger.abandon();
-        if self.illness.is_none() {
-            WriteFailed { error: damage }.emit();
+        if self.write_error.is_none() {
+            WriteFailed { error: cause }.emit();
         }
-        self.illness = Some(error.clone());
+        self.write_error = Some(error.clone());
         error
     }
 
-    fn recover(&mut self, now: Timestamp) {
-        // Also when the clock was set back meanwhile.
-        if now >= self.tried && now < self.tried + AGAIN {
+    fn retry_segment(&mut self, now: Timestamp) {
+        // Retries also if the clock was set back meanwhile.
+        if now >= self.last_attempt && now < self.last_attempt + RETRY_INTERVAL {
             return;
         }
         match self.begin_segment(now) {
             Ok(()) => {
-                self.illness = None;
+                self.write_error = None;
                 WriteRecovered { after: self.ledger.committed().0 }.emit();
             }
-            Err(damage) => drop(self.fall_ill(&damage)),
+            Err(error) => drop(self.mark_failed(&error)),
         }
     }
 
-    /// Begins the next segment when this one is large or old enough.
-    fn turn_over(&mut self, now: Timestamp) {
+    /// Begins the next segment if this one is large or old enough.
+    fn rotate(&mut self, now: Timestamp) {
         let Some(segment) = &self.segment else { return };
-        if let Err(damage) = segment.checkpoint() {
-            // The log is whole, so nothing is lost; but what of it has reached the file is unknown.
-            self.fall_ill(&damage);
+        if let Err(error) = segment.checkpoint() {
+            // The write-ahead log is complete, so nothing is lost; how much of it reached the file
+            // is unknown.
+            self.mark_failed(&error);
             return;
         }
-        let is_full = segment.events() >= self.terms.segment_events;
-        let is_old = now.since(segment.begun()) >= self.terms.segment_age;
-        // Each begins with all sessions: while those are still being written down, it grows.
-        let may_turn = self.keeper.is_free() && !self.wants_sessions;
-        if may_turn && (is_full || is_old && segment.events() > 0) {
+        let is_full = segment.events() >= self.options.segment_events;
+        let is_old = now.since(segment.begun()) >= self.options.segment_age;
+        // Each segment begins with all sessions. The current one grows until they are written.
+        let may_rotate = self.maintenance.is_free() && !self.needs_checkpoint;
+        if may_rotate && (is_full || is_old && segment.events() > 0) {
             match self.begin_segment(now) {
-                Ok(()) => self.tidied = Timestamp::EPOCH,
-                // Where there is no room for another file there is none in this one, either.
-                Err(damage) => drop(self.fall_ill(&damage)),
+                Ok(()) => self.last_tidied = Timestamp::EPOCH,
+                // If there is no space for another file, there is none in this one.
+                Err(error) => drop(self.mark_failed(&error)),
             }
         }
     }
 
-    fn why_not(&self) -> JournalError {
-        self.illness.clone().unwrap_or_else(|| JournalError("it was not begun".to_owned()))
+    fn current_error(&self) -> JournalError {
+        self.write_error
+            .clone()
+            .unwrap_or_else(|| JournalError("no segment was started".to_owned()))
     }
 
     fn tidy(&mut self, now: Timestamp) {
-        let is_due = now < self.tidied || now >= self.tidied + TIDY;
+        let is_due = now < self.last_tidied || now >= self.last_tidied + TIDY_INTERVAL;
         if let (true, Some(segment)) = (is_due, &self.segment) {
-            self.keeper.tidy(segment.first(), now);
-            self.tidied = now;
+            self.maintenance.tidy(segment.first(), now);
+            self.last_tidied = now;
         }
     }
 }
 
 impl Journal for DurableJournal {
     fn epoch(&self) -> u64 {
-        self.stamp.epoch
+        self.file_header.epoch
     }
 
     fn restore(&mut self, rules: &Rules) -> Result<(Table, Revision), JournalError> {
         let now = self.clock.now();
-        let began = Clock::instant();
+        let started = Clock::instant();
         let restored = restore(&self.folder, rules, now);
-        let restored = restored.map_err(|damage| JournalError(damage.to_string()))?;
-        let Restored { table, newest, epoch, highest_epoch, written_down, read, .. } = restored;
+        let restored = restored.map_err(|error| JournalError(error.to_string()))?;
+        let Restored { table, newest, epoch, highest_epoch, snapshot_at, read, .. } = restored;
         let Restored { segment, events, beginnings, .. } = restored;
-        for (stamp, handover) in beginnings {
-            // Nobody waits for it but the segment that is to be sealed.
-            self.keeper.survey(stamp, handover.newest)(handover);
+        for (file_header, snapshot) in beginnings {
+            // Only the segment to be sealed needs it.
+            self.maintenance.checkpoint_sink(file_header, snapshot.newest)(snapshot);
         }
-        let anew = u64::try_from(now.millis()).unwrap_or_default().max(highest_epoch + 1);
-        self.stamp = FileHeader { epoch: epoch.unwrap_or(anew), rules: fingerprint(rules) };
+        let new_epoch = u64::try_from(now.millis()).unwrap_or_default().max(highest_epoch + 1);
+        self.file_header =
+            FileHeader { epoch: epoch.unwrap_or(new_epoch), rules: fingerprint(rules) };
         let first = segment.as_ref().map_or(Revision(1), Segment::first);
         self.ledger = PositionLedger::resume(newest, first, read);
-        self.surveyed = (written_down, now);
+        self.last_checkpoint = (snapshot_at, now);
         self.segment = segment;
         let is_new_epoch = epoch.is_none() && highest_epoch > 0;
-        let (sessions, took) = (table.len(), began.elapsed());
+        let (sessions, took) = (table.len(), started.elapsed());
         Recovered { sessions, events, revision: newest.0, is_new_epoch, took }.emit();
         if self.segment.is_none()
-            && let Err(damage) = self.begin_segment(now)
+            && let Err(error) = self.begin_segment(now)
         {
-            self.fall_ill(&damage);
+            self.mark_failed(&error);
         }
         Ok((table, newest))
     }
 
     fn reload(&mut self, rules: &Rules) -> Result<Option<(Table, Revision)>, JournalError> {
         let committed = self.ledger.committed();
-        // What made a cache panic may make this panic, too, and the journal must go on.
-        match catch_unwind(AssertUnwindSafe(|| recall(&self.folder, rules, committed))) {
+        // An event that made a cache panic may also panic here, and the journal must continue.
+        match catch_unwind(AssertUnwindSafe(|| reload(&self.folder, rules, committed))) {
             Ok(Ok(table)) => Ok(Some((table, committed))),
-            Ok(Err(damage)) => Err(JournalError(damage.to_string())),
-            Err(_) => Err(JournalError("an event in it cannot be folded".to_owned())),
+            Ok(Err(error)) => Err(JournalError(error.to_string())),
+            Err(_) => Err(JournalError("an event in it cannot be applied".to_owned())),
         }
     }
 
     fn set_rules(&mut self, rules: &Rules) {
-        self.stamp.rules = fingerprint(rules);
-        self.wants_sessions = true;
+        self.file_header.rules = fingerprint(rules);
+        self.needs_checkpoint = true;
     }
 
     fn invalidate_checkpoint(&mut self) {
-        self.wants_sessions = true;
+        self.needs_checkpoint = true;
     }
 
     fn append(
@@ -209,22 +214,22 @@ impl Journal for DurableJournal {
         if read.is_some_and(|read| read.position.len() > ReadPosition::LIMIT) {
             return Err(JournalError("the read position is too long".to_owned()));
         }
-        let Some(segment) = &mut self.segment else { return Err(self.why_not()) };
+        let Some(segment) = &mut self.segment else { return Err(self.current_error()) };
         let first = self.ledger.append(events.len(), read);
-        let governed = match events {
+        let rules_set = match events {
             [] => Ok(()),
-            _ => segment.govern(first, self.stamp.rules),
+            _ => segment.set_rules(first, self.file_header.rules),
         };
-        match governed.and_then(|()| segment.append(first, events, read)) {
+        match rules_set.and_then(|()| segment.append(first, events, read)) {
             Ok(()) => Ok(first),
-            Err(damage) => Err(self.fall_ill(&damage)),
+            Err(error) => Err(self.mark_failed(&error)),
         }
     }
 
     fn commit(&mut self) -> Result<Revision, JournalError> {
-        let Some(segment) = &mut self.segment else { return Err(self.why_not()) };
-        if let Err(damage) = segment.commit() {
-            return Err(self.fall_ill(&damage));
+        let Some(segment) = &mut self.segment else { return Err(self.current_error()) };
+        if let Err(error) = segment.commit() {
+            return Err(self.mark_failed(&error));
         }
         Ok(self.ledger.commit())
     }
@@ -234,32 +239,35 @@ impl Journal for DurableJournal {
     }
 
     fn write_error(&self) -> Option<&JournalError> {
-        self.illness.as_ref()
+        self.write_error.as_ref()
     }
 
     fn maintain(&mut self, now: Timestamp) -> Option<CheckpointSink> {
-        match self.illness {
-            Some(_) => self.recover(now),
-            None => self.turn_over(now),
+        match self.write_error {
+            Some(_) => self.retry_segment(now),
+            None => self.rotate(now),
         }
         self.tidy(now);
-        let (surveyed, at) = self.surveyed;
-        let is_due = now < at || now >= at + self.terms.snapshot_interval;
+        let (last_checkpoint, at) = self.last_checkpoint;
+        let is_due = now < at || now >= at + self.options.snapshot_interval;
         let committed = self.ledger.committed();
-        if !self.wants_sessions && (!is_due || surveyed == committed) || !self.keeper.is_free() {
+        if !self.needs_checkpoint && (!is_due || last_checkpoint == committed)
+            || !self.maintenance.is_free()
+        {
             return None;
         }
-        self.wants_sessions = false;
-        self.surveyed = (committed, now);
-        Some(self.keeper.survey(self.stamp, committed))
+        self.needs_checkpoint = false;
+        self.last_checkpoint = (committed, now);
+        Some(self.maintenance.checkpoint_sink(self.file_header, committed))
     }
 
     fn close(&mut self, last: Option<TableSnapshot>) {
         self.segment = None;
-        // What the keeper has begun it finishes; a table that nobody could tell is folded anew.
-        if let Some(last) = last.filter(|_| self.illness.is_none()) {
-            self.keeper.survey(self.stamp, Revision(0))(last);
+        // The maintenance thread finishes its jobs. Without a final table, the next start applies
+        // the events again.
+        if let Some(last) = last.filter(|_| self.write_error.is_none()) {
+            self.maintenance.checkpoint_sink(self.file_header, Revision(0))(last);
         }
-        self.keeper.stop();
+        self.maintenance.stop();
     }
 }

@@ -1,4 +1,4 @@
-//! Reading the events of a segment, sealed or still written, as far as they are what was written.
+//! Reads the events of a segment, sealed or open, and verifies each row.
 
 use std::path::Path;
 
@@ -11,144 +11,142 @@ use super::file::{self, HeaderField};
 use super::file_header::FileHeader;
 use super::string_table::Dictionary;
 
-/// What a segment says of itself.
+/// The header of a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct SegmentTitle {
-    /// Whose positions, by which rules.
-    pub(super) stamp: FileHeader,
-    /// The last position before it that was acknowledged.
+pub(super) struct SegmentHeader {
+    /// The epoch and the rules.
+    pub(super) file_header: FileHeader,
+    /// The last acknowledged position before the segment.
     pub(super) after: Revision,
-    /// The position of its first event.
+    /// The position of the first event.
     pub(super) first: Revision,
-    /// Whether the names were taken out: nothing can be folded from it any more.
+    /// Whether its names were erased. Its events cannot be applied.
     pub(super) is_nameless: bool,
 }
 
-impl SegmentTitle {
-    /// Reads it.
-    pub(super) fn of(sql: &Connection) -> Result<Self, Corruption> {
-        let stamp = FileHeader::of(sql)?;
-        let after = Revision(file::need(sql, HeaderField::After)?);
-        let first = Revision(file::need(sql, HeaderField::First)?);
-        let is_nameless = file::ask(sql, HeaderField::Nameless)?.is_some();
-        Ok(Self { stamp, after, first, is_nameless })
+impl SegmentHeader {
+    pub(super) fn read(sql: &Connection) -> Result<Self, Corruption> {
+        let file_header = FileHeader::read(sql)?;
+        let after = Revision(file::required_field(sql, HeaderField::After)?);
+        let first = Revision(file::required_field(sql, HeaderField::First)?);
+        let is_nameless = file::field(sql, HeaderField::Nameless)?.is_some();
+        Ok(Self { file_header, after, first, is_nameless })
     }
 
-    /// Of `span`, what can be in it: all positions from its first event on are expected to be there.
-    pub(super) fn within(self, span: RevisionRange) -> RevisionRange {
+    /// The part of `span` that the segment can contain: all positions from its first event on.
+    pub(super) fn clamp(self, span: RevisionRange) -> RevisionRange {
         let before = Revision(self.first.0.saturating_sub(1));
         RevisionRange { after: before.max(span.after), ..span }
     }
 }
 
-/// What a reading came to.
+/// The result of reading events.
 #[derive(Debug, Default)]
-pub(super) struct Read {
-    /// The position of the last good event; of none, the one before the first.
-    pub(super) last: Revision,
-    /// How many were read.
-    pub(super) events: u64,
-    /// How many are there no more, or not as they were written.
-    pub(super) lost: u64,
-    /// What ended the reading before its time.
-    pub(super) broke: Option<Corruption>,
+pub struct ReadSummary {
+    /// The position of the last valid event; if there is none, the one before the first.
+    pub last: Revision,
+    /// The number of events read.
+    pub events: u64,
+    /// The number of missing or damaged events.
+    pub lost: u64,
+    /// The error that ended the read early.
+    pub error: Option<Corruption>,
 }
 
-impl Read {
-    /// Whether everything was there.
-    pub(super) fn is_whole(&self) -> bool {
-        self.lost == 0 && self.broke.is_none()
+impl ReadSummary {
+    /// Whether all events were read.
+    pub fn is_complete(&self) -> bool {
+        self.lost == 0 && self.error.is_none()
     }
 }
 
-/// A reading as it goes on.
+/// Counts events while they are read.
 #[derive(Debug)]
-pub(super) struct Count {
-    read: Read,
-    /// Rows since the last good one that are not as they were written.
-    bad: u64,
+pub(super) struct ReadCounter {
+    read: ReadSummary,
+    /// Damaged rows since the last valid event.
+    damaged: u64,
 }
 
-impl Count {
+impl ReadCounter {
     /// Begins after the position `after`.
     pub(super) fn after(after: Revision) -> Self {
-        Self { read: Read { last: after, ..Read::default() }, bad: 0 }
+        Self { read: ReadSummary { last: after, ..ReadSummary::default() }, damaged: 0 }
     }
 
-    /// The next good event is that of `revision`.
-    pub(super) fn good(&mut self, revision: Revision) {
+    /// Counts the valid event at `revision`.
+    pub(super) fn record(&mut self, revision: Revision) {
         let read = &mut self.read;
         read.lost += revision.0.saturating_sub(read.last.0 + 1);
         read.last = revision;
         read.events += 1;
-        // It misses those before it by its number; only at the end there is none.
-        self.bad = 0;
+        // The gap in the positions already counts damaged rows, except at the end.
+        self.damaged = 0;
     }
 
-    /// What came behind the last good event of a stretch. Says whether it can be read on.
-    pub(super) fn rest(&mut self, Rest { bad, broke }: Rest) -> bool {
-        self.bad += bad;
-        self.read.broke = broke;
-        self.read.broke.is_none()
+    /// Counts the end of a range. Returns whether reading can continue.
+    pub(super) fn end(&mut self, RangeEnd { damaged, error }: RangeEnd) -> bool {
+        self.damaged += damaged;
+        self.read.error = error;
+        self.read.error.is_none()
     }
 
-    /// What it came to.
-    pub(super) fn read(self) -> Read {
-        Read { lost: self.read.lost + self.bad, ..self.read }
+    pub(super) fn read(self) -> ReadSummary {
+        ReadSummary { lost: self.read.lost + self.damaged, ..self.read }
     }
 }
 
-/// What a stretch of rows ends with.
+/// The end of a range of rows.
 #[derive(Debug)]
-pub(super) struct Rest {
-    /// How many rows behind the last good event are not as they were written.
-    bad: u64,
-    /// What ended it before its time.
-    broke: Option<Corruption>,
+pub(super) struct RangeEnd {
+    /// The number of damaged rows after the last valid event.
+    damaged: u64,
+    /// The error that ended the range early.
+    error: Option<Corruption>,
 }
 
-/// Gives each good event of the segment at `path` within `span` to `each`, in order.
+/// Calls `each` for each valid event of the segment at `path` within `span`, in order.
 ///
 /// # Errors
-/// When the file cannot be read at all, or `each` fails.
+/// If the file cannot be read at all, or `each` fails.
 pub(super) fn read(
     path: &Path,
     span: RevisionRange,
     mut each: impl FnMut(Revision, Event) -> Result<(), Corruption>,
-) -> Result<Read, Corruption> {
+) -> Result<ReadSummary, Corruption> {
     let sql = file::open(path)?;
-    let (title, dictionary) = (SegmentTitle::of(&sql)?, Dictionary::read(&sql)?);
-    let span = title.within(span);
-    let mut count = Count::after(span.after);
-    let rest = rows(&sql, &dictionary, span, |revision, event| {
-        count.good(revision);
+    let (header, dictionary) = (SegmentHeader::read(&sql)?, Dictionary::read(&sql)?);
+    let span = header.clamp(span);
+    let mut counter = ReadCounter::after(span.after);
+    let end = rows(&sql, &dictionary, span, |revision, event| {
+        counter.record(revision);
         each(revision, event)
     })?;
-    count.rest(rest);
-    Ok(count.read())
+    counter.end(end);
+    Ok(counter.read())
 }
 
-/// The same of a stretch of an open file.
+/// Reads a range of an open file in the same way.
 pub(super) fn rows(
     sql: &Connection,
     dictionary: &Dictionary,
     span: RevisionRange,
     mut each: impl FnMut(Revision, Event) -> Result<(), Corruption>,
-) -> Result<Rest, Corruption> {
-    let asked = "SELECT * FROM events WHERE revision > ? AND revision <= ? ORDER BY revision";
-    let mut statement = sql.prepare_cached(asked)?;
+) -> Result<RangeEnd, Corruption> {
+    let select = "SELECT * FROM events WHERE revision > ? AND revision <= ? ORDER BY revision";
+    let mut statement = sql.prepare_cached(select)?;
     let bounds = [span.after, span.upto].map(|at| i64::try_from(at.0).unwrap_or(i64::MAX));
     let mut rows = statement.query(bounds)?;
-    let mut bad = 0;
+    let mut damaged = 0;
     loop {
         match rows.next().map(|row| row.map(|row| event_rows::read(row, dictionary))) {
             Ok(Some(Ok((revision, event)))) => {
-                bad = 0;
+                damaged = 0;
                 each(revision, event)?;
             }
-            Ok(Some(Err(_))) => bad += 1,
-            Ok(None) => return Ok(Rest { bad, broke: None }),
-            Err(error) => return Ok(Rest { bad, broke: Some(error.into()) }),
+            Ok(Some(Err(_))) => damaged += 1,
+            Ok(None) => return Ok(RangeEnd { damaged, error: None }),
+            Err(error) => return Ok(RangeEnd { damaged, error: Some(error.into()) }),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! An event as a row: what an administrator sees with `sqlite3`, and what is read back from it.
+//! Events as rows that an administrator can read with `sqlite3`.
 
 use rollcall_identity::{Event, Name, Precision, Principal, Revision, Spellings, Timestamp};
 use rusqlite::Connection;
@@ -8,8 +8,8 @@ use super::corruption::Corruption;
 use super::row_codec::{Cells, Rows, number, reference, text};
 use super::string_table::{Dictionary, StringTable};
 
-/// The table. Times are milliseconds since 1970 in UTC; `exact_to` is how many of them the source's
-/// clock knew. `roles`, `user_groups` and `device_groups` are numbers of other tables.
+/// The table. Times are milliseconds since 1970 in UTC; `exact_to` is the precision of the source's
+/// clock in milliseconds. `roles`, `user_groups` and `device_groups` refer to other tables.
 pub(super) const TABLE: &str = "
 CREATE TABLE events (
     revision INTEGER PRIMARY KEY, seen INTEGER, at INTEGER, exact_to INTEGER, kind TEXT,
@@ -19,33 +19,33 @@ CREATE TABLE events (
     sid TEXT, proof TEXT, origin INTEGER, sum INTEGER);
 ";
 
-/// How many cells a row has, without its sum.
+/// The number of cells of a row, without its checksum.
 pub(super) const CELLS: usize = 20;
 
-/// How many events one statement puts in where there are so many: what SQLite does for each statement
-/// costs as much as what it does for three rows.
+/// The number of events in one INSERT statement. The overhead of a statement in SQLite equals the
+/// cost of three rows.
 const AT_ONCE: usize = 16;
 
-/// The way for events into a file, one at a time.
+/// Prepares the insertion of one event at a time.
 pub(super) fn statement(sql: &Connection) -> rusqlite::Result<Rows<'_>> {
     Rows::of(sql, ("events", CELLS), 1)
 }
 
-/// Puts in `event` at `revision`.
+/// Inserts `event` at `revision`.
 pub(super) fn write(
     sql: &Connection,
     into: &mut Rows<'_>,
-    lexicon: &mut StringTable,
+    strings: &mut StringTable,
     row: (Revision, &Event),
 ) -> rusqlite::Result<()> {
-    fill(sql, (into, 0), lexicon, row)?;
-    into.put()
+    fill(sql, (into, 0), strings, row)?;
+    into.execute()
 }
 
-/// Puts in `events` from the position `first` on.
+/// Inserts `events` from the position `first` on.
 pub(super) fn write_all(
     sql: &Connection,
-    lexicon: &mut StringTable,
+    strings: &mut StringTable,
     (first, events): (Revision, &[Event]),
 ) -> rusqlite::Result<()> {
     let (groups, rest) = events.as_chunks::<AT_ONCE>();
@@ -53,31 +53,32 @@ pub(super) fn write_all(
     if !groups.is_empty() {
         let mut into = Rows::of(sql, ("events", CELLS), AT_ONCE)?;
         for group in groups {
-            for (place, (event, revision)) in group.iter().zip(revisions.by_ref()).enumerate() {
-                fill(sql, (&mut into, place), lexicon, (revision, event))?;
+            for (index, (event, revision)) in group.iter().zip(revisions.by_ref()).enumerate() {
+                fill(sql, (&mut into, index), strings, (revision, event))?;
             }
-            into.put()?;
+            into.execute()?;
         }
     }
     let mut into = statement(sql)?;
-    revisions.zip(rest).try_for_each(|row| write(sql, &mut into, lexicon, row))
+    revisions.zip(rest).try_for_each(|row| write(sql, &mut into, strings, row))
 }
 
 fn fill(
     sql: &Connection,
-    (into, place): (&mut Rows<'_>, usize),
-    lexicon: &mut StringTable,
+    (into, index): (&mut Rows<'_>, usize),
+    strings: &mut StringTable,
     (revision, event): (Revision, &Event),
 ) -> rusqlite::Result<()> {
     let address = event.address.to_string();
     let sid = event.sid.as_ref().map(ToString::to_string);
-    let roles = lexicon.roles(sql, &event.roles)?;
-    let [user_groups, device_groups] = lexicon.membership(sql, &event.membership)?;
-    let origin = lexicon.origin(sql, &event.origin)?;
-    let [user, domain, spellings] = who(event.principal.as_ref());
-    let [former_user, former_domain, former_spellings] = who(event.renamed_from.as_deref());
-    into.fill(
-        place,
+    let roles = strings.roles(sql, &event.roles)?;
+    let [user_groups, device_groups] = strings.membership(sql, &event.membership)?;
+    let origin = strings.origin(sql, &event.origin)?;
+    let [user, domain, spellings] = principal_cells(event.principal.as_ref());
+    let [former_user, former_domain, former_spellings] =
+        principal_cells(event.renamed_from.as_deref());
+    into.bind(
+        index,
         &[
             number(revision.0),
             ValueRef::Integer(event.seen.millis()),
@@ -103,7 +104,7 @@ fn fill(
     )
 }
 
-/// Reads back what [`write`] put in.
+/// Reads a row that [`write`] inserted.
 pub(super) fn read(
     row: &rusqlite::Row<'_>,
     dictionary: &Dictionary,
@@ -112,13 +113,13 @@ pub(super) fn read(
     let revision = Revision(cells.number()?.cast_unsigned());
     let (seen, at) = (cells.number()?, cells.number()?);
     let precision = precision(cells.number()?)?;
-    let (kind, address) = (cells.need()?, cells.need()?);
+    let (kind, address) = (cells.required()?, cells.required()?);
     let principal = principal(&mut cells)?;
-    let (device, posture) = (cells.read()?, cells.read()?);
-    let roles = dictionary.roles(cells.maybe_number()?)?;
-    let membership = dictionary.membership([cells.maybe_number()?, cells.maybe_number()?])?;
-    let formerly = self::principal(&mut cells)?.map(Box::new);
-    let (sid, proof) = (cells.read()?.map(Box::new), cells.need()?);
+    let (device, posture) = (cells.optional()?, cells.optional()?);
+    let roles = dictionary.roles(cells.optional_number()?)?;
+    let membership = dictionary.membership([cells.optional_number()?, cells.optional_number()?])?;
+    let renamed_from = self::principal(&mut cells)?.map(Box::new);
+    let (sid, proof) = (cells.optional()?.map(Box::new), cells.required()?);
     let origin = dictionary.origin(cells.number()?)?;
     let (at, seen) = (Timestamp::from_millis(at), Timestamp::from_millis(seen));
     let event = Event {
@@ -128,7 +129,7 @@ pub(super) fn read(
         device,
         roles,
         membership,
-        renamed_from: formerly,
+        renamed_from,
         sid,
         proof,
         posture,
@@ -140,24 +141,24 @@ pub(super) fn read(
     Ok((revision, event))
 }
 
-/// The cells of a user: name, domain, spellings as a set of bits.
-pub(super) fn who(principal: Option<&Principal>) -> [ValueRef<'_>; 3] {
+/// The cells of a principal: name, domain, and the spellings as a bit set.
+pub(super) fn principal_cells(principal: Option<&Principal>) -> [ValueRef<'_>; 3] {
     let Some(Principal { user, domain, spellings }) = principal else { return [ValueRef::Null; 3] };
     let bits = spellings.iter().fold(0, |bits, spelling| bits | 1 << spelling as u8);
     let domain = text(domain.as_ref().map(Name::as_str));
     [text(Some(user.as_str())), domain, ValueRef::Integer(bits)]
 }
 
-/// Reads what [`who`] wrote.
+/// Reads the cells of [`principal_cells`].
 pub(super) fn principal(cells: &mut Cells<'_>) -> Result<Option<Principal>, Corruption> {
-    let (user, domain) = (cells.read()?, cells.read()?);
-    let bits = cells.maybe_number()?.unwrap_or(0);
+    let (user, domain) = (cells.optional()?, cells.optional()?);
+    let bits = cells.optional_number()?.unwrap_or(0);
     let members = Spellings::ALL.into_iter().filter(|spelling| bits & 1 << *spelling as u8 != 0);
     let spellings = members.fold(Spellings::default(), |set, one| set.union(Spellings::only(one)));
     Ok(user.map(|user| Principal { user, domain, spellings }))
 }
 
-/// How many milliseconds a time may be off.
+/// The precision of a time in milliseconds.
 pub(super) fn exact_to(precision: Precision) -> ValueRef<'static> {
     ValueRef::Integer(match precision {
         Precision::Millisecond => 1,
@@ -165,7 +166,7 @@ pub(super) fn exact_to(precision: Precision) -> ValueRef<'static> {
     })
 }
 
-/// Reads what [`exact_to`] wrote.
+/// Reads the cell of [`exact_to`].
 pub(super) fn precision(exact_to: i64) -> Result<Precision, Corruption> {
     match exact_to {
         1 => Ok(Precision::Millisecond),

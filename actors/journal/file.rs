@@ -1,4 +1,4 @@
-//! A file of the journal as SQLite knows it: how it is made, opened, and recognised.
+//! Journal files as SQLite databases: creating, opening and checking them.
 
 use std::path::Path;
 
@@ -7,38 +7,38 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::corruption::Corruption;
 
-/// `Roll` in SQLite's header, so that `file` and we know what it is.
+/// `Roll`, the application ID in SQLite's header. The program `file` shows it.
 pub(super) const APPLICATION: i32 = i32::from_be_bytes(*b"Roll");
 
-/// The version of the tables. A file of a later one is left alone.
+/// The version of the tables. Files of another version are not opened.
 pub(super) const VERSION: i32 = 2;
 
-/// What a file says of itself, in numbers.
+/// The header fields of a file, as numbers.
 pub(super) const ABOUT: &str = "CREATE TABLE about (name TEXT PRIMARY KEY, value INTEGER);";
 
-/// A name under which a file keeps a number.
+/// A header field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum HeaderField {
-    /// The life of the journal's positions.
+    /// The epoch of the positions.
     Epoch,
-    /// Segments: what came before ends here; whatever an earlier segment holds beyond was never
-    /// acknowledged. Snapshots: everything up to here is in it.
+    /// Segments: the last acknowledged position before the segment; later events of an earlier
+    /// segment were never acknowledged. Snapshots: the position of the snapshot.
     After,
     /// Segments: the position of the first event.
     First,
-    /// When it was begun, in milliseconds since 1970.
+    /// The start time, in milliseconds since 1970.
     Begun,
-    /// The rules by which what comes after is folded, as a fingerprint.
+    /// The fingerprint of the rules that decide the following events.
     Rules,
-    /// How many sessions it holds.
+    /// The number of sessions.
     Sessions,
-    /// Snapshots: the newest end that is no longer remembered.
+    /// Snapshots: the newest session end that is no longer remembered.
     Forgotten,
-    /// Snapshots: how many events it holds that competed.
+    /// Snapshots: the number of competing events.
     Competed,
-    /// Snapshots: how much else it remembers of addresses.
+    /// Snapshots: the number of other memories of addresses.
     Memories,
-    /// Segments: the names were taken out.
+    /// Segments: the names were erased.
     Nameless,
 }
 
@@ -59,70 +59,71 @@ impl HeaderField {
     }
 }
 
-/// Makes a whole file one that is written on, with a write-ahead log.
-pub(super) fn log_ahead(sql: &Connection) -> Result<(), Corruption> {
+/// Switches a complete file to write-ahead logging.
+pub(super) fn enable_wal(sql: &Connection) -> Result<(), Corruption> {
     let mode: String =
         sql.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
-    if mode == "wal" { Ok(()) } else { Err(Corruption::Strange) }
+    if mode == "wal" { Ok(()) } else { Err(Corruption::WrongFormat) }
 }
 
-/// Opens a segment to write on.
+/// Opens a segment for writing.
 pub(super) fn resume(path: &Path) -> Result<Connection, Corruption> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let sql = Connection::open_with_flags(path, flags)?;
-    careful(&sql)?;
-    settle(&sql)?;
-    recognise(&sql)?;
+    make_durable(&sql)?;
+    configure(&sql)?;
+    check_format(&sql)?;
     Ok(sql)
 }
 
-/// Opens a file to read.
+/// Opens a file for reading.
 pub(super) fn open(path: &Path) -> Result<Connection, Corruption> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let sql = Connection::open_with_flags(path, flags)?;
-    settle(&sql)?;
-    recognise(&sql)?;
+    configure(&sql)?;
+    check_format(&sql)?;
     Ok(sql)
 }
 
-/// What makes a commit durable (SQLite, "Write-Ahead Logging" and "PRAGMA synchronous"). The log is
-/// carried into the file only when we say so, to hear of every error; not even when it is closed.
-fn careful(sql: &Connection) -> Result<(), Corruption> {
+/// Makes each commit durable (SQLite, "Write-Ahead Logging" and "PRAGMA synchronous"). Only an
+/// explicit checkpoint copies the log into the file, so that every error is reported; closing the
+/// file does not.
+fn make_durable(sql: &Connection) -> Result<(), Corruption> {
     sql.execute_batch("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;")?;
     sql.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     Ok(())
 }
 
-/// What every connection has. Files may come from elsewhere: what stands in their schema is not
-/// trusted. Rows are only ever added at the end, so a small cache is enough.
-pub(super) fn settle(sql: &Connection) -> Result<(), Corruption> {
+/// Settings of every connection. Files may come from elsewhere, so their schema is not trusted.
+/// Rows are only appended, so a small cache is enough.
+pub(super) fn configure(sql: &Connection) -> Result<(), Corruption> {
     sql.execute_batch("PRAGMA trusted_schema = OFF; PRAGMA cache_size = -8192;")?;
     sql.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     Ok(())
 }
 
-fn recognise(sql: &Connection) -> Result<(), Corruption> {
+fn check_format(sql: &Connection) -> Result<(), Corruption> {
     let pragma = |name| sql.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
     match (pragma("application_id")?, pragma("user_version")?) {
         (APPLICATION, VERSION) => Ok(()),
-        _ => Err(Corruption::Strange),
+        _ => Err(Corruption::WrongFormat),
     }
 }
 
-/// Writes down what a file says of itself.
-pub(super) fn tell(sql: &Connection, name: HeaderField, value: u64) -> rusqlite::Result<()> {
+/// Writes a header field.
+pub(super) fn write_field(sql: &Connection, name: HeaderField, value: u64) -> rusqlite::Result<()> {
     let row = (name.name(), value.cast_signed());
     sql.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", row).map(drop)
 }
 
-/// What a file says of itself; `None` when it does not say that.
-pub(super) fn ask(sql: &Connection, name: HeaderField) -> rusqlite::Result<Option<u64>> {
-    let asked = "SELECT value FROM about WHERE name = ?";
-    let value = sql.query_row(asked, [name.name()], |row| row.get::<_, i64>(0)).optional()?;
+/// Reads a header field; `None` if the file does not contain it.
+pub(super) fn field(sql: &Connection, name: HeaderField) -> rusqlite::Result<Option<u64>> {
+    let select = "SELECT value FROM about WHERE name = ?";
+    let value = sql.query_row(select, [name.name()], |row| row.get::<_, i64>(0)).optional()?;
     Ok(value.map(i64::cast_unsigned))
 }
 
-/// The same of what it must say.
-pub(super) fn need(sql: &Connection, name: HeaderField) -> Result<u64, Corruption> {
-    ask(sql, name)?.ok_or(Corruption::Value)
+/// Reads a required header field.
+pub(super) fn required_field(sql: &Connection, name: HeaderField) -> Result<u64, Corruption> {
+    field(sql, name)?.ok_or(Corruption::Value)
 }

@@ -1,31 +1,29 @@
-//! What segments and snapshots carry: whose positions they hold, and by which rules they are folded.
+//! The header of segments and snapshots: the epoch of their positions, and the rules that decide.
 
 use rusqlite::Connection;
 
 use super::corruption::Corruption;
 use super::file::{self, HeaderField};
 
-/// The stamp of a file.
+/// The epoch and the rules of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct FileHeader {
-    /// The life of the journal's positions.
+    /// The epoch of the positions.
     pub(super) epoch: u64,
-    /// The fingerprint of the rules by which what comes after is folded.
+    /// The fingerprint of the rules that decide the following events.
     pub(super) rules: u64,
 }
 
 impl FileHeader {
-    /// Writes it down.
-    pub(super) fn tell(self, sql: &Connection) -> rusqlite::Result<()> {
-        file::tell(sql, HeaderField::Epoch, self.epoch)?;
-        file::tell(sql, HeaderField::Rules, self.rules)
+    pub(super) fn write(self, sql: &Connection) -> rusqlite::Result<()> {
+        file::write_field(sql, HeaderField::Epoch, self.epoch)?;
+        file::write_field(sql, HeaderField::Rules, self.rules)
     }
 
-    /// Reads it.
-    pub(super) fn of(sql: &Connection) -> Result<Self, Corruption> {
+    pub(super) fn read(sql: &Connection) -> Result<Self, Corruption> {
         Ok(Self {
-            epoch: file::need(sql, HeaderField::Epoch)?,
-            rules: file::need(sql, HeaderField::Rules)?,
+            epoch: file::required_field(sql, HeaderField::Epoch)?,
+            rules: file::required_field(sql, HeaderField::Rules)?,
         })
     }
 }

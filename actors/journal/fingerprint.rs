@@ -1,12 +1,12 @@
-//! The rules in force as one number: whether a fold that is made again would decide by the same.
+//! A fingerprint of the effective rules: whether a replay decides by the same rules.
 
 use std::fmt::Debug;
 
 use rollcall_identity::Rules;
 use sha2::{Digest, Sha256};
 
-/// A number that differs, as good as surely, when anything that decides differs. The addresses of
-/// the machine itself, which may change with every start, are left out: nobody is behind them.
+/// A hash that differs if any rule that decides differs. The machine's own addresses are excluded:
+/// they may change with every start, and no session has them.
 pub(super) fn fingerprint(rules: &Rules) -> u64 {
     let Rules {
         authorities,
@@ -19,23 +19,23 @@ pub(super) fn fingerprint(rules: &Rules) -> u64 {
         logoff_time_by_producer,
         preserve_valid_user,
         sharing,
-        weaker_proof_delay: weaker_waits,
+        weaker_proof_delay,
     } = rules;
-    let times = (max_age, max_skew, logoff_time, weaker_waits, preserve_valid_user);
-    let mut words = vec![format!("{ignore:?}"), format!("{sharing:?}"), format!("{times:?}")];
-    words.extend(sorted(authorities));
-    words.extend(sorted(domain_aliases));
-    words.extend(sorted(logoff_time_by_producer));
-    let digest = Sha256::digest(words.join("\n"));
+    let times = (max_age, max_skew, logoff_time, weaker_proof_delay, preserve_valid_user);
+    let mut parts = vec![format!("{ignore:?}"), format!("{sharing:?}"), format!("{times:?}")];
+    parts.extend(sorted(authorities));
+    parts.extend(sorted(domain_aliases));
+    parts.extend(sorted(logoff_time_by_producer));
+    let digest = Sha256::digest(parts.join("\n"));
     let (first, _) = digest.split_first_chunk::<8>().expect("a digest has 32 bytes");
     u64::from_le_bytes(*first)
 }
 
-/// The entries of a map in an order that is always the same.
+/// The entries of a map in a stable order.
 fn sorted<T: Debug>(entries: impl IntoIterator<Item = T>) -> Vec<String> {
-    let mut words: Vec<String> = entries.into_iter().map(|entry| format!("{entry:?}")).collect();
-    words.sort_unstable();
-    words
+    let mut parts: Vec<String> = entries.into_iter().map(|entry| format!("{entry:?}")).collect();
+    parts.sort_unstable();
+    parts
 }
 
 #[cfg(test)]
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_decides_is_in_it_in_whatever_order_it_was_written() {
+    fn the_fingerprint_covers_all_decision_rules_in_any_order() {
         let name = |text: &str| Name::new(text).unwrap();
         let granted = Authority { kinds: vec![Kind::Login], ..Authority::default() };
         let of = |clients: &[&str]| {

@@ -1,5 +1,5 @@
-//! Whether the disk answers. The journal's thread cannot say that it waits for the kernel: it says when
-//! it begins to, and another thread looks whether that is long ago.
+//! Detects a stalled disk. The journal's thread cannot report that it waits for the kernel: it
+//! records the start of each operation, and another thread checks how long ago that was.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,70 +13,69 @@ use crate::telemetry::DiskNotResponding;
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::telemetry::TelemetryEvent;
 
-/// How long the disk may take for one group of batches. A million events a minute are committed in
-/// groups of some milliseconds; a disk that is only slow takes a second.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// The time limit of the disk for one group of batches. At a million events per minute, a group
+/// takes some milliseconds; on a slow disk, a second.
+const IO_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Whoever is told why the journal takes no events.
-pub(super) type Told = Arc<watch::Sender<Option<JournalError>>>;
+/// Publishes why the journal is not writable.
+pub(super) type ErrorSender = Arc<watch::Sender<Option<JournalError>>>;
 
-/// The pulse of the journal's thread. When it is dropped, nobody looks any more.
+/// The watchdog of the journal's thread. Dropping it ends the check.
 pub(super) struct IoWatchdog {
-    beat: Arc<Mutex<Beat>>,
+    watch: Arc<Mutex<Operation>>,
     _alive: Sender<()>,
 }
 
-/// What the thread is at.
+/// The current operation of the thread.
 #[derive(Debug, Default)]
-struct Beat {
-    /// Since when it waits for the disk.
-    began: Option<Instant>,
-    /// Whether it was said that the disk does not answer.
-    is_silent: bool,
+struct Operation {
+    /// The start of the current disk operation.
+    started: Option<Instant>,
+    /// Whether the stall was reported.
+    is_reported: bool,
 }
 
 impl IoWatchdog {
-    /// Starts to look, every `often`. While the disk does not answer, `told` says so.
-    pub(super) fn start(told: Told, often: Duration) -> io::Result<Self> {
+    /// Starts the check at every `interval`. A stall is published to `errors`.
+    pub(super) fn start(errors: ErrorSender, interval: Duration) -> io::Result<Self> {
         let (alive, ended) = bounded::<()>(0);
-        let beat = Arc::<Mutex<Beat>>::default();
-        let watched = Arc::clone(&beat);
-        let thread = std::thread::Builder::new().name("journal-pulse".to_owned());
+        let watch = Arc::<Mutex<Operation>>::default();
+        let watched = Arc::clone(&watch);
+        let thread = std::thread::Builder::new().name("journal-watchdog".to_owned());
         thread.spawn(move || {
-            while ended.recv_timeout(often) == Err(RecvTimeoutError::Timeout) {
-                lock(&watched).look(Clock::instant(), &told);
+            while ended.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
+                lock(&watched).check(Clock::instant(), &errors);
             }
         })?;
-        Ok(Self { beat, _alive: alive })
+        Ok(Self { watch, _alive: alive })
     }
 
-    /// Does what the disk takes part in, and says how long that was when it was said meanwhile that the
-    /// disk does not answer.
-    pub(super) fn beat<T>(&self, work: impl FnOnce() -> T) -> (T, Option<Duration>) {
-        lock(&self.beat).began = Some(Clock::instant());
-        let done = work();
-        let Beat { began, is_silent } = std::mem::take(&mut *lock(&self.beat));
-        (done, began.filter(|_| is_silent).map(|began| began.elapsed()))
+    /// Runs a disk operation. Returns its duration if it was reported as stalled.
+    pub(super) fn watch<T>(&self, operation: impl FnOnce() -> T) -> (T, Option<Duration>) {
+        lock(&self.watch).started = Some(Clock::instant());
+        let result = operation();
+        let Operation { started, is_reported } = std::mem::take(&mut *lock(&self.watch));
+        (result, started.filter(|_| is_reported).map(|started| started.elapsed()))
     }
 }
 
-impl Beat {
-    /// Says it when the disk has not answered for too long; once.
-    fn look(&mut self, now: Instant, told: &Told) {
-        let waits = self.began.map(|began| now.saturating_duration_since(began));
-        if self.is_silent || waits.is_none_or(|waits| waits < PATIENCE) {
+impl Operation {
+    /// Reports a stalled operation once.
+    fn check(&mut self, now: Instant, errors: &ErrorSender) {
+        let waiting = self.started.map(|started| now.saturating_duration_since(started));
+        if self.is_reported || waiting.is_none_or(|waiting| waiting < IO_TIMEOUT) {
             return;
         }
-        self.is_silent = true;
-        DiskNotResponding { patience: PATIENCE }.emit();
-        let text = format!("the disk has not answered for {} s", PATIENCE.as_secs());
-        told.send_replace(Some(JournalError(text)));
+        self.is_reported = true;
+        DiskNotResponding { timeout: IO_TIMEOUT }.emit();
+        let text = format!("the disk has not answered for {} s", IO_TIMEOUT.as_secs());
+        errors.send_replace(Some(JournalError(text)));
     }
 }
 
-fn lock(beat: &Mutex<Beat>) -> MutexGuard<'_, Beat> {
-    // Nothing under the lock can leave it half written.
-    beat.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(watch: &Mutex<Operation>) -> MutexGuard<'_, Operation> {
+    // No panic can leave the operation partly written.
+    watch.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -84,35 +83,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_disk_that_does_not_answer_is_said_once_and_not_before_its_time() {
-        let (told, mut illness) = watch::channel(None);
-        let told = Arc::new(told);
-        let began = Clock::instant();
-        let mut beat = Beat::default();
-        beat.look(began + 2 * PATIENCE, &told);
-        assert!(illness.borrow_and_update().is_none(), "nobody waits for it");
-        beat.began = Some(began);
-        beat.look(began + PATIENCE - Duration::from_millis(1), &told);
-        assert!(!illness.has_changed().unwrap(), "it is only slow");
-        beat.look(began + PATIENCE, &told);
-        let said = illness.borrow_and_update().clone().unwrap();
-        assert_eq!(said.0, "the disk has not answered for 5 s");
-        beat.look(began + 2 * PATIENCE, &told);
-        assert!(!illness.has_changed().unwrap(), "once is enough");
+    fn a_stalled_disk_is_reported_once_after_the_timeout() {
+        let (errors, mut write_error) = watch::channel(None);
+        let errors = Arc::new(errors);
+        let started = Clock::instant();
+        let mut watch = Operation::default();
+        watch.check(started + 2 * IO_TIMEOUT, &errors);
+        assert!(write_error.borrow_and_update().is_none(), "no operation is running");
+        watch.started = Some(started);
+        watch.check(started + IO_TIMEOUT - Duration::from_millis(1), &errors);
+        assert!(!write_error.has_changed().unwrap(), "it is only slow");
+        watch.check(started + IO_TIMEOUT, &errors);
+        let reported = write_error.borrow_and_update().clone().unwrap();
+        assert_eq!(reported.0, "the disk has not answered for 5 s");
+        watch.check(started + 2 * IO_TIMEOUT, &errors);
+        assert!(!write_error.has_changed().unwrap(), "it is reported once");
     }
 
     #[test]
-    fn whoever_looks_sees_a_disk_that_hangs_and_how_long_it_hung_is_known_after() {
-        let (told, mut illness) = watch::channel(None);
-        let pulse = IoWatchdog::start(Arc::new(told), Duration::from_millis(1)).unwrap();
-        assert_eq!(pulse.beat(|| 7), (7, None));
-        let (done, hung) = pulse.beat(|| {
-            // As if it had hung for so long already.
-            lock(&pulse.beat).began = Clock::instant().checked_sub(2 * PATIENCE);
-            futures_executor::block_on(illness.wait_for(Option::is_some)).is_ok()
+    fn a_stall_is_visible_while_it_lasts_and_its_duration_is_returned() {
+        let (errors, mut write_error) = watch::channel(None);
+        let watchdog = IoWatchdog::start(Arc::new(errors), Duration::from_millis(1)).unwrap();
+        assert_eq!(watchdog.watch(|| 7), (7, None));
+        let (result, stalled) = watchdog.watch(|| {
+            // Simulates a stall of that duration.
+            lock(&watchdog.watch).started = Clock::instant().checked_sub(2 * IO_TIMEOUT);
+            futures_executor::block_on(write_error.wait_for(Option::is_some)).is_ok()
         });
-        assert!(done);
-        assert!(hung.unwrap() >= 2 * PATIENCE);
-        assert_eq!(pulse.beat(|| 7), (7, None), "the next time is another");
+        assert!(result);
+        assert!(stalled.unwrap() >= 2 * IO_TIMEOUT);
+        assert_eq!(watchdog.watch(|| 7), (7, None), "the next operation is not stalled");
     }
 }

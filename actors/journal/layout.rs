@@ -1,4 +1,4 @@
-//! The journal's folder: what lies there under which name, and how a file gets its name.
+//! The journal's folder: file names, and how a file gets its name.
 
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -9,58 +9,58 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::{Flock, FlockArg};
 use rollcall_identity::{Revision, Timestamp};
 
-/// The folder. Names hold the position of the first event (segments) or of the last (snapshots) in
-/// 20 digits, so that they sort.
+/// The folder. Names contain the position of the first event (segments) or of the last (snapshots)
+/// in 20 digits, so that they sort.
 #[derive(Debug, Clone)]
 pub(super) struct JournalLayout(PathBuf);
 
-/// What lies there.
+/// The files of the folder.
 #[derive(Debug, Default)]
 pub(super) struct LayoutListing {
-    /// Segments that are written, or were until they are sealed.
+    /// Segments that are open, or not sealed yet.
     pub(super) open: BTreeSet<Revision>,
-    /// Segments that never change any more.
+    /// Sealed segments, which never change.
     pub(super) sealed: BTreeSet<Revision>,
-    /// Snapshots.
     pub(super) snapshots: BTreeSet<Revision>,
-    /// What was not finished.
+    /// Files that were not completed.
     unfinished: Vec<PathBuf>,
 }
 
-/// What SQLite keeps beside a file that is written.
+/// The files that SQLite keeps beside a database in WAL mode.
 const COMPANIONS: [&str; 2] = ["-wal", "-shm"];
 
 impl JournalLayout {
-    /// The folder at `path`, made when it is not there.
+    /// The folder at `path`. Creates it if needed.
     pub(super) fn make(path: &Path) -> io::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(path)?;
         Ok(Self(path.to_owned()))
     }
 
-    /// The folder at `path`, as it is.
-    pub(super) fn at(path: &Path) -> Self {
+    /// The folder at `path`.
+    pub(super) fn open_at(path: &Path) -> Self {
         Self(path.to_owned())
     }
 
-    /// Keeps every other process out until the lock is dropped. Readers do not ask.
+    /// Locks the folder against other writing processes until the lock is dropped. Readers need no
+    /// lock.
     pub(super) fn lock(&self) -> io::Result<Flock<File>> {
         let mut options = OpenOptions::new();
         let file = options.create(true).truncate(false).write(true).mode(0o600);
         let file = file.open(self.0.join("lock"))?;
         Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, error)| match error {
             nix::errno::Errno::EWOULDBLOCK => {
-                io::Error::new(io::ErrorKind::ResourceBusy, "another process writes there")
+                io::Error::new(io::ErrorKind::ResourceBusy, "another process uses the journal")
             }
             error => error.into(),
         })
     }
 
-    /// The segment that begins at `first`, while it is written.
+    /// The open segment that begins at `first`.
     pub(super) fn open(&self, first: Revision) -> PathBuf {
         self.0.join(format!("events-{:020}.open.db", first.0))
     }
 
-    /// The same when it is sealed.
+    /// The sealed segment that begins at `first`.
     pub(super) fn sealed(&self, first: Revision) -> PathBuf {
         self.0.join(format!("events-{:020}.db", first.0))
     }
@@ -70,19 +70,19 @@ impl JournalLayout {
         self.0.join(format!("snapshot-{:020}.db", last.0))
     }
 
-    /// The list of the sealed segments.
+    /// The manifest of the sealed segments.
     pub(super) fn manifest(&self) -> PathBuf {
         self.0.join("manifest.json")
     }
 
-    /// Where `target` is made before it has its name.
+    /// The temporary name of `target` until it is complete.
     pub(super) fn unfinished(target: &Path) -> PathBuf {
         let mut name = target.as_os_str().to_owned();
         name.push(".tmp");
         name.into()
     }
 
-    /// What lies there.
+    /// Lists the files.
     pub(super) fn list(&self) -> io::Result<LayoutListing> {
         let mut listing = LayoutListing::default();
         for entry in fs::read_dir(&self.0)? {
@@ -106,20 +106,20 @@ impl JournalLayout {
         Ok(listing)
     }
 
-    /// Throws away what an earlier process did not finish.
-    pub(super) fn sweep(&self, listing: &LayoutListing) -> io::Result<()> {
+    /// Removes files that an earlier process did not complete.
+    pub(super) fn remove_unfinished(&self, listing: &LayoutListing) -> io::Result<()> {
         listing.unfinished.iter().try_for_each(|path| discard(path))?;
-        // A segment gets its sealed name when it is whole: what it was made from has had its time.
-        let both = listing.open.intersection(&listing.sealed);
-        both.into_iter().try_for_each(|first| self.discard(&self.open(*first)))
+        // A sealed segment gets its name when it is complete, and its source is then obsolete.
+        let superseded = listing.open.intersection(&listing.sealed);
+        superseded.into_iter().try_for_each(|first| self.discard(&self.open(*first)))
     }
 
-    /// Makes safe what can be seen: an earlier process may have been killed between writing and
-    /// synchronising, and what is shown from now on must survive the power, too.
-    pub(super) fn settle(&self, listing: &LayoutListing) -> io::Result<()> {
+    /// Syncs all visible files: an earlier process may have been killed between a write and its
+    /// sync, and published data must survive a power failure.
+    pub(super) fn sync_existing(&self, listing: &LayoutListing) -> io::Result<()> {
         for first in &listing.open {
             let path = self.open(*first);
-            for path in [beside(&path, COMPANIONS[0]), path] {
+            for path in [companion(&path, COMPANIONS[0]), path] {
                 match File::open(path).and_then(|file| file.sync_all()) {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                     _ => {}
@@ -129,8 +129,7 @@ impl JournalLayout {
         self.sync()
     }
 
-    /// Gives the whole file that was made as `unfinished` its name: first the bytes are on the
-    /// disk, then the name.
+    /// Renames the completed temporary file of `target`: the content is synced before the name.
     pub(super) fn finish(&self, target: &Path) -> io::Result<()> {
         let unfinished = Self::unfinished(target);
         File::open(&unfinished)?.sync_all()?;
@@ -138,26 +137,26 @@ impl JournalLayout {
         self.sync()
     }
 
-    /// Waits until the names are on the disk.
+    /// Syncs the names of the folder.
     pub(super) fn sync(&self) -> io::Result<()> {
         File::open(&self.0)?.sync_all()
     }
 
-    /// Removes a file and what SQLite keeps beside it.
+    /// Removes a file and its SQLite companions.
     pub(super) fn discard(&self, path: &Path) -> io::Result<()> {
         discard(path)?;
-        COMPANIONS.iter().try_for_each(|suffix| discard(&beside(path, suffix)))?;
+        COMPANIONS.iter().try_for_each(|suffix| discard(&companion(path, suffix)))?;
         self.sync()
     }
 
-    /// Puts a damaged file where it is not read any more, with what SQLite keeps beside it, and
-    /// returns its new name: `…db.damaged-1795300716697`.
+    /// Renames a damaged file and its SQLite companions, so that it is not read again, and returns
+    /// its new name: `…db.damaged-1795300716697`.
     pub(super) fn set_aside(&self, path: &Path, now: Timestamp) -> io::Result<PathBuf> {
         let mut aside = path.as_os_str().to_owned();
         aside.push(format!(".damaged-{}", now.millis()));
         let aside = PathBuf::from(aside);
         for suffix in COMPANIONS {
-            match fs::rename(beside(path, suffix), beside(&aside, suffix)) {
+            match fs::rename(companion(path, suffix), companion(&aside, suffix)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
@@ -168,7 +167,7 @@ impl JournalLayout {
     }
 }
 
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+fn companion(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
@@ -181,7 +180,7 @@ fn discard(path: &Path) -> io::Result<()> {
     }
 }
 
-/// The name of a file without its folder, for people.
+/// The name of a file without its folder, for messages.
 pub(super) fn name_of(path: &Path) -> String {
     path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }

@@ -1,7 +1,8 @@
-//! The journal's own thread: it appends what the cache hands over, commits in groups, and hands
-//! what is committed back to the cache, in order.
+//! The journal's thread: it appends the batches of the cache, commits them in groups, and returns
+//! committed batches to the cache, in order.
 
 pub mod archive_reader;
+mod archive_writer;
 mod backup;
 mod checkpoint;
 mod corruption;
@@ -14,6 +15,7 @@ mod fingerprint;
 mod inspect;
 mod io_watchdog;
 mod layout;
+pub mod log;
 mod maintenance;
 mod manifest;
 mod memory_rows;
@@ -30,15 +32,16 @@ mod rule_versions;
 mod schema;
 mod sealing;
 mod segment;
+mod segment_log;
 mod session_rows;
 mod snapshot;
 mod string_table;
-mod tar;
 pub mod telemetry;
 #[cfg(any(test, feature = "test-support"))]
 pub mod test_support;
 #[cfg(test)]
 mod tests;
+mod writer_thread;
 
 use std::io;
 use std::sync::Arc;
@@ -46,121 +49,113 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
+use crossbeam_channel::{Sender, TrySendError, bounded};
 use rollcall_identity::{
-    CheckpointSink, GroupOutcome, Journal, JournalBatch, JournalError, ReadSource, Revision, Rules,
-    Table, TableSnapshot, commit_group,
+    CheckpointSink, Journal, JournalBatch, JournalEntry, JournalError, ReadSource, Revision, Rules,
+    Table, TableSnapshot,
 };
 use tokio::sync::{oneshot, watch};
 
 pub use self::backup::{BackupReport, back_up};
 pub use self::corruption::Corruption;
 pub use self::durable::DurableJournal;
+pub use self::event_reader::ReadSummary;
 pub use self::inspect::{InspectReport, export, inspect};
-use self::io_watchdog::{IoWatchdog, Told};
+use self::log::{LocalLog, Log, LogEntry};
 pub use self::manifest::{Manifest, Sealed};
 pub use self::options::JournalOptions;
 pub use self::replay::{ReplayDifference, ReplayReport, replay};
-use crate::telemetry::{BatchRefused, Committed, DiskResponding};
+use self::writer_thread::{OwnEntries, QUEUE_CAPACITY, WriterThread};
 use rollcall_runtime::clock::Clock;
-use rollcall_runtime::telemetry::TelemetryEvent;
 
-/// What the journal carries: events, and whatever is answered when they are committed or refused.
-pub trait Payload: JournalBatch + Send + 'static {
-    /// The batch is not committed, because of `error`.
-    fn refuse(self, error: &JournalError);
-}
+/// A batch that the journal's thread can carry.
+pub trait Payload: JournalBatch + Send + 'static {}
 
-/// Where committed batches go, in their order. Calls return at once.
+impl<B: JournalBatch + Send + 'static> Payload for B {}
+
+/// Receives committed batches in order. Calls do not block.
 pub trait CommitSink<B>: Send + 'static {
-    /// These batches are committed; `rules` decide them.
-    fn committed(&self, entries: Vec<Entry<B>>, rules: Arc<Rules>);
+    /// These batches are committed, and `rules` decide them.
+    fn committed(&self, entries: Vec<JournalEntry<B>>, rules: Arc<Rules>);
 
-    /// Requests the table as it stands after everything committed so far, for a checkpoint. Returns
-    /// whether the request could be made.
-    fn checkpoint(&self, survey: CheckpointSink) -> bool;
+    /// This batch is not committed, because of `error`.
+    fn rejected(&self, batch: B, error: JournalError);
+
+    /// Requests the table after everything committed so far, for a snapshot. Returns whether the
+    /// request was sent.
+    fn checkpoint(&self, checkpoint_sink: CheckpointSink) -> bool;
 }
 
-/// A batch that is in the journal, from this position on.
-#[derive(Debug)]
-pub struct Entry<B> {
-    /// The position of its first event.
-    pub first: Revision,
-    /// The batch.
-    pub batch: B,
+/// Receives the entries of all writers of a log in order. Calls do not block.
+pub trait FollowSink<B>: CommitSink<B> {
+    /// These entries of another writer are committed, and `rules` decide them.
+    fn followed(&self, entries: Vec<LogEntry>, rules: Arc<Rules>);
 }
 
 /// Why the journal did not accept a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotAccepted {
-    /// Its queue is full.
-    #[error("too many events are under way")]
+    /// The queue is full.
+    #[error("too many events are in flight")]
     Full,
-    /// Its thread has ended.
+    /// The thread has ended.
     #[error("the journal's thread has ended")]
     Ended,
 }
 
-/// Why the journal takes no events at the moment; `None` while it does.
+/// Why the journal is not writable; `None` while it is.
 pub type WriteErrorWatch = watch::Receiver<Option<JournalError>>;
 
-/// The way into the journal. When the last one is dropped, the thread commits and ends.
+/// A handle of the journal's thread. When the last one is dropped, the thread commits and ends.
 pub struct JournalWriter<B> {
     epoch: u64,
-    orders: Sender<Order<B>>,
-    illness: WriteErrorWatch,
+    requests: Sender<Request<B>>,
+    write_error: WriteErrorWatch,
 }
 
-/// What the journal's thread is asked for.
-type Order<B> = rollcall_identity::JournalRequest<B, Question>;
+/// A request to the journal's thread.
+type Request<B> = rollcall_identity::JournalRequest<B, WriterQuery>;
 
-/// What it is asked beside.
-enum Question {
-    Tell(ReadSource, oneshot::Sender<Option<Arc<[u8]>>>),
-    Recall(oneshot::Sender<Reloaded>),
-    Unsettle,
+/// A request that appends nothing.
+enum WriterQuery {
+    ReadPosition(ReadSource, oneshot::Sender<Option<Arc<[u8]>>>),
+    Reload(oneshot::Sender<Reloaded>),
+    InvalidateCheckpoint,
 }
 
-/// The table as everything committed folds to, and its last position; `None` when nothing is kept.
+/// The table after everything committed, and its last position; `None` if nothing is kept.
 pub type Reloaded = Result<Option<(Table, Revision)>, JournalError>;
 
-/// The journal's thread, to be waited for.
+/// The journal's thread, for joining it.
 pub struct JournalThread {
     last: Sender<TableSnapshot>,
     thread: JoinHandle<()>,
 }
 
 impl JournalThread {
-    /// Waits until it has ended, which it does when the last way into it is gone. `last` is the
-    /// table as of some committed position, when somebody could tell.
+    /// Waits until the thread ends, after the last writer was dropped. `last` is the table at a
+    /// committed position, if it is available.
     pub fn join(self, last: Option<TableSnapshot>) {
-        let Self { last: tell, thread } = self;
+        let Self { last: reply, thread } = self;
         if let Some(last) = last {
-            let _ = tell.try_send(last);
+            let _ = reply.try_send(last);
         }
-        drop(tell);
-        // One that panicked has nothing left to write.
+        drop(reply);
+        // A thread that panicked has nothing left to write.
         let _ = thread.join();
     }
 }
 
-/// How many batches one commit covers at most: what can wait, the cache's mailbox bounds already.
-const GROUP: usize = 64;
-
-/// How many events one commit covers at most, but for those of its last batch. A fraction of what one
-/// stream may have under way: while these reach the disk, those before are decided and those after
-/// are read.
-const GROUP_EVENTS: usize = 8192;
-
-/// How long whoever found no place waits before asking again: the time of a commit or two.
-const ROOM: Duration = Duration::from_millis(10);
-
-/// How long the thread waits for a batch before it looks after the journal.
-const TENDING: Duration = Duration::from_secs(1);
+/// How long a reload waits before it retries a full queue: the time of one or two commits.
+const QUEUE_RETRY_INTERVAL: Duration = Duration::from_millis(10);
 
 impl<B> Clone for JournalWriter<B> {
     fn clone(&self) -> Self {
-        Self { epoch: self.epoch, orders: self.orders.clone(), illness: self.illness.clone() }
+        Self {
+            epoch: self.epoch,
+            requests: self.requests.clone(),
+            write_error: self.write_error.clone(),
+        }
     }
 }
 
@@ -168,211 +163,101 @@ impl<B: Payload> JournalWriter<B> {
     /// Starts the thread. Committed batches go to `sink`.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// If a thread cannot be started.
     pub fn start(
         journal: impl Journal + 'static,
         sink: impl CommitSink<B>,
         rules: Arc<ArcSwap<Rules>>,
         clock: Clock,
     ) -> io::Result<(Self, JournalThread)> {
-        let (orders, inbox) = bounded(2 * GROUP);
-        let (last, last_words) = bounded(1);
-        let epoch = journal.epoch();
-        let (tell, illness) = watch::channel(journal.write_error().cloned());
-        let (tell, in_force) = (Arc::new(tell), rules.load_full());
-        let pulse = IoWatchdog::start(Arc::clone(&tell), TENDING)?;
-        let writing = Writing { journal, sink, rules, in_force, clock, pulse, tell };
-        let thread = std::thread::Builder::new()
-            .name("journal".to_owned())
-            .spawn(move || writing.work(&inbox, &last_words))?;
-        Ok((Self { epoch, orders, illness }, JournalThread { last, thread }))
+        Self::follow(LocalLog(journal), OwnEntries(sink), rules, clock)
     }
 
-    /// The epoch of the positions that this journal hands out.
+    /// The same for a log that other writers may share. The entries of all writers go to `sink`.
+    ///
+    /// # Errors
+    /// If a thread cannot be started.
+    pub fn follow(
+        mut log: impl Log<B> + 'static,
+        sink: impl FollowSink<B>,
+        rules: Arc<ArcSwap<Rules>>,
+        clock: Clock,
+    ) -> io::Result<(Self, JournalThread)> {
+        let (requests, inbox) = bounded(QUEUE_CAPACITY);
+        let (last, final_table) = bounded(1);
+        let epoch = log.epoch();
+        let (errors, write_error) = watch::channel(log.storage().write_error().cloned());
+        let writer = WriterThread::new((log, sink), rules, clock, Arc::new(errors))?;
+        let thread = std::thread::Builder::new()
+            .name("journal".to_owned())
+            .spawn(move || writer.run(&inbox, &final_table))?;
+        Ok((Self { epoch, requests, write_error }, JournalThread { last, thread }))
+    }
+
+    /// The epoch of the positions of this journal.
     pub fn epoch(&self) -> u64 {
         self.epoch
     }
 
-    /// How the journal is.
-    pub fn illness(&self) -> WriteErrorWatch {
-        self.illness.clone()
+    /// Watches why the journal is not writable.
+    pub fn write_error(&self) -> WriteErrorWatch {
+        self.write_error.clone()
     }
 
-    /// Hands a batch over without waiting.
+    /// Submits a batch without waiting.
     ///
     /// # Errors
-    /// The batch, when the journal does not accept it, with the reason.
-    pub fn hand_over(&self, batch: B) -> Result<(), (B, NotAccepted)> {
-        let (order, reason) = match self.orders.try_send(Order::Append(batch)) {
+    /// Returns the batch with the reason if the journal does not accept it.
+    pub fn submit(&self, batch: B) -> Result<(), (B, NotAccepted)> {
+        let (request, reason) = match self.requests.try_send(Request::Append(batch)) {
             Ok(()) => return Ok(()),
-            Err(TrySendError::Full(order)) => (order, NotAccepted::Full),
-            Err(TrySendError::Disconnected(order)) => (order, NotAccepted::Ended),
+            Err(TrySendError::Full(request)) => (request, NotAccepted::Full),
+            Err(TrySendError::Disconnected(request)) => (request, NotAccepted::Ended),
         };
-        match order {
-            Order::Append(batch) => Err((batch, reason)),
-            // Only a write was sent.
-            Order::Query(_) => Ok(()),
+        match request {
+            Request::Append(batch) => Err((batch, reason)),
+            // Only an append was sent.
+            Request::Query(_) => Ok(()),
         }
     }
 
-    /// How far `source` was read, as last committed.
+    /// The last committed read position of `source`.
     ///
     /// # Errors
-    /// When the journal does not accept the question.
+    /// If the journal does not accept the request.
     pub async fn read_position(
         &self,
         source: ReadSource,
     ) -> Result<Option<Arc<[u8]>>, NotAccepted> {
-        let (tell, told) = oneshot::channel();
-        let order = Order::Query(Question::Tell(source, tell));
-        self.orders.try_send(order).map_err(|_| NotAccepted::Full)?;
-        told.await.map_err(|_| NotAccepted::Ended)
+        let (reply, answer) = oneshot::channel();
+        let request = Request::Query(WriterQuery::ReadPosition(source, reply));
+        self.requests.try_send(request).map_err(|_| NotAccepted::Full)?;
+        answer.await.map_err(|_| NotAccepted::Ended)
     }
 }
 
 impl<B: Payload> JournalWriter<B> {
-    /// The table as everything committed folds to, for a cache to which nobody can hand it over. It
-    /// waits for a place: without what is committed and was told to nobody, that cache would go on
-    /// without what it holds.
+    /// Reads the table after everything committed, for a cache that no other part can restore. It
+    /// waits for room in the queue: that cache must not continue without events that are committed
+    /// but not published.
     ///
     /// # Errors
-    /// When the journal cannot be read, or its thread has ended.
-    pub async fn recall(&self) -> Reloaded {
+    /// If the journal cannot be read, or its thread has ended.
+    pub async fn reload(&self) -> Reloaded {
         let ended = || JournalError("its thread has ended".to_owned());
-        let (tell, told) = oneshot::channel();
-        let mut order = Order::Query(Question::Recall(tell));
-        while let Err(refused) = self.orders.try_send(order) {
+        let (reply, answer) = oneshot::channel();
+        let mut request = Request::Query(WriterQuery::Reload(reply));
+        while let Err(refused) = self.requests.try_send(request) {
             let TrySendError::Full(again) = refused else { return Err(ended()) };
-            order = again;
-            tokio::time::sleep(ROOM).await;
+            request = again;
+            tokio::time::sleep(QUEUE_RETRY_INTERVAL).await;
         }
-        told.await.map_err(|_| ended())?
+        answer.await.map_err(|_| ended())?
     }
 
-    /// What was on its way to a cache that is gone is not folded any more.
-    pub fn unsettle(&self) {
-        // Without it, the table is written down at its usual time.
-        let _ = self.orders.try_send(Order::Query(Question::Unsettle));
+    /// Reports that batches in flight to a failed cache will not be applied.
+    pub fn invalidate_checkpoint(&self) {
+        // If the request is lost, the next periodic snapshot follows.
+        let _ = self.requests.try_send(Request::Query(WriterQuery::InvalidateCheckpoint));
     }
-}
-
-/// The thread at work.
-struct Writing<J, S> {
-    journal: J,
-    sink: S,
-    rules: Arc<ArcSwap<Rules>>,
-    /// Those that the journal was told of: they decide what is committed until it is told of others.
-    in_force: Arc<Rules>,
-    clock: Clock,
-    pulse: IoWatchdog,
-    tell: Told,
-}
-
-impl<J: Journal, S> Writing<J, S> {
-    fn work<B: Payload>(mut self, inbox: &Receiver<Order<B>>, last_words: &Receiver<TableSnapshot>)
-    where
-        S: CommitSink<B>,
-    {
-        loop {
-            match inbox.recv_timeout(TENDING) {
-                Ok(first) => self.write(group(first, inbox)),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break,
-            }
-            self.tend::<B>();
-        }
-        // Whoever waits for the end says so first, or goes away.
-        self.journal.close(last_words.recv().ok());
-    }
-
-    /// Appends a group of batches, commits them together, and hands them on.
-    fn write<B: Payload>(&mut self, group: impl Iterator<Item = Order<B>>)
-    where
-        S: CommitSink<B>,
-    {
-        self.govern();
-        let began = Clock::instant();
-        let journal = &mut self.journal;
-        let (served, hung) = self.pulse.beat(|| commit_group(journal, group));
-        self.answers(hung);
-        let GroupOutcome { committed, failed: refused, queries: asked } = served;
-        for (batch, error) in refused {
-            BatchRefused { error: &error.0 }.emit();
-            batch.refuse(&error);
-        }
-        if !committed.is_empty() {
-            Committed { took: began.elapsed() }.emit();
-            let entries = committed.into_iter().map(|(first, batch)| Entry { first, batch });
-            self.sink.committed(entries.collect(), Arc::clone(&self.in_force));
-        }
-        asked.into_iter().for_each(|question| self.answer(question));
-    }
-
-    fn answer(&mut self, question: Question) {
-        // Whoever does not wait any more does not need it.
-        match question {
-            Question::Tell(source, tell) => drop(tell.send(self.journal.read_position(&source))),
-            Question::Recall(tell) => drop(tell.send(self.journal.reload(&self.in_force))),
-            Question::Unsettle => self.journal.invalidate_checkpoint(),
-        }
-    }
-
-    /// Tells the journal by which rules it goes on: what it commits from now on is decided by them, and
-    /// what it committed before by those before.
-    fn govern(&mut self) {
-        let rules = self.rules.load();
-        if !Arc::ptr_eq(&rules, &self.in_force) {
-            self.journal.set_rules(&rules);
-            self.in_force = Arc::clone(&rules);
-        }
-    }
-
-    /// The disk has answered, after it was said for so long that it does not.
-    fn answers(&self, hung: Option<Duration>) {
-        // When it failed in the end, that was said.
-        if let Some(took) = hung.filter(|_| self.journal.write_error().is_none()) {
-            DiskResponding { took }.emit();
-        }
-    }
-
-    fn tend<B>(&mut self)
-    where
-        S: CommitSink<B>,
-    {
-        self.govern();
-        let (journal, now) = (&mut self.journal, self.clock.now());
-        let (survey, hung) = self.pulse.beat(|| journal.maintain(now));
-        self.answers(hung);
-        if let Some(survey) = survey {
-            // Behind everything that was committed, and before everything that will be.
-            if !self.sink.checkpoint(survey) {
-                self.journal.invalidate_checkpoint();
-            }
-        }
-        let illness = self.journal.write_error();
-        self.tell.send_if_modified(|told| {
-            let differs = told.as_ref().map(|told| &told.0) != illness.map(|illness| &illness.0);
-            if differs {
-                *told = illness.cloned();
-            }
-            differs
-        });
-    }
-}
-
-/// `first` and what waits behind it, as much as one commit covers.
-fn group<B: Payload>(
-    first: Order<B>,
-    inbox: &Receiver<Order<B>>,
-) -> impl Iterator<Item = Order<B>> {
-    let (mut first, mut orders, mut events) = (Some(first), 0, 0);
-    std::iter::from_fn(move || {
-        let has_room = orders < GROUP && events < GROUP_EVENTS;
-        let order = first.take().or_else(|| has_room.then(|| inbox.try_recv().ok()).flatten())?;
-        orders += 1;
-        if let Order::Append(batch) = &order {
-            events += batch.events().len();
-        }
-        Some(order)
-    })
 }

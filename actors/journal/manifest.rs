@@ -1,4 +1,5 @@
-//! The list of the sealed segments: what each holds, and the digest by which it is known unchanged.
+//! The manifest of the sealed segments: the contents of each, and a digest that shows that it is
+//! unchanged.
 
 use std::fs::{self, File};
 use std::io;
@@ -11,14 +12,14 @@ use sha2::{Digest, Sha256};
 use super::corruption::Corruption;
 use super::layout::JournalLayout;
 
-/// A segment that never changes any more.
+/// A sealed segment, which never changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sealed {
-    /// Its name in the folder.
+    /// The file name.
     pub file: String,
-    /// The life of its positions.
+    /// The epoch of its positions.
     pub epoch: u64,
-    /// The last position before it that was acknowledged.
+    /// The last acknowledged position before it.
     pub after: Revision,
     /// The position of its first event.
     pub first: Revision,
@@ -28,47 +29,47 @@ pub struct Sealed {
     pub from: Timestamp,
     /// When its latest event was received.
     pub until: Timestamp,
-    /// How many events it holds.
+    /// The number of events.
     pub events: u64,
-    /// How many events were no longer readable when it was sealed.
+    /// The number of events that were unreadable when it was sealed.
     pub lost: u64,
-    /// How many sessions were there, or still remembered, when it began; `None` when that was no
-    /// longer known.
+    /// The number of sessions at its beginning, including remembered ends; `None` if they were not
+    /// available.
     pub sessions: Option<u64>,
-    /// Whether the names of users and devices were taken out, because they had had their time.
+    /// Whether the names of users and devices were erased after `names_retention`.
     #[serde(default)]
     pub nameless: bool,
-    /// Its size.
+    /// The size in bytes.
     pub bytes: u64,
-    /// The digest of the whole file, in hexadecimal.
+    /// The SHA-256 digest of the file, in hexadecimal.
     pub sha256: String,
 }
 
 /// The list, ascending by position.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// All that are there.
+    /// All sealed segments.
     pub segments: Vec<Sealed>,
 }
 
-/// The longest list that is read, in bytes: a century of segments of an hour is 400 MB, a month 300
-/// KB.
-const LONGEST: u64 = 64 << 20;
+/// The maximum size of a manifest, in bytes: one century of hourly segments is 400 MB, one month
+/// 300 KB.
+const MAX_BYTES: u64 = 64 << 20;
 
 impl Manifest {
-    /// Reads the list; an empty one when there is none yet.
+    /// Reads the manifest; an empty one if there is none.
     pub(super) fn load(folder: &JournalLayout) -> Result<Self, Corruption> {
         let path = folder.manifest();
         match fs::metadata(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
             Err(error) => return Err(error.into()),
-            Ok(about) if about.len() > LONGEST => return Err(Corruption::Strange),
+            Ok(metadata) if metadata.len() > MAX_BYTES => return Err(Corruption::WrongFormat),
             Ok(_) => {}
         }
         serde_json::from_slice(&fs::read(&path)?).map_err(|_| Corruption::Value)
     }
 
-    /// Writes the list in the place of the one before.
+    /// Replaces the manifest.
     pub(super) fn save(&self, folder: &JournalLayout) -> Result<(), Corruption> {
         let target = folder.manifest();
         let text = serde_json::to_vec_pretty(self).map_err(io::Error::from)?;
@@ -76,21 +77,21 @@ impl Manifest {
         Ok(folder.finish(&target)?)
     }
 
-    /// Enters a segment in its place.
-    pub(super) fn enter(&mut self, sealed: Sealed) {
+    /// Inserts a segment at its position.
+    pub(super) fn insert(&mut self, sealed: Sealed) {
         self.segments.retain(|known| known.first != sealed.first);
-        let place = self.segments.partition_point(|known| known.first < sealed.first);
-        self.segments.insert(place, sealed);
+        let index = self.segments.partition_point(|known| known.first < sealed.first);
+        self.segments.insert(index, sealed);
     }
 
-    /// What is known of the segment that begins at `first`.
+    /// The segment that begins at `first`.
     pub(super) fn find(&self, first: Revision) -> Option<&Sealed> {
-        let place = self.segments.binary_search_by_key(&first, |sealed| sealed.first).ok()?;
-        self.segments.get(place)
+        let index = self.segments.binary_search_by_key(&first, |sealed| sealed.first).ok()?;
+        self.segments.get(index)
     }
 }
 
-/// The digest of a file, in hexadecimal.
+/// The SHA-256 digest of a file, in hexadecimal.
 pub(super) fn digest(path: &Path) -> io::Result<String> {
     let mut sum = Sha256::new();
     io::copy(&mut File::open(path)?, &mut sum)?;

@@ -1,5 +1,5 @@
-//! What is remembered of addresses besides their sessions, as rows of a snapshot: what competed, who
-//! left before they came, who came lately, and what is shared.
+//! Further state of addresses as rows of a snapshot: competing events, early logouts, recent
+//! logins, and shared addresses.
 
 use rollcall_identity::{
     Address, DecisionRecord, MemorySnapshot, Name, Posture, Principal, RetainedRecord, Revision,
@@ -9,13 +9,13 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 
 use super::corruption::Corruption;
-use super::event_rows::{principal, who};
-use super::row_codec::{Cells, insert, inserting, number, reference, text};
+use super::event_rows::{principal, principal_cells};
+use super::row_codec::{Cells, insert, insert_sql, number, reference, text};
 use super::string_table::{Dictionary, References, StringTable};
 
-/// The tables. `whose` is `known`, of an address that has or had a session, or `stranger`; the rows
-/// of each stand in the order in which they are forgotten. `what` is `departed`, `came` or `shared`,
-/// the last with the time until which it is.
+/// The tables. `whose` is `known` for an address that has or had a session, otherwise `stranger`;
+/// the rows of each are in the order of their removal. `what` is `departed` (an early logout),
+/// `came` (a recent login) or `shared`, the last with its end time.
 pub(super) const TABLES: &str = "
 CREATE TABLE competed (
     id INTEGER PRIMARY KEY, whose TEXT, address TEXT, first INTEGER, noted INTEGER,
@@ -27,84 +27,89 @@ CREATE TABLE memories (
     user TEXT, domain TEXT, spellings INTEGER, at INTEGER, sum INTEGER);
 ";
 
-/// How many cells a row of each has, without its sum.
+/// The number of cells of a row, without its checksum.
 const COMPETED: usize = 19;
 const MEMORIES: usize = 7;
 
-const KNOWN: &str = "known";
-const STRANGER: &str = "stranger";
+const OWNER_SESSION: &str = "known";
+const OWNER_NO_SESSION: &str = "stranger";
 
-const DEPARTED: &str = "departed";
-const CAME: &str = "came";
-const SHARED: &str = "shared";
+const EARLY_LOGOUT: &str = "departed";
+const LOGIN: &str = "came";
+const SHARED_UNTIL: &str = "shared";
 
-/// How many rows of each there are.
+/// The number of rows of each table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct MemoryRows {
-    /// Events that competed.
+    /// Competing events.
     pub(super) competed: u64,
-    /// The rest.
+    /// Other memories.
     pub(super) memories: u64,
 }
 
-/// Puts in what `handover` remembers.
+/// Writes the memories of `snapshot`.
 pub(super) fn write(
     sql: &Connection,
-    lexicon: &mut StringTable,
-    handover: &TableSnapshot,
+    strings: &mut StringTable,
+    snapshot: &TableSnapshot,
 ) -> rusqlite::Result<MemoryRows> {
     let mut rows = MemoryRows { competed: 0, memories: 0 };
-    for (whose, all) in
-        [(KNOWN, &handover.competed), (STRANGER, &handover.competed_without_session)]
-    {
+    for (owner, all) in [
+        (OWNER_SESSION, &snapshot.competed),
+        (OWNER_NO_SESSION, &snapshot.competed_without_session),
+    ] {
         for competed in all {
             rows.competed += 1;
-            write_competed(sql, lexicon, rows.competed, (whose, competed))?;
+            write_competed(sql, strings, rows.competed, (owner, competed))?;
         }
     }
-    let mut into = sql.prepare_cached(&inserting("memories", MEMORIES))?;
-    for MemorySnapshot { address, early_logouts: departed, logins: came, shared_until } in
-        &handover.memories
-    {
+    let mut into = sql.prepare_cached(&insert_sql("memories", MEMORIES))?;
+    for MemorySnapshot { address, early_logouts, logins, shared_until } in &snapshot.memories {
         let address = address.to_string();
-        let mut put = |what, [user, domain, spellings]: [ValueRef<'_>; 3], at: &Timestamp| {
+        let mut insert_memory = |memory_kind,
+                                 [user, domain, spellings]: [ValueRef<'_>; 3],
+                                 at: &Timestamp| {
             rows.memories += 1;
-            let (address, what) = (text(Some(&address)), text(Some(what)));
+            let (address, memory_kind) = (text(Some(&address)), text(Some(memory_kind)));
             let at = ValueRef::Integer(at.millis());
-            let row = [number(rows.memories), address, what, user, domain, spellings, at];
+            let row = [number(rows.memories), address, memory_kind, user, domain, spellings, at];
             insert(&mut into, &row)
         };
-        departed.iter().try_for_each(|(principal, at)| put(DEPARTED, who(Some(principal)), at))?;
-        for (user, at) in came {
+        early_logouts.iter().try_for_each(|(principal, at)| {
+            insert_memory(EARLY_LOGOUT, principal_cells(Some(principal)), at)
+        })?;
+        for (user, at) in logins {
             let user = text(Some(user.as_str()));
-            put(CAME, [user, ValueRef::Null, ValueRef::Null], at)?;
+            insert_memory(LOGIN, [user, ValueRef::Null, ValueRef::Null], at)?;
         }
-        shared_until.iter().try_for_each(|until| put(SHARED, who(None), until))?;
+        shared_until
+            .iter()
+            .try_for_each(|until| insert_memory(SHARED_UNTIL, principal_cells(None), until))?;
     }
     Ok(rows)
 }
 
 fn write_competed(
     sql: &Connection,
-    lexicon: &mut StringTable,
+    strings: &mut StringTable,
     id: u64,
-    (whose, competed): (&'static str, &RetainedRecord),
+    (owner, competed): (&'static str, &RetainedRecord),
 ) -> rusqlite::Result<()> {
-    let RetainedRecord { address, first, received: noted, record } = competed;
+    let RetainedRecord { address, first, received, record } = competed;
     let address = address.to_string();
-    let roles = lexicon.roles(sql, &record.roles)?;
-    let origin = lexicon.origin(sql, &record.origin)?;
-    let [user, domain, spellings] = who(record.principal.as_ref());
+    let roles = strings.roles(sql, &record.roles)?;
+    let origin = strings.origin(sql, &record.origin)?;
+    let [user, domain, spellings] = principal_cells(record.principal.as_ref());
     let time = |at: Timestamp| ValueRef::Integer(at.millis());
-    let mut into = sql.prepare_cached(&inserting("competed", COMPETED))?;
+    let mut into = sql.prepare_cached(&insert_sql("competed", COMPETED))?;
     insert(
         &mut into,
         &[
             number(id),
-            text(Some(whose)),
+            text(Some(owner)),
             text(Some(&address)),
             number(first.0),
-            time(*noted),
+            time(*received),
             number(record.revision.0),
             text(Some(record.kind.as_str())),
             user,
@@ -123,24 +128,24 @@ fn write_competed(
     )
 }
 
-/// Reads back into `handover` what [`write`] put in, when it is whole.
+/// Reads into `snapshot` what [`write`] wrote, if it is complete.
 pub(super) fn read(
     sql: &Connection,
     dictionary: &Dictionary,
     rows: MemoryRows,
-    handover: &mut TableSnapshot,
+    snapshot: &mut TableSnapshot,
 ) -> Result<(), Corruption> {
     let competed = each(sql, "competed", |row| {
-        let (is_stranger, competed) = read_competed(row, dictionary)?;
-        let list = if is_stranger {
-            &mut handover.competed_without_session
+        let (has_no_session, competed) = read_competed(row, dictionary)?;
+        let list = if has_no_session {
+            &mut snapshot.competed_without_session
         } else {
-            &mut handover.competed
+            &mut snapshot.competed
         };
         list.push(competed);
         Ok(())
     })?;
-    let memories = each(sql, "memories", |row| read_memory(row, &mut handover.memories))?;
+    let memories = each(sql, "memories", |row| read_memory(row, &mut snapshot.memories))?;
     let found = MemoryRows { competed, memories };
     if found != rows {
         return Err(Corruption::Missing(format!("{found:?} of {rows:?}")));
@@ -148,48 +153,48 @@ pub(super) fn read(
     Ok(())
 }
 
-/// Reads back into `handover` what is remembered of one address.
+/// Reads the memories of one address into `snapshot`.
 pub(super) fn read_at(
     sql: &Connection,
     dictionary: &mut Dictionary,
     address: Address,
-    handover: &mut TableSnapshot,
+    snapshot: &mut TableSnapshot,
 ) -> Result<(), Corruption> {
-    let wanted = address.to_string();
-    let asked = "SELECT * FROM competed WHERE address = ? ORDER BY id";
-    let mut statement = sql.prepare_cached(asked)?;
-    let mut rows = statement.query([&wanted])?;
+    let address_text = address.to_string();
+    let select = "SELECT * FROM competed WHERE address = ? ORDER BY id";
+    let mut statement = sql.prepare_cached(select)?;
+    let mut rows = statement.query([&address_text])?;
     while let Some(row) = rows.next()? {
         let (origins, groups) = ([row.get("origin")?, None], [None, None]);
-        dictionary.learn(sql, &References { origins, roles: row.get("roles")?, groups })?;
-        let (is_stranger, competed) = read_competed(row, dictionary)?;
-        let list = if is_stranger {
-            &mut handover.competed_without_session
+        dictionary.load(sql, &References { origins, roles: row.get("roles")?, groups })?;
+        let (has_no_session, competed) = read_competed(row, dictionary)?;
+        let list = if has_no_session {
+            &mut snapshot.competed_without_session
         } else {
-            &mut handover.competed
+            &mut snapshot.competed
         };
         list.push(competed);
     }
-    let asked = "SELECT * FROM memories WHERE address = ? ORDER BY id";
-    let mut statement = sql.prepare_cached(asked)?;
-    let mut rows = statement.query([&wanted])?;
+    let select = "SELECT * FROM memories WHERE address = ? ORDER BY id";
+    let mut statement = sql.prepare_cached(select)?;
+    let mut rows = statement.query([&address_text])?;
     while let Some(row) = rows.next()? {
-        read_memory(row, &mut handover.memories)?;
+        read_memory(row, &mut snapshot.memories)?;
     }
     Ok(())
 }
 
-/// Takes every row of a table in its order, and says how many there are.
+/// Calls `read_row` for each row of a table in order and returns the number of rows.
 fn each(
     sql: &Connection,
     table: &str,
-    mut take: impl FnMut(&Row<'_>) -> Result<(), Corruption>,
+    mut read_row: impl FnMut(&Row<'_>) -> Result<(), Corruption>,
 ) -> Result<u64, Corruption> {
     let mut statement = sql.prepare(&format!("SELECT * FROM {table} ORDER BY id"))?;
     let (mut all, mut found) = (statement.query([])?, 0);
     while let Some(row) = all.next()? {
         found += 1;
-        take(row)?;
+        read_row(row)?;
     }
     Ok(found)
 }
@@ -200,20 +205,20 @@ fn read_competed(
 ) -> Result<(bool, RetainedRecord), Corruption> {
     let mut cells = Cells::check(row, COMPETED)?;
     cells.number()?;
-    let is_stranger = match cells.text()? {
-        Some(KNOWN) => false,
-        Some(STRANGER) => true,
+    let has_no_session = match cells.text()? {
+        Some(OWNER_SESSION) => false,
+        Some(OWNER_NO_SESSION) => true,
         _ => return Err(Corruption::Value),
     };
-    let address: Address = cells.need()?;
+    let address: Address = cells.required()?;
     let first = Revision(cells.number()?.cast_unsigned());
-    let noted = Timestamp::from_millis(cells.number()?);
+    let received = Timestamp::from_millis(cells.number()?);
     let revision = Revision(cells.number()?.cast_unsigned());
-    let kind = cells.need()?;
+    let kind = cells.required()?;
     let principal = principal(&mut cells)?;
-    let device = cells.read()?;
-    let roles = dictionary.roles(cells.maybe_number()?)?;
-    let posture = cells.read()?;
+    let device = cells.optional()?;
+    let roles = dictionary.roles(cells.optional_number()?)?;
+    let posture = cells.optional()?;
     let at = Timestamp::from_millis(cells.number()?);
     let seen = Timestamp::from_millis(cells.number()?);
     let origin = dictionary.origin(cells.number()?)?;
@@ -232,40 +237,35 @@ fn read_competed(
         verdict,
         repeated,
     };
-    Ok((is_stranger, RetainedRecord { address, first, received: noted, record }))
+    Ok((has_no_session, RetainedRecord { address, first, received, record }))
 }
 
 fn verdict(cells: &mut Cells<'_>) -> Result<Verdict, Corruption> {
     match cells.text()? {
-        Some("applied") => Ok(Verdict::Applied(cells.need()?)),
-        Some("refused") => Ok(Verdict::Refused(cells.need()?)),
+        Some("applied") => Ok(Verdict::Applied(cells.required()?)),
+        Some("refused") => Ok(Verdict::Refused(cells.required()?)),
         Some("deduplicated") => cells.text().map(|_| Verdict::Deduplicated),
         _ => Err(Corruption::Value),
     }
 }
 
-/// The rows of an address stand together.
+/// The rows of an address are adjacent.
 fn read_memory(row: &Row<'_>, memories: &mut Vec<MemorySnapshot>) -> Result<(), Corruption> {
     let mut cells = Cells::check(row, MEMORIES)?;
     cells.number()?;
-    let address: Address = cells.need()?;
-    let what = cells.text()?.ok_or(Corruption::Value)?;
+    let address: Address = cells.required()?;
+    let memory_kind = cells.text()?.ok_or(Corruption::Value)?;
     let principal: Option<Principal> = principal(&mut cells)?;
     let at = Timestamp::from_millis(cells.number()?);
     if memories.last().is_none_or(|last| last.address != address) {
-        let (departed, came) = (Vec::new(), Vec::new());
-        memories.push(MemorySnapshot {
-            address,
-            early_logouts: departed,
-            logins: came,
-            shared_until: None,
-        });
+        let (early_logouts, logins) = (Vec::new(), Vec::new());
+        memories.push(MemorySnapshot { address, early_logouts, logins, shared_until: None });
     }
     let memory = memories.last_mut().ok_or(Corruption::Value)?;
-    match (what, principal) {
-        (DEPARTED, Some(principal)) => memory.early_logouts.push((principal, at)),
-        (CAME, Some(principal)) => memory.logins.push((principal.user, at)),
-        (SHARED, None) => memory.shared_until = Some(at),
+    match (memory_kind, principal) {
+        (EARLY_LOGOUT, Some(principal)) => memory.early_logouts.push((principal, at)),
+        (LOGIN, Some(principal)) => memory.logins.push((principal.user, at)),
+        (SHARED_UNTIL, None) => memory.shared_until = Some(at),
         _ => return Err(Corruption::Value),
     }
     Ok(())

@@ -1,22 +1,22 @@
-//! On what terms the journal keeps what it is given: how large a segment gets, how long it stays.
+//! Options of the journal: the size of segments, and retention.
 
 use std::time::Duration;
 
-/// The terms.
+/// The options.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct JournalOptions {
-    /// A segment is sealed when it holds so many events,
+    /// A segment is sealed at this number of events.
     pub segment_events: u64,
-    /// or was begun so long ago.
+    /// A segment is sealed at this age.
     pub segment_age: Duration,
-    /// Sealed segments go when their latest event is older than this,
+    /// A sealed segment is removed when its latest event is older than this.
     pub retention: Duration,
-    /// or when all together are larger than this, in bytes; the oldest first.
+    /// The oldest sealed segments are removed while all together are larger than this, in bytes.
     pub retention_bytes: u64,
-    /// The names of users and devices in them go earlier, when their latest event is older than this;
-    /// `None` when they stay as long.
+    /// The names of users and devices in a sealed segment are erased when its latest event is older
+    /// than this; `None` keeps them as long as the segment.
     pub names_retention: Option<Duration>,
-    /// How often the table is written down.
+    /// The interval of snapshots.
     pub snapshot_interval: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! How far producers have read, as rows beside the events that it covers.
+//! Read positions of producers as rows, committed with the events that they cover.
 
 use std::sync::Arc;
 
@@ -17,27 +17,27 @@ CREATE TABLE positions (
 
 const CELLS: usize = 3;
 
-/// Puts one in, in place of the one before.
+/// Inserts or replaces a read position.
 pub(super) fn write(sql: &Connection, read: &ReadPosition) -> rusqlite::Result<()> {
-    let ReadPosition { source, position: place } = read;
+    let ReadPosition { source, position } = read;
     let mut into = sql.prepare_cached("INSERT OR REPLACE INTO positions VALUES (?, ?, ?, ?)")?;
     let names = [source.producer.as_str(), source.name.as_str()].map(|name| text(Some(name)));
-    insert(&mut into, &[names[0], names[1], ValueRef::Blob(place)])
+    insert(&mut into, &[names[0], names[1], ValueRef::Blob(position)])
 }
 
-/// Reads all that are whole, and says how many are not. A source without one is read from its
-/// beginning, or as its producer sees fit.
+/// Reads all valid positions and returns the number of damaged ones. A source without a position is
+/// read from its beginning, or from where its producer decides.
 pub(super) fn read(sql: &Connection) -> Result<(ReadPositions, usize), Corruption> {
     let (mut positions, mut damaged) = (ReadPositions::new(), 0);
     let mut statement = sql.prepare("SELECT * FROM positions")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let one = Cells::check(row, CELLS).and_then(|mut cells| {
-            let source = ReadSource { producer: cells.need()?, name: cells.need()? };
+            let source = ReadSource { producer: cells.required()?, name: cells.required()? };
             Ok((source, Arc::from(cells.bytes()?)))
         });
         match one {
-            Ok((source, place)) => drop(positions.insert(source, place)),
+            Ok((source, position)) => drop(positions.insert(source, position)),
             Err(_) => damaged += 1,
         }
     }

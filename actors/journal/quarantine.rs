@@ -1,88 +1,87 @@
-//! Events whose folding panics: an error of ours that one of them has found. Each is set aside by its
-//! position, named and counted, and everything else is folded without it.
+//! Quarantine of events whose application panics because of a bug. Each is skipped by its position,
+//! logged and counted, and all other events are applied.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 
 use rollcall_identity::{Event, Revision, RevisionRange, Rules, Table};
 
 use super::corruption::Corruption;
-use super::event_reader::Read;
-use super::read_ahead;
+use super::event_reader::ReadSummary;
+use super::log::{LogEntry, LogReader, LogSegment};
 use crate::telemetry::EventQuarantined;
 use rollcall_runtime::telemetry::TelemetryEvent;
 
-/// Folds one event into the table.
-pub(super) type Fold = fn(&mut Table, Revision, &Event, &Rules);
+/// Applies an event to the table.
+pub(super) type ApplyFn = fn(&mut Table, Revision, &Event, &Rules);
 
-/// As everybody does.
-pub(super) fn fold(table: &mut Table, revision: Revision, event: &Event, rules: &Rules) {
+/// Applies an event with the rules of the product.
+pub(super) fn apply(table: &mut Table, revision: Revision, event: &Event, rules: &Rules) {
     table.apply(revision, event, rules);
 }
 
-/// How many events may be set aside: with more of them, it is not the events.
-const POISONOUS: usize = 64;
+/// The maximum number of quarantined events. With more of them, the events are not the cause.
+const MAX_QUARANTINED: usize = 64;
 
-/// Why it cannot be read through.
+/// Why reading ended early.
 pub(super) enum Stopped {
-    Damaged(Corruption),
-    /// Nobody survives folding the event at this position.
-    Poisoned(Revision),
+    Failed(Corruption),
+    /// Applying the event at this position panics.
+    Panicked(Revision),
 }
 
 impl From<Corruption> for Stopped {
-    fn from(damage: Corruption) -> Self {
-        Self::Damaged(damage)
+    fn from(error: Corruption) -> Self {
+        Self::Failed(error)
     }
 }
 
 impl From<io::Error> for Stopped {
     fn from(error: io::Error) -> Self {
-        Self::Damaged(error.into())
+        Self::Failed(error.into())
     }
 }
 
-/// Gives each good event of the segment at `path` within `span` to `fold`, but for `poison`. Says what
-/// the reading came to, and the position of the last event, be it set aside or not.
+/// Applies each valid event of `segment` within `span`, except for `quarantined`. Returns the result of
+/// the read, and the position of the last event, even if it was skipped.
 ///
 /// # Errors
-/// When the file cannot be read at all, or an event cannot be folded.
+/// If the segment cannot be read at all, or an event cannot be applied.
 pub(super) fn read(
-    (path, span): (&Path, RevisionRange),
-    poison: &BTreeSet<Revision>,
-    mut fold: impl FnMut(Revision, &Event),
-) -> Result<(Read, Option<Revision>), Stopped> {
-    let at = Cell::new(None);
-    let each = |revision, event: Event| {
-        at.set(Some(revision));
-        if !poison.contains(&revision) {
-            fold(revision, &event);
+    (log, segment, span): (&dyn LogReader, &LogSegment, RevisionRange),
+    quarantined: &BTreeSet<Revision>,
+    mut apply: impl FnMut(Revision, &Event),
+) -> Result<(ReadSummary, Option<Revision>), Stopped> {
+    let current = Cell::new(None);
+    let mut each = |LogEntry { position, event, .. }| {
+        current.set(Some(position));
+        if !quarantined.contains(&position) {
+            apply(position, &event);
         }
         Ok(())
     };
-    let read = catch_unwind(AssertUnwindSafe(|| read_ahead::read(path, span, each)));
-    let last = at.get();
-    let read = read.map_err(|_| Stopped::Poisoned(last.unwrap_or(span.after)))?;
+    let read = catch_unwind(AssertUnwindSafe(|| log.read_ahead(segment, span, &mut each)));
+    let last = current.get();
+    let read = read.map_err(|_| Stopped::Panicked(last.unwrap_or(span.after)))?;
     Ok((read?, last))
 }
 
-/// Reads again and again, each time without the events whose folding has panicked: a table in which one
-/// did is half changed, and is thrown away.
-pub(super) fn without_poison<T>(
+/// Repeats the read without the events that panicked, because a panic leaves the table partly
+/// changed. The table is discarded each time.
+pub(super) fn with_quarantine<T>(
     mut read: impl FnMut(&BTreeSet<Revision>) -> Result<T, Stopped>,
 ) -> Result<T, Corruption> {
-    let mut poison = BTreeSet::new();
+    let mut quarantined = BTreeSet::new();
     loop {
-        match read(&poison) {
-            Ok(done) => return Ok(done),
-            Err(Stopped::Damaged(damage)) => return Err(damage),
-            Err(Stopped::Poisoned(at)) => {
-                EventQuarantined { revision: at.0 }.emit();
-                if !poison.insert(at) || poison.len() > POISONOUS {
-                    let text = format!("what comes after {at}: folding it fails");
+        match read(&quarantined) {
+            Ok(result) => return Ok(result),
+            Err(Stopped::Failed(error)) => return Err(error),
+            Err(Stopped::Panicked(current)) => {
+                EventQuarantined { revision: current.0 }.emit();
+                if !quarantined.insert(current) || quarantined.len() > MAX_QUARANTINED {
+                    let text = format!("the events after {current}: applying them fails");
                     return Err(Corruption::Missing(text));
                 }
             }

@@ -1,8 +1,8 @@
-//! A start: the newest snapshot that is whole, and then every event after it. What is damaged is set
-//! aside under another name, and everything else still serves.
+//! Recovery at a start: the newest complete snapshot, then every event after it. Damaged files are
+//! renamed, and all others are used.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rollcall_identity::{
     ReadPositions, RecoveryProgress, Revision, RevisionRange, Rules, Table, TableSnapshot,
@@ -10,128 +10,124 @@ use rollcall_identity::{
 };
 
 use super::corruption::Corruption;
-use super::event_reader::{Read, SegmentTitle};
-use super::file;
+use super::event_reader::ReadSummary;
 use super::file_header::FileHeader;
 use super::fingerprint::fingerprint;
 use super::layout::{JournalLayout, LayoutListing, name_of};
-use super::position_rows;
-use super::quarantine::{self, Fold, Stopped, fold, without_poison};
+use super::log::{LogReader, LogSegment};
+use super::quarantine::{self, ApplyFn, Stopped, apply, with_quarantine};
 use super::rule_versions;
 use super::segment::Segment;
+use super::segment_log::SegmentLog;
 use super::snapshot;
 use crate::telemetry::FileCorrupt;
 use rollcall_runtime::telemetry::TelemetryEvent;
 
-/// How the journal is read.
+/// The mode of a recovery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Manner {
-    /// At a start: nobody writes, and what is damaged is set aside.
+enum RecoveryMode {
+    /// At a start: no other part writes, and damaged files are set aside.
     Start,
-    /// Beside a journal and a keeper at work: no file is touched.
-    Beside,
+    /// Beside a running journal and its maintenance: no file is changed.
+    Concurrent,
 }
 
-/// What earlier lives of the process left.
+/// The recovered state.
 pub(super) struct Restored {
-    /// What everything folds to.
+    /// The table after all events.
     pub(super) table: Table,
-    /// The last position that is in it.
+    /// The last position in it.
     pub(super) newest: Revision,
-    /// The life of the positions; `None` when it cannot be gone on with, because events may have
-    /// been acknowledged that are not there, or when there was none.
+    /// The epoch; `None` if it cannot be continued, because acknowledged events may be missing, or
+    /// if there was none.
     pub(super) epoch: Option<u64>,
-    /// The highest epoch that was ever seen.
+    /// The highest epoch in any file.
     pub(super) highest_epoch: u64,
-    /// The position of the snapshot that it began with.
-    pub(super) written_down: Revision,
-    /// How far producers had read.
+    /// The position of the snapshot.
+    pub(super) snapshot_at: Revision,
+    /// The read positions of producers.
     pub(super) read: ReadPositions,
-    /// The segment to go on with.
+    /// The segment to continue.
     pub(super) segment: Option<Segment>,
-    /// How many events were folded.
+    /// The number of applied events.
     pub(super) events: u64,
-    /// Who was there when a segment began that is still to be sealed, where no snapshot tells.
+    /// The states at the beginning of segments to be sealed for which no snapshot exists.
     pub(super) beginnings: Vec<(FileHeader, TableSnapshot)>,
 }
 
-/// A segment, sealed or not.
-struct SegmentInfo {
-    title: SegmentTitle,
-    path: PathBuf,
-    is_open: bool,
-}
-
-/// A start on its way.
-struct Restoring<'a> {
+/// A recovery in progress.
+struct Recovery<'a> {
     folder: &'a JournalLayout,
+    log: SegmentLog,
     rules: &'a Rules,
-    /// How an event is folded, and which are not.
-    fold: Fold,
-    poison: &'a BTreeSet<Revision>,
+    /// How an event is applied, and which events are skipped.
+    apply: ApplyFn,
+    quarantined: &'a BTreeSet<Revision>,
     fingerprint: u64,
-    manner: Manner,
+    mode: RecoveryMode,
     now: Timestamp,
     table: Table,
-    continuity: RecoveryProgress,
+    progress: RecoveryProgress,
     highest_epoch: u64,
-    /// The rules by which consumers were told what came after the snapshot, as fingerprints.
-    told_by: BTreeSet<u64>,
+    /// The fingerprints of the rules that decided the events after the snapshot when they were
+    /// published.
+    published_by: BTreeSet<u64>,
     events: u64,
     beginnings: Vec<(FileHeader, TableSnapshot)>,
 }
 
-/// Restores what lies in `folder`, by `rules`. An event whose folding panics is set aside, and all others
-/// are folded.
+/// Recovers the journal in `folder` by `rules`. An event whose application panics is skipped, and
+/// all others are applied.
 ///
 /// # Errors
-/// When the folder itself cannot be read or written.
+/// If the folder cannot be read or written.
 pub(super) fn restore(
     folder: &JournalLayout,
     rules: &Rules,
     now: Timestamp,
 ) -> Result<Restored, Corruption> {
-    restore_by(fold, (folder, rules), now)
+    restore_by(apply, (folder, rules), now)
 }
 
-/// The same by another way of folding.
+/// The same with another apply function.
 pub(super) fn restore_by(
-    fold: Fold,
+    apply: ApplyFn,
     (folder, rules): (&JournalLayout, &Rules),
     now: Timestamp,
 ) -> Result<Restored, Corruption> {
-    without_poison(|poison| {
+    with_quarantine(|quarantined| {
         let listing = folder.list()?;
-        folder.sweep(&listing)?;
-        let mut restoring = Restoring::new((folder, rules), Manner::Start, (fold, poison));
-        restoring.now = now;
-        if folder.settle(&listing).is_err() {
-            // It serves, but nobody can say that it will be there after the next start.
-            restoring.continuity.mark_incomplete();
+        folder.remove_unfinished(&listing)?;
+        let mut recovery =
+            Recovery::new((folder, rules), RecoveryMode::Start, (apply, quarantined));
+        recovery.now = now;
+        if folder.sync_existing(&listing).is_err() {
+            // The data is usable, but may not be there after the next start.
+            recovery.progress.mark_incomplete();
         }
-        let chapters = restoring.chapters(&listing)?;
-        restoring.begin_with_snapshot(&listing)?;
-        let written_down = restoring.continuity.recovered();
-        for (index, chapter) in chapters.iter().enumerate() {
-            let upto = chapters.get(index + 1).map(|next| next.title.after);
-            restoring.fold(chapter, upto)?;
+        let segments = recovery.segments()?;
+        recovery.load_snapshot(&listing)?;
+        let snapshot_at = recovery.progress.recovered();
+        for (index, segment) in segments.iter().enumerate() {
+            let upto = segments.get(index + 1).map(|next| next.after);
+            recovery.apply(segment, upto)?;
         }
-        let read = restoring.positions(&chapters);
-        let segment = restoring.go_on(chapters.last());
-        let Restoring { table, continuity, highest_epoch, told_by, events, beginnings, .. } =
-            restoring;
-        let newest = continuity.recovered();
-        // By other rules, the same events may have been told otherwise.
-        let is_as_told = events == 0 || told_by == BTreeSet::from([fingerprint(rules)]);
-        let goes_on = continuity.is_complete() && is_as_told;
-        let epoch = Some(highest_epoch).filter(|epoch| goes_on && *epoch > 0);
-        let segment = segment.filter(|_| goes_on);
+        let read = recovery.positions(&segments);
+        let segment = recovery.resume_segment(segments.last());
+        let Recovery { table, progress, highest_epoch, published_by, events, beginnings, .. } =
+            recovery;
+        let newest = progress.recovered();
+        // By other rules, the same events may have been published differently.
+        let is_same_rules = events == 0 || published_by == BTreeSet::from([fingerprint(rules)]);
+        let continues = progress.is_complete() && is_same_rules;
+        let epoch = Some(highest_epoch).filter(|epoch| continues && *epoch > 0);
+        let segment = segment.filter(|_| continues);
         Ok(Restored {
             table,
             newest,
             epoch,
             highest_epoch,
-            written_down,
+            snapshot_at,
             read,
             segment,
             events,
@@ -140,184 +136,183 @@ pub(super) fn restore_by(
     })
 }
 
-/// Reads what is committed up to `committed` once more, while it is written on. An event whose folding
-/// panics is set aside, likewise.
+/// Reads everything up to `committed` again while the journal is written. An event whose
+/// application panics is skipped.
 ///
 /// # Errors
-/// When it cannot be read whole.
-pub(super) fn recall(
+/// If anything is missing.
+pub(super) fn reload(
     folder: &JournalLayout,
     rules: &Rules,
     committed: Revision,
 ) -> Result<Table, Corruption> {
-    without_poison(|poison| {
+    with_quarantine(|quarantined| {
         let listing = folder.list()?;
-        let mut recalling = Restoring::new((folder, rules), Manner::Beside, (fold, poison));
-        let chapters = recalling.chapters(&listing)?;
-        recalling.begin_with_snapshot(&listing)?;
-        for (index, chapter) in chapters.iter().enumerate() {
-            let upto = chapters.get(index + 1).map_or(committed, |next| next.title.after);
-            recalling.fold(chapter, Some(upto))?;
+        let mut reload =
+            Recovery::new((folder, rules), RecoveryMode::Concurrent, (apply, quarantined));
+        let segments = reload.segments()?;
+        reload.load_snapshot(&listing)?;
+        for (index, segment) in segments.iter().enumerate() {
+            let upto = segments.get(index + 1).map_or(committed, |next| next.after);
+            reload.apply(segment, Some(upto))?;
         }
-        if recalling.continuity.is_complete() {
-            return Ok(recalling.table);
+        if reload.progress.is_complete() {
+            return Ok(reload.table);
         }
-        Err(Corruption::Missing("not everything that was committed is there".to_owned()).into())
+        Err(Corruption::Missing("committed events are missing".to_owned()).into())
     })
 }
 
-impl<'a> Restoring<'a> {
+impl<'a> Recovery<'a> {
     fn new(
         (folder, rules): (&'a JournalLayout, &'a Rules),
-        manner: Manner,
-        (fold, poison): (Fold, &'a BTreeSet<Revision>),
+        mode: RecoveryMode,
+        (apply, quarantined): (ApplyFn, &'a BTreeSet<Revision>),
     ) -> Self {
         Self {
             folder,
+            log: SegmentLog::of(folder),
             rules,
-            fold,
-            poison,
+            apply,
+            quarantined,
             fingerprint: fingerprint(rules),
-            manner,
+            mode,
             now: Timestamp::EPOCH,
             table: Table::default(),
-            continuity: RecoveryProgress::after(Revision(0)),
+            progress: RecoveryProgress::after(Revision(0)),
             highest_epoch: 0,
-            told_by: BTreeSet::new(),
+            published_by: BTreeSet::new(),
             events: 0,
             beginnings: Vec::new(),
         }
     }
 
     /// All segments that can be opened, ascending.
-    fn chapters(&mut self, listing: &LayoutListing) -> Result<Vec<SegmentInfo>, Corruption> {
-        let mut chapters = Vec::new();
-        for first in listing.open.union(&listing.sealed) {
-            let is_open = !listing.sealed.contains(first);
-            let path = if is_open { self.folder.open(*first) } else { self.folder.sealed(*first) };
-            match file::open(&path).and_then(|sql| SegmentTitle::of(&sql)) {
-                Ok(title) => {
-                    self.highest_epoch = self.highest_epoch.max(title.stamp.epoch);
-                    chapters.push(SegmentInfo { title, path, is_open });
+    fn segments(&mut self) -> Result<Vec<LogSegment>, Corruption> {
+        let (mut segments, mut newest) = (Vec::new(), None);
+        for listed in self.log.segments()? {
+            newest = Some(listed.first);
+            match listed.segment {
+                Ok(segment) => {
+                    self.highest_epoch = self.highest_epoch.max(segment.epoch);
+                    segments.push(segment);
                 }
-                Err(damage) if self.manner == Manner::Beside => return Err(damage),
-                Err(damage) => self.set_aside(&path, &damage)?,
+                Err(error) if self.mode == RecoveryMode::Concurrent => return Err(error),
+                Err(error) => self.set_aside(&self.log.locate(listed.first).0, &error)?,
             }
         }
-        // The last one may be the one that cannot be read, and nothing would show that it is missed.
-        let newest = listing.open.union(&listing.sealed).max();
-        if newest != chapters.last().map(|chapter| &chapter.title.first) {
-            self.continuity.mark_incomplete();
+        // This may be the last segment, and then no other file shows that it is missing.
+        if newest != segments.last().map(|segment| segment.first) {
+            self.progress.mark_incomplete();
         }
-        Ok(chapters)
+        Ok(segments)
     }
 
-    fn set_aside(&self, path: &Path, damage: &Corruption) -> Result<(), Corruption> {
+    fn set_aside(&self, path: &Path, error: &Corruption) -> Result<(), Corruption> {
         let aside = self.folder.set_aside(path, self.now)?;
-        FileCorrupt { file: &name_of(path), damage, aside: &name_of(&aside) }.emit();
+        FileCorrupt { file: &name_of(path), error, aside: &name_of(&aside) }.emit();
         Ok(())
     }
 
-    fn begin_with_snapshot(&mut self, listing: &LayoutListing) -> Result<(), Corruption> {
+    fn load_snapshot(&mut self, listing: &LayoutListing) -> Result<(), Corruption> {
         for last in listing.snapshots.iter().rev() {
             let path = self.folder.snapshot(*last);
             match snapshot::read(&path) {
                 Ok(snapshot) => {
-                    self.highest_epoch = self.highest_epoch.max(snapshot.stamp.epoch);
-                    self.told_by.insert(snapshot.stamp.rules);
-                    let is_certain = self.continuity.is_complete();
-                    self.continuity = RecoveryProgress::after(snapshot.handover.newest);
+                    self.highest_epoch = self.highest_epoch.max(snapshot.file_header.epoch);
+                    self.published_by.insert(snapshot.file_header.rules);
+                    let is_certain = self.progress.is_complete();
+                    self.progress = RecoveryProgress::after(snapshot.table.newest);
                     if !is_certain {
-                        self.continuity.mark_incomplete();
+                        self.progress.mark_incomplete();
                     }
-                    self.table = Table::restore(snapshot.handover);
+                    self.table = Table::restore(snapshot.table);
                     return Ok(());
                 }
-                Err(_) if self.manner == Manner::Beside => {}
-                Err(damage) => self.set_aside(&path, &damage)?,
+                Err(_) if self.mode == RecoveryMode::Concurrent => {}
+                Err(error) => self.set_aside(&path, &error)?,
             }
         }
         Ok(())
     }
 
-    /// Folds what a segment holds after what is known, up to what the next one begins with.
-    fn fold(&mut self, chapter: &SegmentInfo, upto: Option<Revision>) -> Result<(), Stopped> {
-        let Some(span) = self.continuity.enter_segment(chapter.title.after, upto) else {
+    /// Applies the events of a segment after the current position, up to the beginning of the next
+    /// segment.
+    fn apply(&mut self, segment: &LogSegment, upto: Option<Revision>) -> Result<(), Stopped> {
+        let Some(span) = self.progress.enter_segment(segment.after, upto) else {
             return Ok(());
         };
-        if chapter.title.is_nameless {
-            // Every snapshot since is lost, and the names are gone: who was there is not known.
-            self.continuity.mark_incomplete();
-            self.continuity.leave_segment(span, None);
+        if segment.is_nameless {
+            // All later snapshots are lost and the names are erased, so the sessions are unknown.
+            self.progress.mark_incomplete();
+            self.progress.leave_segment(span, None);
             return Ok(());
         }
-        if chapter.is_open && chapter.title.after == span.after {
-            self.remember_beginning(chapter.title);
+        if !segment.is_sealed && segment.after == span.after {
+            self.record_beginning(segment);
         }
-        let (table, rules, fold) = (&mut self.table, self.rules, self.fold);
-        let read = quarantine::read((&chapter.path, span), self.poison, |revision, event| {
-            fold(table, revision, event, rules);
+        let (table, rules, apply) = (&mut self.table, self.rules, self.apply);
+        let source = (&self.log as &dyn LogReader, segment, span);
+        let read = quarantine::read(source, self.quarantined, |revision, event| {
+            apply(table, revision, event, rules);
         });
         let (read, last) = match read {
-            Err(Stopped::Damaged(damage)) => {
-                (Read { broke: Some(damage), ..Read::default() }, None)
+            Err(Stopped::Failed(error)) => {
+                (ReadSummary { error: Some(error), ..ReadSummary::default() }, None)
             }
             other => other?,
         };
-        self.note_rules(chapter, RevisionRange { upto: last.unwrap_or(span.after), ..span });
+        self.record_rules(segment, RevisionRange { upto: last.unwrap_or(span.after), ..span });
         self.events += read.events;
-        let short = self.continuity.leave_segment(span, last);
-        if !read.is_whole() || short {
-            self.continuity.mark_incomplete();
+        let short = self.progress.leave_segment(span, last);
+        if !read.is_complete() || short {
+            self.progress.mark_incomplete();
             let missing = Corruption::Missing(format!("{} of its events", read.lost));
-            let damage = read.broke.unwrap_or(missing);
-            // It stays under its name: what is good in it is still history.
-            let file = name_of(&chapter.path);
-            FileCorrupt { file: &file, damage: &damage, aside: &file }.emit();
+            let error = read.error.unwrap_or(missing);
+            // The file keeps its name: its valid part is still used for history.
+            let file = &segment.file;
+            FileCorrupt { file, error: &error, aside: file }.emit();
         }
         Ok(())
     }
 
-    /// By which rules the events of `span` were decided and told.
-    fn note_rules(&mut self, chapter: &SegmentInfo, span: RevisionRange) {
-        // What cannot be read is missed where the events are read.
-        let notes = file::open(&chapter.path).and_then(|sql| Ok(rule_versions::read(&sql)?));
-        let notes = notes.unwrap_or_default();
-        self.told_by.extend(rule_versions::deciding(chapter.title.stamp.rules, &notes, span));
+    /// Records which rules decided and published the events of `span`.
+    fn record_rules(&mut self, segment: &LogSegment, span: RevisionRange) {
+        // A read error is reported where the events are read.
+        let versions = segment.rule_versions.as_deref().unwrap_or_default();
+        self.published_by.extend(rule_versions::deciding(segment.rules, versions, span));
     }
 
-    /// A segment that is still to be sealed needs to know who was there when it began.
-    fn remember_beginning(&mut self, title: SegmentTitle) {
-        let is_known = title.after == Revision(0) || self.folder.snapshot(title.after).exists();
-        if !is_known && self.manner == Manner::Start {
-            let stamp = FileHeader { rules: self.fingerprint, ..title.stamp };
-            self.beginnings.push((stamp, self.table.snapshot(title.after)));
+    /// Records the state at the beginning of a segment that is not sealed yet, which needs it.
+    fn record_beginning(&mut self, segment: &LogSegment) {
+        let after = segment.after;
+        let is_known = after == Revision(0) || self.folder.snapshot(after).exists();
+        if !is_known && self.mode == RecoveryMode::Start {
+            let file_header = FileHeader { rules: self.fingerprint, epoch: segment.epoch };
+            self.beginnings.push((file_header, self.table.snapshot(after)));
         }
     }
 
-    /// The positions of the newest segment that can tell them.
-    fn positions(&self, chapters: &[SegmentInfo]) -> ReadPositions {
-        let told = chapters.iter().rev().find_map(|chapter| {
-            let sql = file::open(&chapter.path).ok()?;
-            position_rows::read(&sql).ok().map(|(read, _)| read)
-        });
-        told.unwrap_or_default()
+    /// The read positions of the newest segment that contains them.
+    fn positions(&self, segments: &[LogSegment]) -> ReadPositions {
+        let read = |segment: &LogSegment| self.log.read_positions(segment.first).ok();
+        segments.iter().rev().find_map(read).unwrap_or_default()
     }
 
-    /// The last segment, when it can be gone on with and ends where everything does.
-    fn go_on(&mut self, last: Option<&SegmentInfo>) -> Option<Segment> {
-        let Some(SegmentInfo { title, is_open, .. }) = last else {
-            // A snapshot without a segment: nobody knows what came after it.
-            self.continuity.resume_after(Revision(0));
+    /// The last segment, if it can be continued and ends at the last position.
+    fn resume_segment(&mut self, last: Option<&LogSegment>) -> Option<Segment> {
+        let Some(LogSegment { first, after, is_sealed, .. }) = last else {
+            // A snapshot without a segment: later events are unknown.
+            self.progress.resume_after(Revision(0));
             return None;
         };
-        let open = is_open.then(|| Segment::resume(self.folder, title.first).ok()).flatten();
+        let open = (!is_sealed).then(|| Segment::resume(self.folder, *first).ok()).flatten();
         let Some(segment) = open else {
-            // One is sealed only after the next was begun, so the next is missing.
-            self.continuity.mark_incomplete();
+            // A segment is sealed only after the next one was begun, so the next one is missing.
+            self.progress.mark_incomplete();
             return None;
         };
-        self.continuity.resume_after(segment.last().unwrap_or(title.after));
+        self.progress.resume_after(segment.last().unwrap_or(*after));
         Some(segment)
     }
 }

@@ -1,260 +1,246 @@
-//! What other rules would have made of the last hours: the journal is folded once more by them, and
-//! compared with the table as it was written down.
+//! Replays the last hours by other rules and compares the result with the newest snapshot.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rollcall_identity::{
-    Address, Event, Explanation, Revision, RevisionRange, Rules, Session, Table, TableSnapshot,
-    Timestamp,
+    Address, Event, Explanation, Revision, RevisionRange, Rules, Session, Table, Timestamp,
 };
-use rusqlite::OptionalExtension;
 
 use super::corruption::Corruption;
-use super::event_reader::SegmentTitle;
-use super::file::{self, HeaderField};
-use super::layout::{JournalLayout, name_of};
-use super::quarantine::{self, Fold, Stopped, fold, without_poison};
-use super::rule_versions::{self, RuleVersion};
-use super::{checkpoint, snapshot};
+use super::layout::JournalLayout;
+use super::log::{LogReader, LogSegment};
+use super::quarantine::{self, ApplyFn, Stopped, apply, with_quarantine};
+use super::rule_versions::RuleVersion;
+use super::segment_log::SegmentLog;
 
-/// What came of it.
+/// The result of a replay.
 #[derive(Debug)]
 pub struct ReplayReport {
-    /// From when on events were folded by the other rules.
+    /// The time from which events were applied by the other rules.
     pub from: Timestamp,
-    /// Up to when: the moment at which the two are compared.
+    /// The time of the comparison.
     pub until: Timestamp,
-    /// The position of the table that they were compared with.
+    /// The position of the snapshot that the result was compared with.
     pub revision: Revision,
-    /// How many events were folded.
+    /// The number of applied events.
     pub events: u64,
-    /// The addresses that differ, in their order.
+    /// The differing addresses, ascending.
     pub differing: Vec<ReplayDifference>,
-    /// What could not be folded, and what has to be said beside, in sentences.
+    /// What could not be applied, and other remarks, as sentences.
     pub notes: Vec<String>,
 }
 
-/// An address that would have somebody else.
+/// An address with a different session.
 #[derive(Debug)]
 pub struct ReplayDifference {
-    /// Where.
+    /// The address.
     pub address: Address,
-    /// Whom it has.
+    /// The current session.
     pub has: Option<Arc<Session>>,
-    /// Why it would have somebody else, or nobody.
+    /// Why the session would differ.
     pub would_have: Explanation,
 }
 
-/// A segment to fold.
-struct SegmentInfo {
-    path: PathBuf,
-    title: SegmentTitle,
-    begun: Timestamp,
-    /// Where other rules came into force in it.
-    notes: Vec<RuleVersion>,
-}
-
-/// Folds what was received since `before` the newest snapshot of the journal in `folder` by `rules`.
-/// Folding begins where a segment began, at that time or earlier: with the sessions as they were. An
-/// event whose folding panics is set aside, and all others are folded.
+/// Replays the events received within `before` the newest snapshot of the journal in `folder` by
+/// `rules`. The replay begins with the sessions at the beginning of a segment, at that time or
+/// earlier. An event whose application panics is skipped, and all others are applied.
 ///
 /// # Errors
-/// When the journal cannot be read, or holds no snapshot yet.
+/// If the journal cannot be read, or contains no snapshot.
 pub fn replay(folder: &Path, rules: &Rules, before: Duration) -> Result<ReplayReport, Corruption> {
-    replay_by(fold, (&JournalLayout::at(folder), rules), before)
+    let log = SegmentLog::of(&JournalLayout::open_at(folder));
+    replay_by(apply, (&log, rules), before)
 }
 
-/// The same by another way of folding.
+/// The same of any log, with another apply function.
 pub(super) fn replay_by(
-    fold: Fold,
-    (folder, rules): (&JournalLayout, &Rules),
+    apply: ApplyFn,
+    (log, rules): (&dyn LogReader, &Rules),
     before: Duration,
 ) -> Result<ReplayReport, Corruption> {
-    without_poison(|poison| {
-        let newest = folder
-            .list()?
-            .snapshots
-            .iter()
-            .rev()
-            .find_map(|last| snapshot::read(&folder.snapshot(*last)).ok());
-        let missing = || Corruption::Missing("a table that was written down".to_owned());
-        let today = newest.ok_or_else(missing)?.handover;
-        let chapters = chapters(folder, today.newest)?;
-        let until = last_seen(&chapters, today.newest)?;
-        let (begin, mut table) = beginning(folder, &chapters, until - before)?;
-        let chapters = &chapters[begin..];
+    with_quarantine(|quarantined| {
+        let missing = || Corruption::Missing("a snapshot".to_owned());
+        let current = log.newest_state()?.ok_or_else(missing)?;
+        let segments = segments(log, current.newest)?;
+        let until = last_received(log, &segments, current.newest)?;
+        let (begin, mut table) = start_table(log, &segments, until - before)?;
+        let segments = &segments[begin..];
         let mut replayed = ReplayReport {
-            from: chapters[0].begun,
+            from: segments[0].begun,
             until,
-            revision: today.newest,
+            revision: current.newest,
             events: 0,
             differing: Vec::new(),
-            notes: changes_of_rules(chapters, today.newest)?.into_iter().collect(),
+            notes: changes_of_rules(log, segments, current.newest)?.into_iter().collect(),
         };
-        replayed
-            .fold(chapters, poison, |revision, event| fold(&mut table, revision, event, rules))?;
-        replayed.differing = differing(&Table::restore(today), &table, until);
+        replayed.apply((log, segments), quarantined, |revision, event| {
+            apply(&mut table, revision, event, rules);
+        })?;
+        replayed.differing = differing(&Table::restore(current), &table, until);
         Ok(replayed)
     })
 }
 
 impl ReplayReport {
-    /// Folds the events of these segments, but for `poison`, and notes what cannot be.
-    fn fold(
+    /// Applies the events of these segments, except for `quarantined`, and notes what is missing.
+    fn apply(
         &mut self,
-        chapters: &[SegmentInfo],
-        poison: &BTreeSet<Revision>,
-        mut fold: impl FnMut(Revision, &Event),
+        (log, segments): (&dyn LogReader, &[LogSegment]),
+        quarantined: &BTreeSet<Revision>,
+        mut apply: impl FnMut(Revision, &Event),
     ) -> Result<(), Stopped> {
-        for (index, chapter) in chapters.iter().enumerate() {
-            let span =
-                RevisionRange { after: Revision(0), upto: end_of(chapters, index, self.revision) };
-            let (read, _) = quarantine::read((&chapter.path, span), poison, &mut fold)?;
+        for (index, segment) in segments.iter().enumerate() {
+            let upto = end_of(segments, index, self.revision);
+            let span = RevisionRange { after: Revision(0), upto };
+            let (read, _) = quarantine::read((log, segment, span), quarantined, &mut apply)?;
             self.events += read.events;
-            if !read.is_whole() {
-                let file = name_of(&chapter.path);
+            if !read.is_complete() {
+                let file = &segment.file;
                 self.notes.push(format!("{} events of {file} are lost", read.lost.max(1)));
             }
         }
-        self.notes.extend(poison.iter().map(|at| {
-            format!("the event at {at} cannot be folded and is left out: please report it")
+        self.notes.extend(quarantined.iter().map(|revision| {
+            format!("the event at {revision} cannot be applied and is skipped: please report it")
         }));
-        self.events = self.events.saturating_sub(poison.len() as u64);
+        self.events = self.events.saturating_sub(quarantined.len() as u64);
         Ok(())
     }
 }
 
-/// The last position of a segment that counts, of those up to `newest`.
-fn end_of(chapters: &[SegmentInfo], index: usize, newest: Revision) -> Revision {
-    chapters.get(index + 1).map_or(newest, |next| next.title.after.min(newest))
+/// The last position of a segment that counts, up to `newest`.
+fn end_of(segments: &[LogSegment], index: usize, newest: Revision) -> Revision {
+    segments.get(index + 1).map_or(newest, |next| next.after.min(newest))
 }
 
-/// What has to be said when the table was not decided by one set of rules.
+/// A note about rule changes, if several rules decided the table.
 fn changes_of_rules(
-    chapters: &[SegmentInfo],
+    log: &dyn LogReader,
+    segments: &[LogSegment],
     newest: Revision,
 ) -> Result<Option<String>, Corruption> {
-    let (mut in_force, mut changes) = (None, Vec::new());
-    for (index, chapter) in chapters.iter().enumerate() {
-        let title = chapter.title;
-        let end = end_of(chapters, index, newest);
-        let begun = RuleVersion { after: title.after, rules: title.stamp.rules };
-        for note in [&begun].into_iter().chain(&chapter.notes).filter(|note| note.after < end) {
-            if in_force.replace(note.rules).is_some_and(|before| before != note.rules) {
-                changes.push(first_seen(chapter, note.after)?.to_string());
+    let (mut effective, mut changes) = (None, Vec::new());
+    for (index, segment) in segments.iter().enumerate() {
+        let end = end_of(segments, index, newest);
+        let initial = RuleVersion { after: segment.after, rules: segment.rules };
+        let versions = [&initial].into_iter().chain(segment.rule_versions()?);
+        for version in versions.filter(|version| version.after < end) {
+            if effective.replace(version.rules).is_some_and(|before| before != version.rules) {
+                changes.push(first_received(log, segment, version.after)?.to_string());
             }
         }
     }
-    let told = format!(
-        "the rules were changed in that time, with the event of {}: the table holds what was decided \
-         by those in force at each moment, and some of what differs may come of that",
+    let note = format!(
+        "the rules changed in this period, at the event of {}: the table holds the decisions of the \
+         rules that were effective at each time, and some differences may result from the change",
         changes.join(" and of ")
     );
-    Ok((!changes.is_empty()).then_some(told))
+    Ok((!changes.is_empty()).then_some(note))
 }
 
 /// When the first event of a segment after this position was received.
-fn first_seen(chapter: &SegmentInfo, after: Revision) -> Result<Timestamp, Corruption> {
-    let sql = file::open(&chapter.path)?;
-    let asked = "SELECT seen FROM events WHERE revision > ? ORDER BY revision LIMIT 1";
-    let seen = sql.query_row(asked, [after.0.cast_signed()], |row| row.get(0)).optional()?;
-    Ok(seen.map_or(chapter.begun, Timestamp::from_millis))
+fn first_received(
+    log: &dyn LogReader,
+    segment: &LogSegment,
+    after: Revision,
+) -> Result<Timestamp, Corruption> {
+    let end = segment.span().upto;
+    let (mut first, mut after, mut length) = (None, after, 1_u64);
+    // Usually the next position has an event; after damage, later ones are read.
+    while first.is_none() && after < end {
+        let upto = Revision(after.0.saturating_add(length)).min(end);
+        log.read(segment, RevisionRange { after, upto }, &mut |entry| {
+            first.get_or_insert(entry.event.seen);
+            Ok(())
+        })?;
+        (after, length) = (upto, length.saturating_mul(2));
+    }
+    Ok(first.unwrap_or(segment.begun))
 }
 
-/// The segments that can be folded, ascending, as far as they begin before `newest` ends.
-fn chapters(folder: &JournalLayout, newest: Revision) -> Result<Vec<SegmentInfo>, Corruption> {
-    let listing = folder.list()?;
-    let mut chapters: Vec<SegmentInfo> = Vec::new();
-    for first in listing.open.union(&listing.sealed).filter(|first| **first <= newest) {
-        let sealed = folder.sealed(*first);
-        let path = if sealed.exists() { sealed } else { folder.open(*first) };
-        let sql = file::open(&path)?;
-        let title = SegmentTitle::of(&sql)?;
-        let begun = Timestamp::from_millis(file::need(&sql, HeaderField::Begun)?.cast_signed());
-        if title.is_nameless {
-            chapters.clear();
-        } else {
-            let notes = rule_versions::read(&sql)?;
-            chapters.push(SegmentInfo { path, title, begun, notes });
+/// The segments that can be replayed, ascending, up to `newest`.
+fn segments(log: &dyn LogReader, newest: Revision) -> Result<Vec<LogSegment>, Corruption> {
+    let mut segments: Vec<LogSegment> = Vec::new();
+    for listed in log.segments()?.into_iter().filter(|listed| listed.first <= newest) {
+        let segment = listed.readable()?;
+        match segment.is_nameless {
+            true => segments.clear(),
+            false => segments.push(segment),
         }
     }
-    match chapters.is_empty() {
-        true => Err(Corruption::Missing("events that came before the newest snapshot".to_owned())),
-        false => Ok(chapters),
+    match segments.is_empty() {
+        true => Err(Corruption::Missing("events before the newest snapshot".to_owned())),
+        false => Ok(segments),
     }
 }
 
 /// When the event at `newest`, or the last one before it, was received.
-fn last_seen(chapters: &[SegmentInfo], newest: Revision) -> Result<Timestamp, Corruption> {
-    for chapter in chapters.iter().rev() {
-        let sql = file::open(&chapter.path)?;
-        let asked = "SELECT seen FROM events WHERE revision <= ? ORDER BY revision DESC LIMIT 1";
-        let mut statement = sql.prepare(asked)?;
-        let mut rows = statement.query([newest.0.cast_signed()])?;
-        if let Some(row) = rows.next()? {
-            return Ok(Timestamp::from_millis(row.get(0)?));
+fn last_received(
+    log: &dyn LogReader,
+    segments: &[LogSegment],
+    newest: Revision,
+) -> Result<Timestamp, Corruption> {
+    for segment in segments.iter().rev() {
+        let (mut last, mut upto, mut length) = (None, segment.span().upto.min(newest), 1_u64);
+        // Usually this position has an event; after damage, earlier ones are read.
+        while last.is_none() && upto >= segment.first {
+            let after = Revision(upto.0.saturating_sub(length));
+            log.read(segment, RevisionRange { after, upto }, &mut |entry| {
+                last = Some(entry.event.seen);
+                Ok(())
+            })?;
+            (upto, length) = (after, length.saturating_mul(2));
+        }
+        if let Some(last) = last {
+            return Ok(last);
         }
     }
-    Ok(chapters[chapters.len() - 1].begun)
+    Ok(segments[segments.len() - 1].begun)
 }
 
-/// The last segment that began at `from` or before and knows who was there then, and that table; else
-/// the first that knows it.
-fn beginning(
-    folder: &JournalLayout,
-    chapters: &[SegmentInfo],
+/// The last segment that began at `from` or before and whose beginning is known, with its table;
+/// otherwise the first such segment.
+fn start_table(
+    log: &dyn LogReader,
+    segments: &[LogSegment],
     from: Timestamp,
 ) -> Result<(usize, Table), Corruption> {
-    let last = chapters.iter().rposition(|chapter| chapter.begun <= from).unwrap_or(0);
-    for index in (0..=last).rev().chain(last + 1..chapters.len()) {
-        if let Some(handover) = known_at(folder, &chapters[index])? {
-            return Ok((index, Table::restore(handover)));
+    let last = segments.iter().rposition(|segment| segment.begun <= from).unwrap_or(0);
+    for index in (0..=last).rev().chain(last + 1..segments.len()) {
+        if let Some(state) = log.beginning(&segments[index])? {
+            return Ok((index, Table::restore(state)));
         }
     }
-    Err(Corruption::Missing("a segment that knows who was there when it began".to_owned()))
+    Err(Corruption::Missing("a segment with the sessions at its beginning".to_owned()))
 }
 
-/// Everything that was known when a segment began, when it or a snapshot says so.
-fn known_at(
-    folder: &JournalLayout,
-    chapter: &SegmentInfo,
-) -> Result<Option<TableSnapshot>, Corruption> {
-    if chapter.title.after == Revision(0) {
-        return Ok(Some(TableSnapshot::default()));
-    }
-    let sql = file::open(&chapter.path)?;
-    if let Some(known) = checkpoint::read(&sql)? {
-        return Ok(Some(known));
-    }
-    Ok(snapshot::read(&folder.snapshot(chapter.title.after)).ok().map(|known| known.handover))
-}
-
-/// Where the two tables say at `at` that somebody else is there.
-fn differing(today: &Table, other: &Table, at: Timestamp) -> Vec<ReplayDifference> {
-    let held = |table: &Table, address| {
-        table.get(address).filter(|session| session.is_active_at(at)).cloned()
+/// The addresses whose active sessions at `at` differ between the two tables.
+fn differing(current: &Table, other: &Table, revision: Timestamp) -> Vec<ReplayDifference> {
+    let active_session = |table: &Table, address| {
+        table.get(address).filter(|session| session.is_active_at(revision)).cloned()
     };
-    let who = |session: &Option<Arc<Session>>| {
+    let identity = |session: &Option<Arc<Session>>| {
         let of = |session: &Arc<Session>| {
             let principal = session.principal.as_ref();
-            (principal.map(|who| (who.user.clone(), who.domain.clone())), session.device.clone())
+            (
+                principal.map(|identity| (identity.user.clone(), identity.domain.clone())),
+                session.device.clone(),
+            )
         };
         session.as_ref().map(of)
     };
-    let sessions = today.sessions().chain(other.sessions());
+    let sessions = current.sessions().chain(other.sessions());
     let mut addresses: Vec<Address> = sessions.map(|session| session.address).collect();
     addresses.sort_unstable();
     addresses.dedup();
-    let differs = |address: Address| {
-        let has = held(today, address);
-        (who(&has) != who(&held(other, address))).then(|| ReplayDifference {
-            address,
-            has,
-            would_have: other.explain(address, at),
-        })
-    };
+    let differs =
+        |address: Address| {
+            let has = active_session(current, address);
+            (identity(&has) != identity(&active_session(other, address))).then(|| {
+                ReplayDifference { address, has, would_have: other.explain(address, revision) }
+            })
+        };
     addresses.into_iter().filter_map(differs).collect()
 }

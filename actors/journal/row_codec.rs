@@ -1,13 +1,13 @@
-//! The rows of the journal's files: values in their order, and a sum that finds what a disk mangled.
+//! Rows of the journal's files: values in order, and a checksum that detects damage.
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, Row, Statement};
 
 use super::corruption::Corruption;
 
-/// The sum over `cells`: type, length and content of each, word by word rotated in and multiplied. Every
-/// change of one word is found, and of several nearly all. It finds a torn or mangled row; whoever may
-/// write the file can write the sum as well.
+/// The checksum of `cells`: type, length and content of each, rotated and multiplied word by word.
+/// It detects every change of one word and nearly all changes of several. It detects damage, not
+/// manipulation: a process that can write the file can also write the checksum.
 pub(super) fn sum<'a>(cells: impl IntoIterator<Item = ValueRef<'a>>) -> i64 {
     let mut sum = Sum(0xcbf2_9ce4_8422_2325);
     for cell in cells {
@@ -31,12 +31,12 @@ struct Sum(u64);
 
 impl Sum {
     fn add(&mut self, word: u64) {
-        // Without the turn two flips of the highest bit would cancel each other. The factor is odd, so
-        // that no two states become one, and has its bits spread: 2^64 divided by pi.
+        // Without the rotation, two flips of the highest bit would cancel out. The factor is odd,
+        // so that no two states collide, and its bits are spread: 2^64 divided by pi.
         self.0 = (self.0.rotate_left(23) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
     }
 
-    /// Eight bytes a word; the length tells how many of the last one count.
+    /// Eight bytes per word; the length says how many bytes of the last word count.
     fn add_bytes(&mut self, bytes: &[u8]) {
         self.add(3 | (bytes.len() as u64) << 8);
         let (words, rest) = bytes.as_chunks();
@@ -49,16 +49,16 @@ impl Sum {
     }
 }
 
-/// A statement that puts in some rows at once, each with its sum.
+/// A statement that inserts several rows, each with its checksum.
 pub(super) struct Rows<'sql> {
     statement: CachedStatement<'sql>,
     cells: usize,
-    /// Which parameters hold something: nothing needs not be put where nothing is.
-    filled: Vec<bool>,
+    /// Which parameters hold a value: NULL is bound only in place of a value.
+    bound: Vec<bool>,
 }
 
 impl<'sql> Rows<'sql> {
-    /// For so many rows of so many cells each.
+    /// Prepares a statement for `rows` rows of `cells` cells each.
     pub(super) fn of(
         sql: &'sql Connection,
         (table, cells): (&str, usize),
@@ -67,83 +67,82 @@ impl<'sql> Rows<'sql> {
         let row = format!("(?{})", ",?".repeat(cells));
         let rows = vec![row; rows].join(",");
         let statement = sql.prepare_cached(&format!("INSERT INTO {table} VALUES {rows}"))?;
-        let filled = vec![false; statement.parameter_count()];
-        Ok(Self { statement, cells, filled })
+        let bound = vec![false; statement.parameter_count()];
+        Ok(Self { statement, cells, bound })
     }
 
-    /// Fills in the row at `place`, counted from 0.
-    pub(super) fn fill(&mut self, place: usize, cells: &[ValueRef<'_>]) -> rusqlite::Result<()> {
-        let first = place * (self.cells + 1);
-        let with_sum = [ValueRef::Integer(sum(cells.iter().copied()))];
-        for (cell, at) in cells.iter().chain(&with_sum).zip(first..) {
-            let is_something = *cell != ValueRef::Null;
-            if is_something || self.filled[at] {
+    /// Binds the row at `index`, counted from 0.
+    pub(super) fn bind(&mut self, index: usize, cells: &[ValueRef<'_>]) -> rusqlite::Result<()> {
+        let first = index * (self.cells + 1);
+        let checksum = [ValueRef::Integer(sum(cells.iter().copied()))];
+        for (cell, at) in cells.iter().chain(&checksum).zip(first..) {
+            let is_value = *cell != ValueRef::Null;
+            if is_value || self.bound[at] {
                 self.statement.raw_bind_parameter(at + 1, ToSqlOutput::Borrowed(*cell))?;
-                self.filled[at] = is_something;
+                self.bound[at] = is_value;
             }
         }
         Ok(())
     }
 
-    /// Puts in all rows.
-    pub(super) fn put(&mut self) -> rusqlite::Result<()> {
+    /// Inserts all rows.
+    pub(super) fn execute(&mut self) -> rusqlite::Result<()> {
         self.statement.raw_execute().map(drop)
     }
 }
 
-/// Inserts `cells` and their sum by a statement with one parameter for each.
+/// Inserts `cells` and their checksum with a statement that has one parameter for each.
 pub(super) fn insert(
     statement: &mut Statement<'_>,
     cells: &[ValueRef<'_>],
 ) -> rusqlite::Result<()> {
-    for (cell, place) in cells.iter().zip(1..) {
-        statement.raw_bind_parameter(place, ToSqlOutput::Borrowed(*cell))?;
+    for (cell, index) in cells.iter().zip(1..) {
+        statement.raw_bind_parameter(index, ToSqlOutput::Borrowed(*cell))?;
     }
     statement.raw_bind_parameter(cells.len() + 1, sum(cells.iter().copied()))?;
     statement.raw_execute().map(drop)
 }
 
-/// `INSERT INTO table VALUES (?, …)` for so many cells and their sum.
-pub(super) fn inserting(table: &str, cells: usize) -> String {
+/// `INSERT INTO table VALUES (?, …)` for this number of cells and their checksum.
+pub(super) fn insert_sql(table: &str, cells: usize) -> String {
     format!("INSERT INTO {table} VALUES (?{})", ",?".repeat(cells))
 }
 
-/// A number.
 pub(super) fn number(number: u64) -> ValueRef<'static> {
     ValueRef::Integer(number.cast_signed())
 }
 
-/// A text, or nothing.
+/// A text or NULL.
 pub(super) fn text(text: Option<&str>) -> ValueRef<'_> {
     text.map_or(ValueRef::Null, |text| ValueRef::Text(text.as_bytes()))
 }
 
-/// A reference into another table, or nothing.
+/// A reference to another table, or NULL.
 pub(super) fn reference(id: Option<i64>) -> ValueRef<'static> {
     id.map_or(ValueRef::Null, ValueRef::Integer)
 }
 
-/// How many cells a row has at most, with its sum.
-const MOST: usize = 32;
+/// The maximum number of cells of a row, with its checksum.
+const MAX_CELLS: usize = 32;
 
-/// A row whose sum is right, read cell by cell.
+/// A row with a valid checksum, read cell by cell.
 pub(super) struct Cells<'r> {
-    cells: [ValueRef<'r>; MOST],
+    cells: [ValueRef<'r>; MAX_CELLS],
     next: usize,
 }
 
 impl<'r> Cells<'r> {
-    /// Checks a row of so many cells and their sum.
+    /// Verifies a row of this number of cells and their checksum.
     pub(super) fn check(row: &'r Row<'_>, cells: usize) -> Result<Self, Corruption> {
-        let mut read = [ValueRef::Null; MOST];
-        for (index, cell) in read.iter_mut().enumerate().take(cells) {
+        let mut optional = [ValueRef::Null; MAX_CELLS];
+        for (index, cell) in optional.iter_mut().enumerate().take(cells) {
             *cell = row.get_ref(index)?;
         }
         let written: i64 = row.get(cells)?;
-        if sum(read[..cells].iter().copied()) != written {
+        if sum(optional[..cells].iter().copied()) != written {
             return Err(Corruption::Sum);
         }
-        Ok(Self { cells: read, next: 0 })
+        Ok(Self { cells: optional, next: 0 })
     }
 
     fn next(&mut self) -> ValueRef<'r> {
@@ -152,7 +151,7 @@ impl<'r> Cells<'r> {
         cell
     }
 
-    /// A text, or nothing.
+    /// A text or NULL.
     pub(super) fn text(&mut self) -> Result<Option<&'r str>, Corruption> {
         match self.next() {
             ValueRef::Null => Ok(None),
@@ -163,18 +162,18 @@ impl<'r> Cells<'r> {
         }
     }
 
-    /// A text, or nothing, as a value.
-    pub(super) fn read<T: std::str::FromStr>(&mut self) -> Result<Option<T>, Corruption> {
+    /// A text or NULL, parsed.
+    pub(super) fn optional<T: std::str::FromStr>(&mut self) -> Result<Option<T>, Corruption> {
         self.text()?.map(|text| text.parse().map_err(|_| Corruption::Value)).transpose()
     }
 
-    /// A text as a value that must be there.
-    pub(super) fn need<T: std::str::FromStr>(&mut self) -> Result<T, Corruption> {
-        self.read()?.ok_or(Corruption::Value)
+    /// A required text, parsed.
+    pub(super) fn required<T: std::str::FromStr>(&mut self) -> Result<T, Corruption> {
+        self.optional()?.ok_or(Corruption::Value)
     }
 
-    /// A number, or nothing.
-    pub(super) fn maybe_number(&mut self) -> Result<Option<i64>, Corruption> {
+    /// A number or NULL.
+    pub(super) fn optional_number(&mut self) -> Result<Option<i64>, Corruption> {
         match self.next() {
             ValueRef::Null => Ok(None),
             ValueRef::Integer(number) => Ok(Some(number)),
@@ -182,12 +181,12 @@ impl<'r> Cells<'r> {
         }
     }
 
-    /// A number that must be there.
+    /// A required number.
     pub(super) fn number(&mut self) -> Result<i64, Corruption> {
-        self.maybe_number()?.ok_or(Corruption::Value)
+        self.optional_number()?.ok_or(Corruption::Value)
     }
 
-    /// Bytes that must be there.
+    /// Required bytes.
     pub(super) fn bytes(&mut self) -> Result<&'r [u8], Corruption> {
         match self.next() {
             ValueRef::Blob(bytes) => Ok(bytes),
@@ -219,28 +218,28 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_changed_cell_changes_the_sum(
+        fn a_changed_cell_changes_the_checksum(
             mut cells in prop::collection::vec(cell(), 1..6),
-            place in any::<prop::sample::Index>(),
+            index in any::<prop::sample::Index>(),
             other in cell(),
         ) {
             let before = sum_of(&cells);
-            let place = place.index(cells.len());
-            // Text and bytes of the same content are one to the sum: SQLite tells them apart.
+            let index = index.index(cells.len());
+            // The checksum does not distinguish text and bytes of the same content; SQLite does.
             let same = |one: &Value, other: &Value| match (one, other) {
                 (Value::Text(text), Value::Blob(bytes)) | (Value::Blob(bytes), Value::Text(text)) => {
                     text.as_bytes() == &bytes[..]
                 }
                 _ => one == other,
             };
-            prop_assume!(!same(&cells[place], &other));
-            cells[place] = other;
+            prop_assume!(!same(&cells[index], &other));
+            cells[index] = other;
             prop_assert_ne!(sum_of(&cells), before);
         }
     }
 
     #[test]
-    fn what_is_changed_twice_or_exchanged_does_not_cancel_out() {
+    fn two_changes_do_not_cancel_out_in_the_checksum() {
         let numbers = |one: i64, two: i64| sum_of(&[Value::Integer(one), Value::Integer(two)]);
         assert_ne!(numbers(0, 0), numbers(i64::MIN, i64::MIN));
         assert_ne!(numbers(1, 2), numbers(2, 1));
@@ -251,17 +250,17 @@ mod tests {
     }
 
     #[test]
-    fn a_statement_that_is_filled_again_keeps_nothing_of_the_time_before() {
+    fn a_reused_statement_keeps_no_earlier_values() {
         let sql = Connection::open_in_memory().unwrap();
         sql.execute_batch("CREATE TABLE t (a, b, sum)").unwrap();
         let mut rows = Rows::of(&sql, ("t", 2), 2).unwrap();
         for [one, two] in [[text(Some("x")), number(1)], [ValueRef::Null, number(2)]] {
-            rows.fill(0, &[one, two]).unwrap();
-            rows.fill(1, &[two, one]).unwrap();
-            rows.put().unwrap();
+            rows.bind(0, &[one, two]).unwrap();
+            rows.bind(1, &[two, one]).unwrap();
+            rows.execute().unwrap();
         }
-        let mut read = sql.prepare("SELECT * FROM t").unwrap();
-        let mut found = read.query([]).unwrap();
+        let mut optional = sql.prepare("SELECT * FROM t").unwrap();
+        let mut found = optional.query([]).unwrap();
         let mut types = Vec::new();
         while let Some(row) = found.next().unwrap() {
             assert_eq!(

@@ -11,7 +11,7 @@ use super::{
     event_rows, file, memory_rows, position_rows, rule_versions, session_rows, string_table,
 };
 
-/// The events as people read them: times as text, and who said so.
+/// The events for administrators: times as text, with the source.
 const VIEW: &str = "
 CREATE VIEW history AS SELECT
     revision, strftime('%Y-%m-%dT%H:%M:%fZ', e.seen / 1000.0, 'unixepoch') AS seen,
@@ -21,18 +21,18 @@ CREATE VIEW history AS SELECT
 FROM events e LEFT JOIN origins o ON o.id = e.origin LEFT JOIN roles r ON r.id = e.roles;
 ";
 
-/// Makes an empty file that counts only as a whole, and gets its name when it is on the disk.
+/// Creates an empty file under a temporary name. It counts only after it is complete and synced.
 pub(super) fn create(path: &Path) -> Result<Connection, Corruption> {
     let sql = Connection::open(path)?;
-    // SQLite gives what it keeps beside a file the same mode.
+    // SQLite gives its companion files the same mode.
     fs::set_permissions(path, Permissions::from_mode(0o600))?;
     sql.execute_batch(
         "PRAGMA page_size = 4096; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;",
     )?;
-    file::settle(&sql)?;
+    file::configure(&sql)?;
     sql.pragma_update(None, "application_id", file::APPLICATION)?;
     sql.pragma_update(None, "user_version", file::VERSION)?;
-    let kept = [
+    let tables = [
         string_table::TABLES,
         event_rows::TABLE,
         rule_versions::TABLE,
@@ -40,7 +40,7 @@ pub(super) fn create(path: &Path) -> Result<Connection, Corruption> {
         session_rows::TABLE,
         memory_rows::TABLES,
     ];
-    let about = file::ABOUT;
-    sql.execute_batch(&format!("BEGIN; {about} {} {VIEW} COMMIT;", kept.concat()))?;
+    let about_table = file::ABOUT;
+    sql.execute_batch(&format!("BEGIN; {about_table} {} {VIEW} COMMIT;", tables.concat()))?;
     Ok(sql)
 }

@@ -1,22 +1,24 @@
-//! Sealing: a segment that is full is written anew, checked row by row, with its indexes and with the
-//! sessions that were there when it began; from then on it never changes.
+//! Sealing: rewrites a full segment with every row verified, with indexes, and with the sessions at
+//! its beginning. A sealed segment never changes.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 
 use rollcall_identity::{Revision, RevisionRange, TableSnapshot, Timestamp};
 use rusqlite::Connection;
 
 use super::corruption::Corruption;
-use super::event_reader::{self, Read, SegmentTitle};
+use super::event_reader::{ReadSummary, SegmentHeader};
 use super::file::{self, HeaderField};
+use super::file_header::FileHeader;
 use super::layout::{JournalLayout, name_of};
+use super::log::{LogEntry, LogReader, LogSegment};
 use super::manifest::{Sealed, digest};
+use super::segment_log::SegmentLog;
 use super::string_table::StringTable;
 use super::{checkpoint, event_rows, position_rows, rule_versions, snapshot};
 
-/// Who had an address, and which addresses somebody had, at a time: what history is asked for.
+/// The indexes for history queries: by address and by user.
 pub(super) const INDEXES: &str = "
 CREATE INDEX events_by_address ON events (address, seen);
 CREATE INDEX events_by_user ON events (user, seen) WHERE user IS NOT NULL;
@@ -26,7 +28,7 @@ CREATE INDEX sessions_by_address ON sessions (address);
 CREATE INDEX sessions_by_user ON sessions (user) WHERE user IS NOT NULL;
 ";
 
-/// Read by everybody who may see the folder, written by nobody.
+/// Readable by the owner and the group of the folder, writable by no one.
 pub(super) const READ_ONLY: u32 = 0o440;
 
 /// When the events of a segment were received.
@@ -35,8 +37,8 @@ struct Period {
     until: Timestamp,
 }
 
-/// Seals the segment that begins at `first`; events after `upto` were never acknowledged. What
-/// cannot be read is left out, and counted in the result.
+/// Seals the segment that begins at `first`; events after `upto` were never acknowledged.
+/// Unreadable events are left out and counted in the result.
 pub(super) fn seal(
     folder: &JournalLayout,
     first: Revision,
@@ -45,47 +47,41 @@ pub(super) fn seal(
     seal_into((folder, folder), first, upto)
 }
 
-/// The same into another folder.
+/// Seals into another folder.
 pub(super) fn seal_into(
     (from, to): (&JournalLayout, &JournalLayout),
     first: Revision,
     upto: Revision,
 ) -> Result<Sealed, Corruption> {
-    let (source, target) = (from.open(first), to.sealed(first));
+    let (log, target) = (SegmentLog::of(from), to.sealed(first));
     let unfinished = JournalLayout::unfinished(&target);
     to.discard(&unfinished)?;
-    let (title, begun, read, notes) = {
-        let sql = file::open(&source)?;
-        let (title, begun) = (SegmentTitle::of(&sql)?, file::need(&sql, HeaderField::Begun)?);
-        (title, begun, position_rows::read(&sql)?.0, rule_versions::read(&sql)?)
-    };
+    let (segment, read) = (log.segment(first)?, log.read_positions(first)?);
+    let versions = segment.rule_versions()?;
     let sql = crate::schema::create(&unfinished)?;
     sql.execute_batch("BEGIN")?;
-    let mut lexicon = StringTable::default();
-    let sessions = carry_over(from, title.after, (&sql, &mut lexicon))?;
-    title.stamp.tell(&sql)?;
-    file::tell(&sql, HeaderField::After, title.after.0)?;
-    file::tell(&sql, HeaderField::First, title.first.0)?;
-    file::tell(&sql, HeaderField::Begun, begun)?;
-    for (source, place) in read {
-        position_rows::write(&sql, &rollcall_identity::ReadPosition { source, position: place })?;
+    let mut strings = StringTable::default();
+    let sessions = copy_checkpoint(from, segment.after, (&sql, &mut strings))?;
+    copy_header(&sql, &segment)?;
+    for (source, position) in read {
+        position_rows::write(&sql, &rollcall_identity::ReadPosition { source, position })?;
     }
-    // One of the events that were never acknowledged is of nothing.
-    for note in notes.into_iter().filter(|note| note.after < upto) {
-        rule_versions::write(&sql, note)?;
+    // A rule change for events that were never acknowledged is dropped.
+    for version in versions.iter().filter(|version| version.after < upto) {
+        rule_versions::write(&sql, *version)?;
     }
-    let (read, period) = copy(&source, upto, (&sql, &mut lexicon))?;
+    let (read, period) = copy_events(&log, (&segment, upto), (&sql, &mut strings))?;
     sql.execute_batch(&format!("COMMIT; {INDEXES}"))?;
     sql.close().map_err(|(_, error)| error)?;
     fs::set_permissions(&unfinished, Permissions::from_mode(READ_ONLY))?;
     let (sha256, bytes) = (digest(&unfinished)?, fs::metadata(&unfinished)?.len());
     to.finish(&target)?;
-    // A segment that broke off ends where it could still be read.
-    let missing = read.broke.as_ref().map_or(0, |_| upto.0.saturating_sub(read.last.0));
+    // A segment that cannot be read to its end ends at its last readable event.
+    let missing = read.error.as_ref().map_or(0, |_| upto.0.saturating_sub(read.last.0));
     Ok(Sealed {
         file: name_of(&target),
-        epoch: title.stamp.epoch,
-        after: title.after,
+        epoch: segment.epoch,
+        after: segment.after,
         first,
         last: read.last,
         from: period.from,
@@ -99,67 +95,76 @@ pub(super) fn seal_into(
     })
 }
 
-/// Copies the sessions that were there after `after`, and what else was remembered, without which
-/// a late login would be decided otherwise; says how many sessions. `None` when nobody knows.
-fn carry_over(
+/// Copies the state after `after`: the sessions and the memories that decide late logins. Returns
+/// the number of sessions; `None` if the state is unknown.
+fn copy_checkpoint(
     folder: &JournalLayout,
     after: Revision,
-    (sql, lexicon): (&Connection, &mut StringTable),
+    (sql, strings): (&Connection, &mut StringTable),
 ) -> Result<Option<u64>, Corruption> {
     if after == Revision(0) {
-        return checkpoint::write(sql, lexicon, &TableSnapshot::default()).map(Some);
+        return checkpoint::write(sql, strings, &TableSnapshot::default()).map(Some);
     }
     let path = folder.snapshot(after);
     if !path.exists() {
         return Ok(None);
     }
     let Ok(snapshot) = snapshot::read(&path) else { return Ok(None) };
-    checkpoint::write(sql, lexicon, &snapshot.handover).map(Some)
+    checkpoint::write(sql, strings, &snapshot.table).map(Some)
 }
 
-fn copy(
-    source: &Path,
-    upto: Revision,
-    (sql, lexicon): (&Connection, &mut StringTable),
-) -> Result<(Read, Period), Corruption> {
+/// Copies the header fields that stay when a segment is rewritten.
+pub(super) fn copy_header(sql: &Connection, segment: &LogSegment) -> Result<(), Corruption> {
+    let LogSegment { after, first, epoch, rules, begun, .. } = *segment;
+    FileHeader { epoch, rules }.write(sql)?;
+    file::write_field(sql, HeaderField::After, after.0)?;
+    file::write_field(sql, HeaderField::First, first.0)?;
+    Ok(file::write_field(sql, HeaderField::Begun, begun.millis().cast_unsigned())?)
+}
+
+fn copy_events(
+    log: &dyn LogReader,
+    (segment, upto): (&LogSegment, Revision),
+    (sql, strings): (&Connection, &mut StringTable),
+) -> Result<(ReadSummary, Period), Corruption> {
     let mut into = event_rows::statement(sql)?;
     let mut period: Option<Period> = None;
     let span = RevisionRange { after: Revision(0), upto };
-    let read = event_reader::read(source, span, |revision, event| {
+    let read = log.read(segment, span, &mut |LogEntry { position, event, .. }| {
         let seen = event.seen;
         period = Some(match period.take() {
             None => Period { from: seen, until: seen },
             Some(Period { from, until }) => Period { from: from.min(seen), until: until.max(seen) },
         });
-        Ok(event_rows::write(sql, &mut into, lexicon, (revision, &event))?)
+        Ok(event_rows::write(sql, &mut into, strings, (position, &event))?)
     })?;
     let nothing = Period { from: Timestamp::EPOCH, until: Timestamp::EPOCH };
     Ok((read, period.unwrap_or(nothing)))
 }
 
-/// What a sealed segment says of itself: for one that the manifest does not list.
+/// Describes a sealed segment that the manifest does not list.
 pub(super) fn describe(folder: &JournalLayout, first: Revision) -> Result<Sealed, Corruption> {
     let path = folder.sealed(first);
     let sql = file::open(&path)?;
-    let title = SegmentTitle::of(&sql)?;
-    let asked = "SELECT count(*), coalesce(max(revision), 0), coalesce(min(seen), 0),
+    let header = SegmentHeader::read(&sql)?;
+    let select = "SELECT count(*), coalesce(max(revision), 0), coalesce(min(seen), 0),
         coalesce(max(seen), 0) FROM events";
-    let [events, last, from, until] = sql.query_row(asked, [], |row| {
+    let [events, last, from, until] = sql.query_row(select, [], |row| {
         Ok([row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?, row.get(3)?])
     })?;
-    let last = Revision(last.cast_unsigned()).max(Revision(title.first.0.saturating_sub(1)));
+    let last = Revision(last.cast_unsigned()).max(Revision(header.first.0.saturating_sub(1)));
     Ok(Sealed {
         file: name_of(&path),
-        epoch: title.stamp.epoch,
-        after: title.after,
+        epoch: header.file_header.epoch,
+        after: header.after,
         first,
         last,
         from: Timestamp::from_millis(from),
         until: Timestamp::from_millis(until),
         events: events.cast_unsigned(),
         lost: (last.0 + 1).saturating_sub(first.0 + events.cast_unsigned()),
-        sessions: file::ask(&sql, HeaderField::Sessions)?,
-        nameless: file::ask(&sql, HeaderField::Nameless)?.is_some(),
+        sessions: file::field(&sql, HeaderField::Sessions)?,
+        nameless: file::field(&sql, HeaderField::Nameless)?.is_some(),
         bytes: fs::metadata(&path)?.len(),
         sha256: digest(&path)?,
     })

@@ -1,4 +1,4 @@
-//! Sessions as rows: those that are there, and those whose end is still remembered.
+//! Sessions as rows: active sessions and remembered ended sessions.
 
 use std::panic::resume_unwind;
 use std::sync::Arc;
@@ -12,14 +12,15 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, Statement};
 
 use super::corruption::Corruption;
-use super::event_rows::{exact_to, precision, principal, who};
+use super::event_rows::{exact_to, precision, principal, principal_cells};
 use super::file;
-use super::row_codec::{Cells, insert, inserting, number, reference, text};
+use super::row_codec::{Cells, insert, insert_sql, number, reference, text};
 use super::string_table::{Dictionary, References, StringTable};
 
-/// The table. `state` is `present`; `before`, for whom a consumer of one domain may still hold at
-/// the address of the row above; or `ended`. `told` is the position that consumers must have passed
-/// to know of it; `cause_…` is the event that began the session, `end_…` the one that ended it.
+/// The table. `state` is `present`; `before` for the previous session at the address of the row
+/// above, which a consumer of one domain may still hold; or `ended`. `told` is the position at
+/// which the session was published; `cause_…` is the event that began the session, `end_…` the one
+/// that ended it.
 pub(super) const TABLE: &str = "
 CREATE TABLE sessions (
     id INTEGER PRIMARY KEY, state TEXT, told INTEGER, address TEXT,
@@ -31,43 +32,43 @@ CREATE TABLE sessions (
     left_at INTEGER, sum INTEGER);
 ";
 
-/// How many cells a row has, without its sum.
+/// The number of cells of a row, without its checksum.
 pub(super) const CELLS: usize = 29;
 
-const PRESENT: &str = "present";
-const BEFORE: &str = "before";
+const ACTIVE: &str = "present";
+const PREVIOUS: &str = "before";
 const ENDED: &str = "ended";
 
-/// What a row says besides the session itself.
-struct Standpoint<'a> {
+/// The part of a row that is not the session itself.
+struct RowState<'a> {
     state: &'static str,
-    told: Revision,
+    published: Revision,
     end: Option<&'a EndedSession>,
 }
 
-/// Puts in everything that `handover` knows; returns how many rows that made.
+/// Writes the sessions of `snapshot` and returns the number of rows.
 pub(super) fn write(
     sql: &Connection,
-    lexicon: &mut StringTable,
-    handover: &TableSnapshot,
+    strings: &mut StringTable,
+    snapshot: &TableSnapshot,
 ) -> rusqlite::Result<u64> {
     let mut rows = 0;
-    let mut into = sql.prepare_cached(&inserting("sessions", CELLS))?;
-    let mut put = |session: &Session, standpoint: Standpoint<'_>| {
+    let mut into = sql.prepare_cached(&insert_sql("sessions", CELLS))?;
+    let mut put = |session: &Session, row_state: RowState<'_>| {
         rows += 1;
-        write_one(sql, (&mut into, rows), lexicon, (session, &standpoint))
+        write_one(sql, (&mut into, rows), strings, (session, &row_state))
     };
-    for ActiveSession { session, published: told, previous: was } in &handover.sessions {
-        let told = *told;
-        put(session, Standpoint { state: PRESENT, told, end: None })?;
-        if let Some(ended) = was {
-            let told = ended.revision;
-            put(&ended.session, Standpoint { state: BEFORE, told, end: Some(ended) })?;
+    for ActiveSession { session, published, previous } in &snapshot.sessions {
+        let published = *published;
+        put(session, RowState { state: ACTIVE, published, end: None })?;
+        if let Some(ended) = previous {
+            let published = ended.revision;
+            put(&ended.session, RowState { state: PREVIOUS, published, end: Some(ended) })?;
         }
     }
-    for ended in &handover.ends {
-        let told = ended.revision;
-        put(&ended.session, Standpoint { state: ENDED, told, end: Some(ended) })?;
+    for ended in &snapshot.ends {
+        let published = ended.revision;
+        put(&ended.session, RowState { state: ENDED, published, end: Some(ended) })?;
     }
     Ok(rows)
 }
@@ -75,21 +76,21 @@ pub(super) fn write(
 fn write_one(
     sql: &Connection,
     (into, id): (&mut Statement<'_>, u64),
-    lexicon: &mut StringTable,
-    (session, standpoint): (&Session, &Standpoint<'_>),
+    strings: &mut StringTable,
+    (session, row_state): (&Session, &RowState<'_>),
 ) -> rusqlite::Result<()> {
     let address = session.address.to_string();
-    let [user, domain, spellings] = who(session.principal.as_ref());
-    let roles = lexicon.roles(sql, &session.roles)?;
-    let [user_groups, device_groups] = lexicon.membership(sql, &session.membership)?;
-    let begun = because(sql, lexicon, Some(&session.cause))?;
-    let ended = because(sql, lexicon, standpoint.end.map(|end| &end.cause))?;
-    let left_at = standpoint.end.map(|end| end.at.millis());
+    let [user, domain, spellings] = principal_cells(session.principal.as_ref());
+    let roles = strings.roles(sql, &session.roles)?;
+    let [user_groups, device_groups] = strings.membership(sql, &session.membership)?;
+    let begun = cause_cells(sql, strings, Some(&session.cause))?;
+    let ended = cause_cells(sql, strings, row_state.end.map(|end| &end.cause))?;
+    let left_at = row_state.end.map(|end| end.at.millis());
     let time = |at: Timestamp| ValueRef::Integer(at.millis());
     let mut row = vec![
         number(id),
-        text(Some(standpoint.state)),
-        number(standpoint.told.0),
+        text(Some(row_state.state)),
+        number(row_state.published.0),
         text(Some(&address)),
         user,
         domain,
@@ -113,128 +114,134 @@ fn write_one(
 }
 
 /// The cells of a cause.
-fn because(
+fn cause_cells(
     sql: &Connection,
-    lexicon: &mut StringTable,
+    strings: &mut StringTable,
     cause: Option<&Cause>,
 ) -> rusqlite::Result<[ValueRef<'static>; 5]> {
     let Some(Cause { kind, at, seen, origin, rule }) = cause else {
         return Ok([ValueRef::Null; 5]);
     };
     let time = |at: &Timestamp| ValueRef::Integer(at.millis());
-    let origin = ValueRef::Integer(lexicon.origin(sql, origin)?);
+    let origin = ValueRef::Integer(strings.origin(sql, origin)?);
     Ok([text(Some(kind.as_str())), time(at), time(seen), origin, text(Some(rule.as_str()))])
 }
 
-/// From how many rows on two threads read them: a start waits for nothing else.
-const MANY: u64 = 10_000;
+/// The minimum number of rows that two threads read: a start waits for this.
+const MIN_PARALLEL_ROWS: u64 = 10_000;
 
-/// Reads back what [`write`] put in, when it is whole: `rows` of them, each with its sum.
+/// Reads back what [`write`] wrote, if it is complete: `rows` rows, each with its checksum.
 pub(super) fn read(
     sql: &Connection,
     dictionary: &Dictionary,
     rows: u64,
 ) -> Result<TableSnapshot, Corruption> {
-    // One who opens the file a second time, as it lies there finished.
-    let another =
-        sql.path().filter(|_| rows >= MANY).and_then(|path| file::open(path.as_ref()).ok());
-    let (handover, found) = match another {
+    // A second connection to the same complete file.
+    let second = sql
+        .path()
+        .filter(|_| rows >= MIN_PARALLEL_ROWS)
+        .and_then(|path| file::open(path.as_ref()).ok());
+    let (snapshot, found) = match second {
         None => read_part(sql, dictionary, (0, i64::MAX))?,
-        Some(another) => {
+        Some(second) => {
             let middle = middle(sql, rows)?;
-            let (before, behind) = thread::scope(|scope| {
-                let behind = move || read_part(&another, dictionary, (middle, i64::MAX));
-                let thread = thread::Builder::new().name("second-half".to_owned());
-                let thread = thread.spawn_scoped(scope, behind);
-                let before = read_part(sql, dictionary, (0, middle));
-                let behind = match thread {
+            let (first_half, second_half) = thread::scope(|scope| {
+                let second_half = move || read_part(&second, dictionary, (middle, i64::MAX));
+                let thread = thread::Builder::new().name("snapshot-reader".to_owned());
+                let thread = thread.spawn_scoped(scope, second_half);
+                let first_half = read_part(sql, dictionary, (0, middle));
+                let second_half = match thread {
                     Ok(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
-                    // Without a second thread the file is as good as it was.
+                    // Without a second thread, this thread reads both halves.
                     Err(_) => read_part(sql, dictionary, (middle, i64::MAX)),
                 };
-                (before, behind)
+                (first_half, second_half)
             });
-            let ((mut handover, before), (more, behind)) = (before?, behind?);
-            handover.sessions.extend(more.sessions);
-            handover.ends.extend(more.ends);
-            (handover, before + behind)
+            let ((mut snapshot, first_half), (more, second_half)) = (first_half?, second_half?);
+            snapshot.sessions.extend(more.sessions);
+            snapshot.ends.extend(more.ends);
+            (snapshot, first_half + second_half)
         }
     };
     if found != rows {
         return Err(Corruption::Missing(format!("{found} sessions of {rows}")));
     }
-    Ok(handover)
+    Ok(snapshot)
 }
 
-/// Where the second half begins; not between a session and who had its address before.
+/// The beginning of the second half; not between a session and its previous session.
 fn middle(sql: &Connection, rows: u64) -> Result<i64, Corruption> {
-    let asked = "SELECT coalesce(min(id), 0) FROM sessions WHERE id >= ? AND state <> ?";
-    Ok(sql.query_row(asked, (rows.div_ceil(2).cast_signed(), BEFORE), |row| row.get(0))?)
+    let select = "SELECT coalesce(min(id), 0) FROM sessions WHERE id >= ? AND state <> ?";
+    Ok(sql.query_row(select, (rows.div_ceil(2).cast_signed(), PREVIOUS), |row| row.get(0))?)
 }
 
-/// Reads the rows from one `id` to before another, and says how many there are.
+/// Reads the rows from one `id` up to but not including another, and returns their number.
 fn read_part(
     sql: &Connection,
     dictionary: &Dictionary,
     (from, to): (i64, i64),
 ) -> Result<(TableSnapshot, u64), Corruption> {
-    let (mut handover, mut found) = (TableSnapshot::default(), 0);
-    let asked = "SELECT * FROM sessions WHERE id >= ? AND id < ? ORDER BY id";
-    let mut statement = sql.prepare(asked)?;
-    let mut all = statement.query([from, to])?;
-    while let Some(row) = all.next()? {
+    let (mut snapshot, mut found) = (TableSnapshot::default(), 0);
+    let select = "SELECT * FROM sessions WHERE id >= ? AND id < ? ORDER BY id";
+    let mut statement = sql.prepare(select)?;
+    let mut selected = statement.query([from, to])?;
+    while let Some(row) = selected.next()? {
         found += 1;
-        take(row, dictionary, &mut handover)?;
+        add_row(row, dictionary, &mut snapshot)?;
     }
-    Ok((handover, found))
+    Ok((snapshot, found))
 }
 
-/// Reads back into `handover` the sessions of one address.
+/// Reads the sessions of one address into `snapshot`.
 pub(super) fn read_at(
     sql: &Connection,
     dictionary: &mut Dictionary,
     address: Address,
-    handover: &mut TableSnapshot,
+    snapshot: &mut TableSnapshot,
 ) -> Result<(), Corruption> {
     let mut statement =
         sql.prepare_cached("SELECT * FROM sessions WHERE address = ? ORDER BY id")?;
     let mut rows = statement.query([address.to_string()])?;
     while let Some(row) = rows.next()? {
-        let wanted = References {
+        let references = References {
             origins: [row.get("cause_origin")?, row.get("end_origin")?],
             roles: row.get("roles")?,
             groups: [row.get("user_groups")?, row.get("device_groups")?],
         };
-        dictionary.learn(sql, &wanted)?;
-        take(row, dictionary, handover)?;
+        dictionary.load(sql, &references)?;
+        add_row(row, dictionary, snapshot)?;
     }
     Ok(())
 }
 
-fn take(
+fn add_row(
     row: &Row<'_>,
     dictionary: &Dictionary,
-    handover: &mut TableSnapshot,
+    snapshot: &mut TableSnapshot,
 ) -> Result<(), Corruption> {
     let mut cells = Cells::check(row, CELLS)?;
     cells.number()?;
     let state = cells.text()?.ok_or(Corruption::Value)?;
-    let told = Revision(cells.number()?.cast_unsigned());
+    let published = Revision(cells.number()?.cast_unsigned());
     let session = Arc::new(session(&mut cells, dictionary)?);
-    let ended = reason(&mut cells, dictionary)?;
-    let left_at = cells.maybe_number()?;
+    let ended = cause(&mut cells, dictionary)?;
+    let left_at = cells.optional_number()?;
     match (state, ended, left_at) {
-        (PRESENT, _, _) => {
-            handover.sessions.push(ActiveSession { session, published: told, previous: None });
+        (ACTIVE, _, _) => {
+            snapshot.sessions.push(ActiveSession { session, published, previous: None });
         }
-        (state @ (BEFORE | ENDED), Some(cause), Some(at)) => {
+        (state @ (PREVIOUS | ENDED), Some(cause), Some(at)) => {
             let address = session.address;
-            let ended =
-                EndedSession { session, at: Timestamp::from_millis(at), revision: told, cause };
-            match handover.sessions.last_mut() {
-                _ if state == ENDED => handover.ends.push(ended),
-                Some(standing) if standing.session.address == address => {
-                    standing.previous = Some(ended);
+            let ended = EndedSession {
+                session,
+                at: Timestamp::from_millis(at),
+                revision: published,
+                cause,
+            };
+            match snapshot.sessions.last_mut() {
+                _ if state == ENDED => snapshot.ends.push(ended),
+                Some(active) if active.session.address == address => {
+                    active.previous = Some(ended);
                 }
                 _ => return Err(Corruption::Value),
             }
@@ -245,18 +252,18 @@ fn take(
 }
 
 fn session(cells: &mut Cells<'_>, dictionary: &Dictionary) -> Result<Session, Corruption> {
-    let address = cells.need()?;
+    let address = cells.required()?;
     let principal = principal(cells)?;
-    let (device, posture) = (cells.read()?, cells.read()?);
-    let roles = dictionary.roles(cells.maybe_number()?)?;
-    let membership = dictionary.membership([cells.maybe_number()?, cells.maybe_number()?])?;
+    let (device, posture) = (cells.optional()?, cells.optional()?);
+    let roles = dictionary.roles(cells.optional_number()?)?;
+    let membership = dictionary.membership([cells.optional_number()?, cells.optional_number()?])?;
     let mut time = || cells.number().map(Timestamp::from_millis);
     let (since, confirmed) = (time()?, time()?);
-    let proof = cells.need()?;
+    let proof = cells.required()?;
     let precision = precision(cells.number()?)?;
     let expires = Timestamp::from_millis(cells.number()?);
     let revision = Revision(cells.number()?.cast_unsigned());
-    let cause = reason(cells, dictionary)?.ok_or(Corruption::Value)?;
+    let cause = cause(cells, dictionary)?.ok_or(Corruption::Value)?;
     Ok(Session {
         address,
         principal,
@@ -274,11 +281,11 @@ fn session(cells: &mut Cells<'_>, dictionary: &Dictionary) -> Result<Session, Co
     })
 }
 
-/// Reads what [`because`] wrote.
-fn reason(cells: &mut Cells<'_>, dictionary: &Dictionary) -> Result<Option<Cause>, Corruption> {
-    let kind = cells.read()?;
-    let (at, seen) = (cells.maybe_number()?, cells.maybe_number()?);
-    let (origin, rule) = (cells.maybe_number()?, cells.read()?);
+/// Reads the cells of [`cause_cells`].
+fn cause(cells: &mut Cells<'_>, dictionary: &Dictionary) -> Result<Option<Cause>, Corruption> {
+    let kind = cells.optional()?;
+    let (at, seen) = (cells.optional_number()?, cells.optional_number()?);
+    let (origin, rule) = (cells.optional_number()?, cells.optional()?);
     let (Some(kind), Some(at), Some(seen), Some(origin), Some(rule)) =
         (kind, at, seen, origin, rule)
     else {
@@ -322,26 +329,26 @@ mod tests {
     }
 
     #[test]
-    fn many_are_read_back_in_their_order_each_with_who_was_there_before() {
-        // Where the rows are cut in two, one of them is of who was there before.
-        let count = u32::try_from(MANY).unwrap() / 2 + 2;
-        let standing = (0..count).map(|host| {
-            let (was, told) = (session(host, "bob"), Revision(host.into()));
-            let (at, cause) = (was.since, was.cause.clone());
-            let was = EndedSession { session: was, at, revision: told, cause };
-            ActiveSession { session: session(host, "alice"), published: told, previous: Some(was) }
+    fn many_sessions_are_read_in_order_with_their_previous_sessions() {
+        // The cut between the halves falls on a previous session.
+        let count = u32::try_from(MIN_PARALLEL_ROWS).unwrap() / 2 + 2;
+        let active = (0..count).map(|host| {
+            let (previous, published) = (session(host, "bob"), Revision(host.into()));
+            let (at, cause) = (previous.since, previous.cause.clone());
+            let previous = EndedSession { session: previous, at, revision: published, cause };
+            ActiveSession { session: session(host, "alice"), published, previous: Some(previous) }
         });
-        let handover = TableSnapshot { sessions: standing.collect(), ..TableSnapshot::default() };
+        let snapshot = TableSnapshot { sessions: active.collect(), ..TableSnapshot::default() };
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sessions.db");
         let sql = crate::schema::create(&path).unwrap();
         sql.execute_batch("BEGIN").unwrap();
-        let rows = write(&sql, &mut StringTable::default(), &handover).unwrap();
+        let rows = write(&sql, &mut StringTable::default(), &snapshot).unwrap();
         sql.execute_batch("COMMIT").unwrap();
         assert_eq!(rows, 2 * u64::from(count));
         let dictionary = Dictionary::read(&sql).unwrap();
         let read_back = read(&sql, &dictionary, rows).unwrap();
-        let same = format!("{:?}", read_back.sessions) == format!("{:?}", handover.sessions);
+        let same = format!("{:?}", read_back.sessions) == format!("{:?}", snapshot.sessions);
         assert!(same && read_back.ends.is_empty());
         let short = read(&sql, &dictionary, rows + 1).unwrap_err();
         assert!(short.to_string().contains("10004 sessions of 10005"), "{short}");

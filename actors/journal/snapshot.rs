@@ -1,4 +1,5 @@
-//! The table as of one position, in a file of its own: where a start begins to fold.
+//! A snapshot: the table at one position, in a file of its own. Recovery begins with the newest
+//! one.
 
 use std::path::Path;
 
@@ -11,37 +12,37 @@ use super::file_header::FileHeader;
 use super::layout::JournalLayout;
 use super::string_table::StringTable;
 
-/// A snapshot that is whole.
+/// A complete snapshot.
 #[derive(Debug)]
 pub(super) struct Snapshot {
-    /// Whose positions, by which rules.
-    pub(super) stamp: FileHeader,
-    /// What the table knew.
-    pub(super) handover: TableSnapshot,
+    /// The epoch and the rules.
+    pub(super) file_header: FileHeader,
+    /// The state of the table.
+    pub(super) table: TableSnapshot,
 }
 
-/// Writes what the table knew after its newest position.
+/// Writes the state of the table at its newest position.
 pub(super) fn write(
     folder: &JournalLayout,
-    stamp: FileHeader,
-    handover: &TableSnapshot,
+    file_header: FileHeader,
+    table: &TableSnapshot,
 ) -> Result<(), Corruption> {
-    let target = folder.snapshot(handover.newest);
+    let target = folder.snapshot(table.newest);
     let unfinished = JournalLayout::unfinished(&target);
     folder.discard(&unfinished)?;
     let sql = crate::schema::create(&unfinished)?;
     sql.execute_batch("BEGIN")?;
-    checkpoint::write(&sql, &mut StringTable::default(), handover)?;
-    stamp.tell(&sql)?;
+    checkpoint::write(&sql, &mut StringTable::default(), table)?;
+    file_header.write(&sql)?;
     sql.execute_batch("COMMIT")?;
     sql.close().map_err(|(_, error)| error)?;
     Ok(folder.finish(&target)?)
 }
 
-/// Reads a snapshot, when it is whole.
+/// Reads a complete snapshot.
 pub(super) fn read(path: &Path) -> Result<Snapshot, Corruption> {
     let sql = file::open(path)?;
-    let stamp = FileHeader::of(&sql)?;
-    let handover = checkpoint::read(&sql)?.ok_or(Corruption::Value)?;
-    Ok(Snapshot { stamp, handover })
+    let file_header = FileHeader::read(&sql)?;
+    let table = checkpoint::read(&sql)?.ok_or(Corruption::Value)?;
+    Ok(Snapshot { file_header, table })
 }

@@ -1,5 +1,5 @@
-//! What many rows of a file share, stored once and referred to by number: who said something, the
-//! groups that a source listed, the groups that a directory knows.
+//! Values that many rows of a file share, stored once and referred to by number: origins, the
+//! groups that a source listed, and the groups of a directory.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -12,9 +12,9 @@ use rusqlite::types::ValueRef;
 use serde::Deserialize;
 
 use super::corruption::Corruption;
-use super::row_codec::{Cells, insert, inserting, text};
+use super::row_codec::{Cells, insert, insert_sql, text};
 
-/// The tables, each with the sum of its row in the last column.
+/// The tables, each with the checksum of its row in the last column.
 pub(super) const TABLES: &str = "
 CREATE TABLE origins (
     id INTEGER PRIMARY KEY, kind TEXT, producer TEXT, client TEXT, form TEXT, sum INTEGER);
@@ -26,38 +26,39 @@ CREATE TABLE directory_groups (id INTEGER PRIMARY KEY, groups TEXT, sum INTEGER)
 pub(super) const SHARED: [(&str, usize); 3] =
     [("origins", 5), ("roles", 2), ("directory_groups", 2)];
 
-/// How many values of a kind are known by heart. One that comes again after that is stored again,
-/// which costs room and is no error.
-const KNOWN: usize = 1 << 16;
+/// The maximum number of cached values of a kind. A later repetition is stored again, which costs
+/// space and is harmless.
+const MAX_CACHED: usize = 1 << 16;
 
-/// Gives numbers to what is shared while a file is written.
+/// Assigns numbers to shared values while a file is written.
 #[derive(Debug, Default)]
 pub(super) struct StringTable {
-    origins: Known<Arc<Origin>>,
-    /// The last one that was asked for: mostly the next is the same.
-    latest: Option<(Arc<Origin>, i64)>,
-    roles: Known<Arc<[Name]>>,
-    /// By allocation: equal sets of one directory are one, and may hold a thousand groups each.
-    groups: Known<usize>,
-    /// Keeps those allocations from being given to others.
-    held: Vec<GroupSet>,
+    origins: Interned<Arc<Origin>>,
+    /// The last origin: usually the next one is the same.
+    last_origin: Option<(Arc<Origin>, i64)>,
+    roles: Interned<Arc<[Name]>>,
+    /// Keyed by allocation: equal sets of one directory share one, and may hold a thousand groups
+    /// each.
+    groups: Interned<usize>,
+    /// Keeps these allocations from being reused.
+    retained: Vec<GroupSet>,
 }
 
 /// Values and their numbers.
 #[derive(Debug)]
-struct Known<K> {
+struct Interned<K> {
     numbers: HashMap<K, i64>,
     last: i64,
 }
 
-impl<K> Default for Known<K> {
+impl<K> Default for Interned<K> {
     fn default() -> Self {
         Self { numbers: HashMap::new(), last: 0 }
     }
 }
 
-impl<K: Hash + Eq> Known<K> {
-    fn learn(&mut self, key: K) -> i64 {
+impl<K: Hash + Eq> Interned<K> {
+    fn load(&mut self, key: K) -> i64 {
         self.last += 1;
         self.numbers.insert(key, self.last);
         self.last
@@ -65,18 +66,18 @@ impl<K: Hash + Eq> Known<K> {
 }
 
 impl StringTable {
-    /// The lexicon of a file that is written on: it knows nothing by heart, and its numbers go on.
+    /// For a file that is continued: the cache is empty, and the numbers continue.
     pub(super) fn resume(sql: &Connection) -> Result<Self, Corruption> {
         let last = |table: &str| {
             sql.query_row(&format!("SELECT coalesce(max(id), 0) FROM {table}"), [], |row| {
                 row.get(0)
             })
         };
-        let mut lexicon = Self::default();
-        lexicon.origins.last = last("origins")?;
-        lexicon.roles.last = last("roles")?;
-        lexicon.groups.last = last("directory_groups")?;
-        Ok(lexicon)
+        let mut strings = Self::default();
+        strings.origins.last = last("origins")?;
+        strings.roles.last = last("roles")?;
+        strings.groups.last = last("directory_groups")?;
+        Ok(strings)
     }
 
     /// The number of `origin`.
@@ -85,32 +86,32 @@ impl StringTable {
         sql: &Connection,
         origin: &Arc<Origin>,
     ) -> rusqlite::Result<i64> {
-        match &self.latest {
-            Some((latest, id)) if Arc::ptr_eq(latest, origin) => Ok(*id),
+        match &self.last_origin {
+            Some((last_origin, id)) if Arc::ptr_eq(last_origin, origin) => Ok(*id),
             _ => {
-                let id = self.look_up(sql, origin)?;
-                self.latest = Some((Arc::clone(origin), id));
+                let id = self.intern_origin(sql, origin)?;
+                self.last_origin = Some((Arc::clone(origin), id));
                 Ok(id)
             }
         }
     }
 
-    fn look_up(&mut self, sql: &Connection, origin: &Arc<Origin>) -> rusqlite::Result<i64> {
+    fn intern_origin(&mut self, sql: &Connection, origin: &Arc<Origin>) -> rusqlite::Result<i64> {
         if let Some(id) = self.origins.numbers.get(origin) {
             return Ok(*id);
         }
-        if self.origins.numbers.len() >= KNOWN {
+        if self.origins.numbers.len() >= MAX_CACHED {
             self.origins.numbers.clear();
         }
-        let id = self.origins.learn(Arc::clone(origin));
+        let id = self.origins.load(Arc::clone(origin));
         let Origin { kind, producer, client, form } = &**origin;
         let names = [kind.as_str(), producer.as_str(), client.as_str(), form.as_str()];
         let [kind, producer, client, form] = names.map(|name| text(Some(name)));
-        add(sql, SHARED[0], &[ValueRef::Integer(id), kind, producer, client, form])?;
+        insert_row(sql, SHARED[0], &[ValueRef::Integer(id), kind, producer, client, form])?;
         Ok(id)
     }
 
-    /// The number of the groups that a source listed, when it listed any.
+    /// The number of the groups that a source listed, if it listed any.
     pub(super) fn roles(
         &mut self,
         sql: &Connection,
@@ -120,16 +121,16 @@ impl StringTable {
         if let Some(id) = self.roles.numbers.get(roles) {
             return Ok(Some(*id));
         }
-        if self.roles.numbers.len() >= KNOWN {
+        if self.roles.numbers.len() >= MAX_CACHED {
             self.roles.numbers.clear();
         }
-        let id = self.roles.learn(Arc::clone(roles));
+        let id = self.roles.load(Arc::clone(roles));
         let names = serde_json::json!(roles).to_string();
-        add(sql, SHARED[1], &[ValueRef::Integer(id), text(Some(&names))])?;
+        insert_row(sql, SHARED[1], &[ValueRef::Integer(id), text(Some(&names))])?;
         Ok(Some(id))
     }
 
-    /// The numbers of what directories know of user and device.
+    /// The numbers of the directory groups of user and device.
     pub(super) fn membership(
         &mut self,
         sql: &Connection,
@@ -145,33 +146,33 @@ impl StringTable {
         groups: Option<&GroupSet>,
     ) -> rusqlite::Result<Option<i64>> {
         let Some(groups) = groups else { return Ok(None) };
-        // Empty sets share an address that is no allocation, and are equal.
-        let place = groups.as_slice().as_ptr().addr();
-        if let Some(id) = self.groups.numbers.get(&place) {
+        // Empty sets share a pointer that is no allocation, and are equal.
+        let pointer = groups.as_slice().as_ptr().addr();
+        if let Some(id) = self.groups.numbers.get(&pointer) {
             return Ok(Some(*id));
         }
-        if self.held.len() >= KNOWN {
+        if self.retained.len() >= MAX_CACHED {
             self.groups.numbers.clear();
-            self.held.clear();
+            self.retained.clear();
         }
-        self.held.push(groups.clone());
-        let id = self.groups.learn(place);
-        let listed = serde_json::json!(groups).to_string();
-        add(sql, SHARED[2], &[ValueRef::Integer(id), text(Some(&listed))])?;
+        self.retained.push(groups.clone());
+        let id = self.groups.load(pointer);
+        let json_text = serde_json::json!(groups).to_string();
+        insert_row(sql, SHARED[2], &[ValueRef::Integer(id), text(Some(&json_text))])?;
         Ok(Some(id))
     }
 }
 
-fn add(
+fn insert_row(
     sql: &Connection,
     (table, cells): (&str, usize),
     row: &[ValueRef<'_>],
 ) -> rusqlite::Result<()> {
-    let mut into = sql.prepare_cached(&inserting(table, cells))?;
+    let mut into = sql.prepare_cached(&insert_sql(table, cells))?;
     insert(&mut into, row)
 }
 
-/// The numbers in one row that refer to what is shared.
+/// The references of one row.
 #[derive(Debug, Default)]
 pub(super) struct References {
     pub(super) origins: [Option<i64>; 2],
@@ -179,7 +180,7 @@ pub(super) struct References {
     pub(super) groups: [Option<i64>; 2],
 }
 
-/// What is shared, by number, while a file is read. A number whose row is damaged is not in it.
+/// Shared values by number, while a file is read. Damaged rows are absent.
 #[derive(Debug, Default)]
 pub(super) struct Dictionary {
     origins: HashMap<i64, Arc<Origin>>,
@@ -187,53 +188,51 @@ pub(super) struct Dictionary {
     groups: HashMap<i64, GroupSet>,
 }
 
-/// A group as it is written.
+/// A stored group.
 #[derive(Deserialize)]
-struct Written {
+struct StoredGroup {
     name: Name,
     domain: Name,
     dn: Arc<str>,
     sid: Option<Sid>,
 }
 
-/// Equal groups that were read, each once.
-type Alike = HashMap<Group, Arc<Group>>;
+/// Each distinct group once.
+type GroupCache = HashMap<Group, Arc<Group>>;
 
 impl Dictionary {
-    /// Reads what the rows of a file share.
+    /// Reads all shared values of a file.
     pub(super) fn read(sql: &Connection) -> Result<Self, Corruption> {
-        let mut alike = Alike::new();
+        let mut cache = GroupCache::new();
         Ok(Self {
             origins: each(sql, SHARED[0], origin)?,
             roles: each(sql, SHARED[1], roles)?,
-            groups: each(sql, SHARED[2], |cells| groups(cells, &mut alike))?,
+            groups: each(sql, SHARED[2], |cells| groups(cells, &mut cache))?,
         })
     }
 
-    /// Learns the rows of a file that `wanted` refers to and that are not known yet: for whoever
-    /// reads a few rows of a million.
-    pub(super) fn learn(
+    /// Loads the values that `references` refers to, for a reader of a few rows among millions.
+    pub(super) fn load(
         &mut self,
         sql: &Connection,
-        wanted: &References,
+        references: &References,
     ) -> Result<(), Corruption> {
-        if self.roles.len().max(self.groups.len()) > KNOWN {
+        if self.roles.len().max(self.groups.len()) > MAX_CACHED {
             *self = Self::default();
         }
-        for id in wanted.origins.into_iter().flatten() {
-            learn(sql, (SHARED[0], id), &mut self.origins, origin)?;
+        for id in references.origins.into_iter().flatten() {
+            load(sql, (SHARED[0], id), &mut self.origins, origin)?;
         }
-        if let Some(id) = wanted.roles {
-            learn(sql, (SHARED[1], id), &mut self.roles, roles)?;
+        if let Some(id) = references.roles {
+            load(sql, (SHARED[1], id), &mut self.roles, roles)?;
         }
-        for id in wanted.groups.into_iter().flatten() {
-            let mut alike = Alike::new();
-            learn(sql, (SHARED[2], id), &mut self.groups, |cells| groups(cells, &mut alike))?;
+        for id in references.groups.into_iter().flatten() {
+            let mut cache = GroupCache::new();
+            load(sql, (SHARED[2], id), &mut self.groups, |cells| groups(cells, &mut cache))?;
         }
         Ok(())
     }
 
-    /// Who said something.
     pub(super) fn origin(&self, id: i64) -> Result<Arc<Origin>, Corruption> {
         self.origins.get(&id).cloned().ok_or(Corruption::Value)
     }
@@ -243,18 +242,18 @@ impl Dictionary {
         id.map(|id| self.roles.get(&id).cloned().ok_or(Corruption::Value)).transpose()
     }
 
-    /// What directories knew of the user and the device.
+    /// The directory groups of the user and the device.
     pub(super) fn membership(&self, ids: [Option<i64>; 2]) -> Result<Membership, Corruption> {
-        let known = |id: Option<i64>| {
+        let existing = |id: Option<i64>| {
             id.map(|id| self.groups.get(&id).cloned().ok_or(Corruption::Value)).transpose()
         };
-        Ok(Membership { user: known(ids[0])?, device: known(ids[1])? })
+        Ok(Membership { user: existing(ids[0])?, device: existing(ids[1])? })
     }
 }
 
 fn origin(cells: &mut Cells<'_>) -> Result<Arc<Origin>, Corruption> {
-    let (kind, producer) = (cells.need()?, cells.need()?);
-    let (client, form) = (cells.need()?, cells.need()?);
+    let (kind, producer) = (cells.required()?, cells.required()?);
+    let (client, form) = (cells.required()?, cells.required()?);
     Ok(Arc::new(Origin { kind, producer, client, form }))
 }
 
@@ -263,11 +262,11 @@ fn roles(cells: &mut Cells<'_>) -> Result<Arc<[Name]>, Corruption> {
     Ok(names.into())
 }
 
-fn groups(cells: &mut Cells<'_>, alike: &mut Alike) -> Result<GroupSet, Corruption> {
-    let groups: Vec<Written> = json(cells)?;
-    let one = |Written { name, domain, dn, sid }| {
+fn groups(cells: &mut Cells<'_>, cache: &mut GroupCache) -> Result<GroupSet, Corruption> {
+    let groups: Vec<StoredGroup> = json(cells)?;
+    let one = |StoredGroup { name, domain, dn, sid }| {
         let group = Group { name, domain, dn, sid };
-        Arc::clone(alike.entry(group.clone()).or_insert_with(|| Arc::new(group)))
+        Arc::clone(cache.entry(group.clone()).or_insert_with(|| Arc::new(group)))
     };
     Ok(GroupSet::new(groups.into_iter().map(one).collect()))
 }
@@ -277,7 +276,7 @@ fn json<T: serde::de::DeserializeOwned>(cells: &mut Cells<'_>) -> Result<T, Corr
     serde_json::from_str(text).map_err(|_| Corruption::Value)
 }
 
-/// The good rows of a table; whatever refers to another is damaged with it.
+/// The valid rows of a table. A row that refers to a damaged row is damaged, too.
 fn each<T>(
     sql: &Connection,
     (table, cells): (&str, usize),
@@ -296,14 +295,14 @@ fn each<T>(
     Ok(found)
 }
 
-/// The row of a table with this number, when it is good and not known yet.
-fn learn<T>(
+/// Loads the row of a table with this number, if it is valid and not loaded yet.
+fn load<T>(
     sql: &Connection,
     ((table, cells), id): ((&str, usize), i64),
-    known: &mut HashMap<i64, T>,
+    existing: &mut HashMap<i64, T>,
     read: impl FnOnce(&mut Cells<'_>) -> Result<T, Corruption>,
 ) -> Result<(), Corruption> {
-    if known.contains_key(&id) {
+    if existing.contains_key(&id) {
         return Ok(());
     }
     let mut statement = sql.prepare_cached(&format!("SELECT * FROM {table} WHERE id = ?"))?;
@@ -313,7 +312,7 @@ fn learn<T>(
     {
         checked.number()?;
         if let Ok(value) = read(&mut checked) {
-            known.insert(id, value);
+            existing.insert(id, value);
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! What happens to the journal on disk.
+//! Telemetry events of the journal on disk.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use rollcall_runtime::telemetry::TelemetryEvent;
 
 use crate::metrics;
 
-/// The journal cannot make events durable: none are taken until it can.
+/// The journal cannot make events durable and accepts none until it can.
 pub(crate) struct WriteFailed<'a> {
     pub error: &'a Corruption,
 }
@@ -19,11 +19,11 @@ impl TelemetryEvent for WriteFailed<'_> {
     fn emit(self) {
         metrics::JOURNAL_WRITE_FAILURES.with([]).increment(1);
         metrics::JOURNAL_UNAVAILABLE.with([]).set(1.0);
-        error!(error = %self.error, "the journal takes no events; questions are still answered");
+        error!(error = %self.error, "the journal is not writable; queries are still answered");
     }
 }
 
-/// The journal takes events again, in a new segment.
+/// The journal accepts events again, in a new segment.
 pub(crate) struct WriteRecovered {
     pub after: u64,
 }
@@ -31,46 +31,46 @@ pub(crate) struct WriteRecovered {
 impl TelemetryEvent for WriteRecovered {
     fn emit(self) {
         metrics::JOURNAL_UNAVAILABLE.with([]).set(0.0);
-        info!(after = self.after, "the journal takes events again");
+        info!(after = self.after, "the journal is writable again");
     }
 }
 
-/// The disk does not answer: what is handed over waits, and whoever pushes is told to come again.
+/// The disk does not respond: submitted events wait, and push clients get 503.
 pub(crate) struct DiskNotResponding {
-    /// For how long.
-    pub patience: Duration,
+    /// The time limit.
+    pub timeout: Duration,
 }
 
 impl TelemetryEvent for DiskNotResponding {
     fn emit(self) {
-        let Self { patience } = self;
+        let Self { timeout } = self;
         metrics::JOURNAL_WRITE_FAILURES.with([]).increment(1);
         metrics::JOURNAL_UNAVAILABLE.with([]).set(1.0);
-        error!(?patience, "the journal's disk does not answer; questions are still answered");
+        error!(?timeout, "the journal's disk does not respond; queries are still answered");
     }
 }
 
-/// The disk answers again, and what waited for it is committed.
+/// The disk responds again, and the waiting events are committed.
 pub(crate) struct DiskResponding {
-    /// How long it did not.
+    /// The duration of the stall.
     pub took: Duration,
 }
 
 impl TelemetryEvent for DiskResponding {
     fn emit(self) {
         metrics::JOURNAL_UNAVAILABLE.with([]).set(0.0);
-        info!(took = ?self.took, "the journal's disk answers again");
+        info!(took = ?self.took, "the journal's disk responds again");
     }
 }
 
-/// What earlier lives of the process left was read.
+/// The journal was recovered at a start.
 pub(crate) struct Recovered {
     pub sessions: usize,
-    /// How many events were folded after the snapshot.
+    /// The number of events applied after the snapshot.
     pub events: u64,
     pub revision: u64,
-    /// Whether consumers begin from nothing: something that was acknowledged may be missing, or what
-    /// was folded anew was told by other rules.
+    /// Whether a new epoch begins: acknowledged events may be missing, or the applied events were
+    /// published by other rules.
     pub is_new_epoch: bool,
     pub took: Duration,
 }
@@ -80,33 +80,33 @@ impl TelemetryEvent for Recovered {
         let Self { sessions, events, revision, is_new_epoch, took } = self;
         metrics::JOURNAL_UNAVAILABLE.with([]).set(0.0);
         metrics::JOURNAL_RECOVERY_SECONDS.with([]).set(took.as_secs_f64());
-        info!(sessions, events, revision, ?took, "the journal is read");
+        info!(sessions, events, revision, ?took, "the journal was recovered");
         if is_new_epoch {
             warn!(
-                "something may be missing in the journal, or other rules were in force when it was \
-                 told: firewalls begin from nothing"
+                "events may be missing in the journal, or other rules decided them before: a new \
+                 epoch begins and firewalls make a full resync"
             );
         }
     }
 }
 
-/// A file of the journal is damaged. What can be read of it is used.
+/// A journal file is corrupt. Its readable part is used.
 pub(crate) struct FileCorrupt<'a> {
     pub file: &'a str,
-    pub damage: &'a Corruption,
-    /// Where it lies now.
+    pub error: &'a Corruption,
+    /// Its current name.
     pub aside: &'a str,
 }
 
 impl TelemetryEvent for FileCorrupt<'_> {
     fn emit(self) {
-        let Self { file, damage, aside } = self;
+        let Self { file, error, aside } = self;
         metrics::JOURNAL_CORRUPT_FILES.with([]).increment(1);
-        error!(file, %damage, aside, "a file of the journal is damaged");
+        error!(file, %error, aside, "a journal file is corrupt");
     }
 }
 
-/// Folding an event of the journal panics: it is left out, and everything else is folded.
+/// Applying an event panics: it is skipped, and all others are applied.
 pub(crate) struct EventQuarantined {
     pub revision: u64,
 }
@@ -116,12 +116,12 @@ impl TelemetryEvent for EventQuarantined {
         metrics::JOURNAL_EVENTS_QUARANTINED.with([]).increment(1);
         error!(
             revision = self.revision,
-            "an event of the journal cannot be folded and is set aside: please report it"
+            "applying an event of the journal panics, it is skipped: please report it"
         );
     }
 }
 
-/// A segment never changes any more.
+/// A segment was sealed.
 pub(crate) struct SegmentSealed<'a> {
     pub file: &'a str,
     pub events: u64,
@@ -132,11 +132,11 @@ impl TelemetryEvent for SegmentSealed<'_> {
     fn emit(self) {
         let Self { file, events, bytes } = self;
         metrics::JOURNAL_SEGMENTS_SEALED.with([]).increment(1);
-        info!(file, events, bytes, "a segment of the journal is sealed");
+        info!(file, events, bytes, "a journal segment was sealed");
     }
 }
 
-/// The names of users and devices were taken out of a segment.
+/// The names of users and devices in a segment were erased.
 pub(crate) struct NamesErased<'a> {
     pub file: &'a str,
     pub events: u64,
@@ -146,11 +146,11 @@ impl TelemetryEvent for NamesErased<'_> {
     fn emit(self) {
         let Self { file, events } = self;
         metrics::JOURNAL_SEGMENTS_ANONYMIZED.with([]).increment(1);
-        info!(file, events, "the names were taken out of a segment of the journal");
+        info!(file, events, "the names in a journal segment were erased");
     }
 }
 
-/// The table was written down.
+/// A snapshot was written.
 pub(crate) struct SnapshotWritten {
     pub revision: u64,
     pub sessions: usize,
@@ -160,35 +160,35 @@ impl TelemetryEvent for SnapshotWritten {
     fn emit(self) {
         let Self { revision, sessions } = self;
         metrics::JOURNAL_SNAPSHOTS.with([]).increment(1);
-        info!(revision, sessions, "the table is written down");
+        info!(revision, sessions, "a snapshot was written");
     }
 }
 
-/// What is done beside the journal.
+/// A maintenance task.
 #[derive(Debug, Clone, Copy, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub(crate) enum MaintenanceTask {
-    /// Writing the table down.
+    /// Writing a snapshot.
     Snapshot,
-    /// Sealing segments, and throwing away what has had its time.
+    /// Sealing segments and applying retention.
     Tidy,
 }
 
-/// A chore failed. It is done another time; nothing is lost.
+/// A task failed. It is retried; nothing is lost.
 pub(crate) struct MaintenanceFailed<'a> {
-    pub chore: MaintenanceTask,
+    pub task: MaintenanceTask,
     pub error: &'a Corruption,
 }
 
 impl TelemetryEvent for MaintenanceFailed<'_> {
     fn emit(self) {
-        let chore: &'static str = self.chore.into();
-        metrics::JOURNAL_MAINTENANCE_FAILURES.with([chore.into()]).increment(1);
-        warn!(chore, error = %self.error, "a chore of the journal failed and is tried again");
+        let task: &'static str = self.task.into();
+        metrics::JOURNAL_MAINTENANCE_FAILURES.with([task.into()]).increment(1);
+        warn!(task, error = %self.error, "a maintenance task of the journal failed and is retried");
     }
 }
 
-/// The journal could not take a batch. That it is ill, and why, is said once.
+/// The journal refused a batch. The cause is logged once, elsewhere.
 pub(crate) struct BatchRefused<'a> {
     pub error: &'a str,
 }

@@ -1,10 +1,12 @@
-//! Journals on scratch folders and the events that fill them, for the tests of this crate and of those
+//! Journals in temporary folders, and events for them, for the tests of this crate and the crates
 //! above it.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
     reason = "test support: read beside its tests, and a failure ends the test"
 )]
+
+pub mod shared_log;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,10 +29,10 @@ use crate::{DurableJournal, JournalOptions, Manifest, Sealed};
 
 pub const START: i64 = 1_795_290_600_000;
 
-/// A folder in which journals live one after the other, and the clock on the wall.
-pub struct Shelf {
+/// A folder for consecutive journals, with a wall clock.
+pub struct TestFolder {
     pub folder: TempDir,
-    pub terms: JournalOptions,
+    pub options: JournalOptions,
     pub time: Arc<AtomicI64>,
 }
 
@@ -46,10 +48,10 @@ pub fn rules() -> Rules {
     rules
 }
 
-impl Shelf {
-    pub fn new(terms: JournalOptions) -> Self {
+impl TestFolder {
+    pub fn new(options: JournalOptions) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        Self { folder, terms, time: Arc::new(AtomicI64::new(START)) }
+        Self { folder, options, time: Arc::new(AtomicI64::new(START)) }
     }
 
     pub fn path(&self) -> &Path {
@@ -60,24 +62,24 @@ impl Shelf {
         Timestamp::from_millis(self.time.load(SeqCst))
     }
 
-    pub fn pass(&self, time: Duration) {
+    pub fn advance(&self, time: Duration) {
         self.time.fetch_add(i64::try_from(time.as_millis()).unwrap(), SeqCst);
     }
 
     pub fn open(&self) -> DurableJournal {
         let time = Arc::clone(&self.time);
         let clock = Clock::from_fn(move || Timestamp::from_millis(time.load(SeqCst)));
-        DurableJournal::open(self.path(), self.terms, clock).unwrap()
+        DurableJournal::open(self.path(), self.options, clock).unwrap()
     }
 
-    /// A journal, and the table it begins with.
-    pub fn begin(&self) -> Life {
+    /// Starts a journal and recovers its table.
+    pub fn start(&self) -> RunningJournal {
         let mut journal = self.open();
         let (table, newest) = journal.restore(&rules()).unwrap();
-        Life { journal, table, newest }
+        RunningJournal { journal, table, newest }
     }
 
-    /// What lies there, by the beginning of its name.
+    /// The files whose names begin with `prefix`.
     pub fn files(&self, prefix: &str) -> Vec<PathBuf> {
         let entries = fs::read_dir(self.path()).unwrap().map(|entry| entry.unwrap().path());
         let named =
@@ -87,9 +89,9 @@ impl Shelf {
         files
     }
 
-    /// The same files in another folder, as a crash at this moment leaves them.
+    /// A copy of the files, as after a crash at this moment.
     pub fn copy(&self) -> Self {
-        let copy = Self { time: Arc::clone(&self.time), ..Self::new(self.terms) };
+        let copy = Self { time: Arc::clone(&self.time), ..Self::new(self.options) };
         for file in self.files("") {
             fs::copy(&file, copy.path().join(file.file_name().unwrap())).unwrap();
         }
@@ -97,15 +99,15 @@ impl Shelf {
     }
 }
 
-/// A journal at work, with the table that it folds to.
-pub struct Life {
+/// A running journal with its table.
+pub struct RunningJournal {
     pub journal: DurableJournal,
     pub table: Table,
     pub newest: Revision,
 }
 
-impl Life {
-    /// Appends and commits, and folds as the cache does.
+impl RunningJournal {
+    /// Appends, commits and applies events as the cache does.
     pub fn commit(&mut self, events: &[Event], read: Option<&ReadPosition>) -> Revision {
         let first = self.journal.append(events, read).unwrap();
         let newest = self.journal.commit().unwrap();
@@ -116,12 +118,12 @@ impl Life {
         newest
     }
 
-    /// What the journal's thread does between commits, and until what it asked for is written down.
-    pub fn tend(&mut self, now: Timestamp) {
-        if let Some(survey) = self.journal.maintain(now) {
-            survey(self.table.snapshot(self.newest));
+    /// Runs maintenance as the journal's thread does between commits, and waits for the snapshot.
+    pub fn maintain(&mut self, now: Timestamp) {
+        if let Some(checkpoint_sink) = self.journal.maintain(now) {
+            checkpoint_sink(self.table.snapshot(self.newest));
         }
-        while !self.journal.keeper.is_free() {
+        while !self.journal.maintenance.is_free() {
             std::thread::yield_now();
         }
     }
@@ -131,37 +133,39 @@ impl Life {
     }
 }
 
-/// What a table amounts to for everybody who asks.
+/// The observable state of a table.
 #[derive(Debug, PartialEq)]
 pub struct State {
     pub newest: Revision,
     pub present: Vec<Session>,
     pub ended: Vec<(Session, Timestamp, Revision)>,
-    pub remembered: String,
+    pub memories_text: String,
 }
 
 impl State {
     pub fn of(table: &Table, newest: Revision) -> Self {
         let TableSnapshot {
-            sessions: mut standing,
+            sessions: mut active,
             ends,
             mut memories,
             competed,
-            competed_without_session: strangers,
+            competed_without_session: without_session,
             ..
         } = table.snapshot(newest);
-        standing.sort_by_key(|one| one.session.address);
+        active.sort_by_key(|one| one.session.address);
         memories.sort_by_key(|memory| memory.address);
-        let was: Vec<_> = standing.iter().map(|one| (one.published, &one.previous)).collect();
-        let remembered = format!("{:#?}", (was, memories, competed, strangers));
-        let present = standing.iter().map(|one| (*one.session).clone()).collect();
-        let ended = ends.iter().map(|end| ((*end.session).clone(), end.at, end.revision));
-        Self { newest, present, ended: ended.collect(), remembered }
+        let was: Vec<_> = active.iter().map(|one| (one.published, &one.previous)).collect();
+        let memories_text = format!("{:#?}", (was, memories, competed, without_session));
+        let present = active.iter().map(|one| (*one.session).clone()).collect();
+        let ended = ends
+            .iter()
+            .map(|shut_down| ((*shut_down.session).clone(), shut_down.at, shut_down.revision));
+        Self { newest, present, ended: ended.collect(), memories_text }
     }
 }
 
-/// The state after the first `count` of the events that begin at 1.
-pub fn folded(events: &[Event], count: u64) -> State {
+/// The state after the first `count` events, with positions from 1.
+pub fn applied(events: &[Event], count: u64) -> State {
     let mut table = Table::default();
     for (event, position) in events.iter().zip(1..=count) {
         table.apply(Revision(position), event, &rules());
@@ -202,7 +206,7 @@ pub fn group(text: &str) -> Arc<Group> {
     })
 }
 
-/// Events of every shape, each a moment after the one before.
+/// Events of every form, each later than the one before.
 pub fn arbitrary_events(most: usize) -> impl Strategy<Value = Vec<Event>> {
     const KINDS: [Kind; 4] = [Kind::Login, Kind::Login, Kind::Logout, Kind::DeviceSeen];
     const USERS: [&str; 4] = ["alice", "CORP\\alice", "bob@corp.example.com", "zo\u{eb}"];
@@ -214,7 +218,7 @@ pub fn arbitrary_events(most: usize) -> impl Strategy<Value = Vec<Event>> {
         prop::option::of(0usize..3),
         (1u8..6, any::<bool>(), any::<bool>()),
     );
-    type Shape = (
+    type Fields = (
         Kind,
         Option<&'static str>,
         Option<&'static str>,
@@ -222,7 +226,7 @@ pub fn arbitrary_events(most: usize) -> impl Strategy<Value = Vec<Event>> {
         Option<usize>,
         (u8, bool, bool),
     );
-    let event = |(index, one): (usize, Shape)| {
+    let event = |(index, one): (usize, Fields)| {
         let (kind, user, device, roles, groups, (host, coarse, renamed)) = one;
         let mut event = event(kind, "nobody", host, i64::try_from(index).unwrap() * 1500);
         event.principal = user.map(|user| Principal::parse(user, None).unwrap());
@@ -243,36 +247,36 @@ pub fn arbitrary_events(most: usize) -> impl Strategy<Value = Vec<Event>> {
         .prop_map(move |all| all.into_iter().enumerate().map(event).collect())
 }
 
-pub fn read(place: &[u8]) -> ReadPosition {
+pub fn read(position: &[u8]) -> ReadPosition {
     let source = ReadSource { producer: name("dc1"), name: name("Security") };
-    ReadPosition { source, position: place.into() }
+    ReadPosition { source, position: position.into() }
 }
 
-/// The sealed segments that the manifest of a folder lists.
+/// The sealed segments in the manifest of a folder.
 pub fn sealed_segments(path: &Path) -> Vec<Sealed> {
     Manifest::load(&JournalLayout::make(path).unwrap()).unwrap().segments
 }
 
-/// The SHA-256 of a file, as the manifest lists it.
+/// The SHA-256 of a file, as in the manifest.
 pub fn digest_of(path: &Path) -> String {
     crate::manifest::digest(path).unwrap()
 }
 
-impl Life {
-    /// Commits each event when it is received, and does what is done between commits.
-    pub fn live(&mut self, shelf: &Shelf, events: &[Event]) {
+impl RunningJournal {
+    /// Commits each event when it is received, and runs maintenance between commits.
+    pub fn run(&mut self, shelf: &TestFolder, events: &[Event]) {
         for event in events {
             shelf.time.store(event.seen.millis(), SeqCst);
             self.commit(std::slice::from_ref(event), None);
-            self.tend(shelf.now());
+            self.maintain(shelf.now());
         }
     }
 
-    /// Ends well, once the keeper has sealed what there is to seal.
-    pub fn end(mut self, shelf: &Shelf) {
+    /// Stops cleanly after pending segments are sealed.
+    pub fn shut_down(mut self, shelf: &TestFolder) {
         for _ in 0..3 {
-            shelf.pass(Duration::from_secs(3600));
-            self.tend(shelf.now());
+            shelf.advance(Duration::from_secs(3600));
+            self.maintain(shelf.now());
         }
         let last = self.table.snapshot(self.newest);
         self.journal.close(Some(last));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::select;
-use rollcall_engine::messages::{ApplyError, GetReadPosition, UpdateMembership};
+use rollcall_engine::messages::{Apply, ApplyError, GetReadPosition, UpdateMembership};
 use rollcall_identity::directory::{AffectedAccounts, RemovalPolicy};
 use rollcall_identity::{Name, Origin, ReadPosition, ReadSource, Receipt};
 use rollcall_journal::WriteErrorWatch;
@@ -14,7 +14,6 @@ use rollcall_runtime::mailbox::Mailbox;
 use rollcall_runtime::telemetry::TelemetryEvent;
 
 use crate::input_batch::{DropCount, InputBatch};
-use crate::producer_actor::{SubmitEvents, SubmitUpdate};
 use crate::{ProducerActor, StopSignal};
 
 /// The path of a producer to the cache.
@@ -81,10 +80,10 @@ impl EventSink {
             Some(ReadPosition { source: self.source(name)?, position })
         });
         let account = EventAccount::open(Arc::clone(&self.name), count);
-        let message = SubmitEvents::new(events, read, account);
+        let apply = Apply { events, read, account };
         // While the actor of the producer is being replaced, events wait for the next generation.
         self.mailbox.wait_until_running().await;
-        Some(PendingAck(match self.mailbox.queue(message).await {
+        Some(PendingAck(match self.mailbox.queue(apply).await {
             Ok(reply) => Box::pin(async { reply.await? }),
             Err(closed) => Box::pin(async move { Err(closed.into()) }),
         }))
@@ -117,7 +116,7 @@ impl EventSink {
         let update = UpdateMembership { affected, gone: removal, origin };
         loop {
             self.mailbox.wait_until_running().await;
-            if let Ok(reply) = self.mailbox.queue(SubmitUpdate(update.clone())).await
+            if let Ok(reply) = self.mailbox.queue(update.clone()).await
                 && let Ok(Ok(())) = reply.await
             {
                 return;

@@ -6,42 +6,15 @@ use actix::fut::{ActorFutureExt, wrap_future};
 use actix::prelude::*;
 use rollcall_engine::cache::Cache;
 use rollcall_engine::messages::{Apply, ApplyError, GetReadPosition, UpdateMembership};
-use rollcall_identity::{Event, ReadPosition, Receipt};
+use rollcall_identity::Receipt;
 use rollcall_journal::WriteErrorWatch;
 use rollcall_runtime::actor_metrics::Stage;
-use rollcall_runtime::event_accounting::EventAccount;
 use rollcall_runtime::mailbox::{Actor, ActorCell, Context, Handler, Mailbox, Reply};
 use rollcall_runtime::telemetry::TelemetryEvent;
 use tokio::sync::watch;
 
 use crate::telemetry::ProducerBegins;
 use crate::{EventSink, Producer, StopSignal};
-
-/// A directory update for the cache.
-#[derive(Debug)]
-pub(crate) struct SubmitUpdate(pub(crate) UpdateMembership);
-
-impl Message for SubmitUpdate {
-    type Result = Result<(), ApplyError>;
-}
-
-/// Events for the cache.
-#[derive(Debug)]
-pub(crate) struct SubmitEvents(Apply);
-
-impl SubmitEvents {
-    pub(crate) fn new(
-        events: Vec<Event>,
-        read: Option<ReadPosition>,
-        account: EventAccount,
-    ) -> Self {
-        Self(Apply { events, read, account })
-    }
-}
-
-impl Message for SubmitEvents {
-    type Result = Result<Receipt, ApplyError>;
-}
 
 /// Stops the producer. The reply comes when everything that it has read is submitted.
 #[derive(Debug)]
@@ -102,10 +75,10 @@ impl Actor for ProducerActor {
     }
 }
 
-impl Handler<SubmitEvents> for ProducerActor {
+impl Handler<Apply> for ProducerActor {
     fn handle(
         &mut self,
-        SubmitEvents(apply): SubmitEvents,
+        apply: Apply,
         _: &mut Context<Self>,
     ) -> Reply<Result<Receipt, ApplyError>> {
         let cache = self.cache.clone();
@@ -131,10 +104,10 @@ impl Handler<GetReadPosition> for ProducerActor {
     }
 }
 
-impl Handler<SubmitUpdate> for ProducerActor {
+impl Handler<UpdateMembership> for ProducerActor {
     fn handle(
         &mut self,
-        SubmitUpdate(update): SubmitUpdate,
+        update: UpdateMembership,
         _: &mut Context<Self>,
     ) -> Reply<Result<(), ApplyError>> {
         let cache = self.cache.clone();

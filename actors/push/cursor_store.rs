@@ -1,5 +1,5 @@
-//! What a push target is known to have, kept over restarts: written whole under another name, synced,
-//! and renamed, readable by nobody else.
+//! The acknowledged position of a push target, stored across restarts. The file is written under
+//! another name, synced and renamed. Its mode is 0600.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
@@ -10,39 +10,40 @@ use rollcall_identity::Cursor;
 use rollcall_identity::delivery::DeliveryScope;
 use serde::{Deserialize, Serialize};
 
-/// What the far side has acknowledged.
+/// The position that a target has acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredCursor {
-    /// Up to where it knows.
+    /// The target has everything up to here.
     pub(crate) cursor: Cursor,
-    /// What it was told of: with another filter it holds too much or too little.
-    pub(crate) scope: String,
-    /// What it was being told.
-    #[serde(default)]
-    pub(crate) hears: DeliveryScope,
+    /// The settings that determine its content. With others it holds too many or too few sessions.
+    #[serde(rename = "scope")]
+    pub(crate) content_settings: String,
+    /// Which changes it received.
+    #[serde(rename = "hears", default)]
+    pub(crate) delivery_scope: DeliveryScope,
 }
 
-/// Where that is kept.
+/// Stores the position of one target.
 pub trait CursorStore: Send + Sync {
-    /// What was kept last; `None` when nothing ever was.
+    /// The stored position; `None` if there is none, or if it cannot be parsed.
     ///
     /// # Errors
-    /// When it cannot be read. What is not understood counts as nothing.
+    /// The file cannot be read.
     fn load(&self) -> io::Result<Option<StoredCursor>>;
 
-    /// Keeps it. It is on the disk when this returns.
+    /// Stores a position. It is on disk when this returns.
     ///
     /// # Errors
-    /// When the disk does not take it; what was kept before is still there.
-    fn keep(&self, acknowledged: &StoredCursor) -> io::Result<()>;
+    /// The file cannot be written. The previous position is unchanged.
+    fn store(&self, position: &StoredCursor) -> io::Result<()>;
 }
 
-/// A file in the data folder.
+/// A file in the data directory.
 #[derive(Debug, Clone)]
 pub struct FileCursorStore(PathBuf);
 
 impl FileCursorStore {
-    /// The file of the target called `name`.
+    /// The file of the target `name`.
     pub fn new(data: &Path, name: &str) -> Self {
         Self(data.join("push").join(format!("{name}.position")))
     }
@@ -57,19 +58,19 @@ impl CursorStore for FileCursorStore {
         }
     }
 
-    fn keep(&self, acknowledged: &StoredCursor) -> io::Result<()> {
-        let mut text = serde_json::to_vec(acknowledged)?;
+    fn store(&self, position: &StoredCursor) -> io::Result<()> {
+        let mut text = serde_json::to_vec(position)?;
         text.push(b'\n');
         replace(&self.0, &text)
     }
 }
 
-/// Puts `bytes` into the place of the file at `path`, whole or not at all, with mode 0600.
+/// Replaces the file at `path` atomically, with mode 0600.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
     DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let new = path.with_extension("new");
-    // One that a crash left half written is not ours to trust, nor its mode.
+    // A crash may have left an incomplete file, or one with another mode.
     match fs::remove_file(&new) {
         Err(why) if why.kind() != io::ErrorKind::NotFound => return Err(why),
         _ => {}
@@ -78,7 +79,7 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&new, path)?;
-    // The name is on the disk only when the folder is (rename(2), fsync(2)).
+    // The new name is durable only after the folder is synced (rename(2), fsync(2)).
     File::open(folder)?.sync_all()
 }
 
@@ -91,45 +92,46 @@ mod tests {
     use super::*;
 
     fn at(revision: u64) -> StoredCursor {
-        let (cursor, scope) = (Cursor::new(5, Revision(revision)), "all".to_owned());
-        StoredCursor { cursor, scope, hears: DeliveryScope::FilteredWithRemovals }
+        let (cursor, content_settings) = (Cursor::new(5, Revision(revision)), "all".to_owned());
+        let delivery_scope = DeliveryScope::FilteredWithRemovals;
+        StoredCursor { cursor, content_settings, delivery_scope }
     }
 
     #[test]
-    fn what_is_kept_is_read_again_and_closed_to_others() {
+    fn a_stored_position_is_loaded_again_and_has_mode_0600() {
         let folder = tempfile::tempdir().unwrap();
         let store = FileCursorStore::new(folder.path(), "edge");
         assert_eq!(store.load().unwrap(), None);
         for revision in [7, 8] {
-            store.keep(&at(revision)).unwrap();
+            store.store(&at(revision)).unwrap();
             assert_eq!(store.load().unwrap(), Some(at(revision)));
         }
         let mode = fs::metadata(&store.0).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         let files = fs::read_dir(folder.path().join("push")).unwrap().count();
-        assert_eq!(files, 1, "nothing is left over");
+        assert_eq!(files, 1, "no temporary file remains");
     }
 
     #[test]
-    fn what_a_crash_left_half_written_is_not_read() {
+    fn an_incomplete_file_of_a_crash_is_not_loaded() {
         let folder = tempfile::tempdir().unwrap();
         let store = FileCursorStore::new(folder.path(), "edge");
-        store.keep(&at(7)).unwrap();
+        store.store(&at(7)).unwrap();
         let new = store.0.with_extension("new");
         fs::write(&new, "{\"cursor\":\"5.9").unwrap();
         assert_eq!(store.load().unwrap(), Some(at(7)));
-        store.keep(&at(8)).unwrap();
+        store.store(&at(8)).unwrap();
         assert!(!new.exists());
         fs::write(&store.0, "{\"cursor\":").unwrap();
-        assert_eq!(store.load().unwrap(), None, "then it is synchronised anew");
+        assert_eq!(store.load().unwrap(), None, "a full resync follows");
     }
 
     #[test]
-    fn a_folder_that_cannot_be_written_is_said() {
+    fn a_folder_that_cannot_be_written_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         fs::write(&file, "").unwrap();
         let store = FileCursorStore::new(&file, "edge");
-        assert!(store.keep(&at(7)).is_err());
+        assert!(store.store(&at(7)).is_err());
     }
 }

@@ -1,368 +1,354 @@
-//! The way of one push target, walked: pages are read for it, said, and waited for. What it is told next,
-//! and what follows when it does not take that, is decided in [`Delivery`].
+//! The delivery loop of one push target: it reads pages of changes, sends them and waits.
+//! [`Delivery`] decides what is sent next and what follows a failure; the capabilities of the dialect
+//! decide which operations there are.
 
 mod consistency_check;
+mod resync;
 mod send;
 mod wait;
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use rollcall_identity::delivery::{
-    Delivery, DeliveryFailure, DeliveryMode, DeliveryScope, DeliveryState, FilterChange,
-    PageOutcome, ResumeOutcome, StoredPosition, TargetPosition,
+    Delivery, DeliveryFailure, DeliveryScope, DeliveryState, FilterChange, PageOutcome,
+    ResumeOutcome, StoredPosition, TargetPosition,
 };
-use rollcall_identity::{Cursor, Filter, Page, Revision};
+use rollcall_identity::{Address, Cursor, Filter, Page, Revision};
 use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 
 use self::consistency_check::PageSuspects;
-use self::send::Returned;
+use self::send::BatchResponse;
 use self::wait::WakeReason;
-use super::dialect::{PushSession, WorkerPool};
+use super::dialect::{Dialect, PushSession, ReportedPosition};
 use super::error::PushError;
-use super::target::{State, TargetHandle};
-use crate::status::ComparisonStatus;
-use crate::telemetry::{FullResyncStarted, PushFailed, PushRecovered, TombstonesExpired};
+use super::target::TargetHandle;
+use super::worker::WorkerPool;
+use crate::status::{ComparisonStatus, State};
+use crate::telemetry::{PushFailed, PushRecovered, TombstonesExpired};
 use rollcall_engine::messages::ReadChanges;
 use rollcall_engine::query::Query;
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::mailbox::Mailbox;
 use rollcall_runtime::telemetry::TelemetryEvent;
 
-/// How long a request may still take when the house closes.
-const GRACE: Duration = Duration::from_secs(1);
+/// How long a request may still take when the server shuts down.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
 
-/// How long the place of a target may stay where it is while nothing that becomes true is for it: far
-/// shorter than ends are remembered, so that it never has to be told everything for that.
-const MOVING: Duration = Duration::from_secs(60);
+/// How long the position of a target may stay behind while no change is for it. This is far shorter
+/// than the retention of tombstones, so that the position does not expire.
+const ADVANCE_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Something that somebody wants of a target.
+/// A command of an administrator.
 pub enum Command {
-    /// Compare what it holds with what it should hold.
+    /// Compare the content of the target with the expected content.
     Check(oneshot::Sender<ComparisonStatus>),
-    /// Tell it everything anew.
-    Synchronise,
+    /// Start a full resync.
+    Resync,
 }
 
-/// Whom a course reads from and is told by.
+/// What a delivery loop reads from and is controlled by.
 pub(super) struct Inputs {
     pub(super) query: Mailbox<Query>,
     pub(super) newest: watch::Receiver<Revision>,
-    pub(super) wishes: mpsc::Receiver<Command>,
+    pub(super) commands: mpsc::Receiver<Command>,
     pub(super) closing: watch::Receiver<bool>,
 }
 
-/// The way of one target.
+/// The delivery loop of one target.
 pub(super) struct DeliveryLoop {
     target: Arc<TargetHandle>,
     workers: WorkerPool,
     inputs: Inputs,
     filter: Arc<Filter>,
-    rate: Option<u32>,
     delivery: Delivery,
-    turn: PushSession,
-    on_way: FuturesUnordered<BoxFuture<'static, Result<Returned, PushError>>>,
-    /// Whether somebody wishes that it is told everything anew.
-    renew: bool,
-    /// How many failures in a row were said.
+    session: PushSession,
+    in_flight: FuturesUnordered<BoxFuture<'static, Result<BatchResponse, PushError>>>,
+    /// Whether an administrator requested a full resync.
+    resync_requested: bool,
+    /// The number of consecutive failures that were reported.
     failures: u32,
-    /// What was kept last, and when.
-    kept: Option<(Cursor, Instant)>,
-    /// When its place is moved, where that is behind.
-    next_move: Instant,
-    /// When nothing that was lost can arrive any more.
-    next_repeat: Instant,
-    next_check: Instant,
+    /// The last stored position, and when it was stored.
+    stored: Option<(Cursor, Instant)>,
+    /// When the position of the target is advanced, if it is behind.
+    next_advance: Instant,
+    /// When no request with unknown outcome can be applied any more.
+    next_replay: Instant,
+    /// When the content is checked; `None` if the target does not report it.
+    next_check: Option<Instant>,
+    /// When all sessions are sent again; `None` if the target keeps them.
+    next_refresh: Option<Instant>,
     suspects: Option<PageSuspects>,
-    /// Pages of sessions of which it refused one.
-    unheld: BTreeSet<usize>,
-    asking: Vec<oneshot::Sender<ComparisonStatus>>,
+    /// Addresses of which the target refused a session.
+    refused: HashSet<Address>,
+    /// The administrators who wait for a check.
+    check_replies: Vec<oneshot::Sender<ComparisonStatus>>,
 }
 
-/// How to go on.
+/// What follows a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Pace {
-    /// At once, or as fast as so many reports allow.
-    On(usize),
-    /// When something new became true.
-    Rest,
+enum NextStep {
+    /// The next step, after the time that so many changes take at the maximum rate.
+    Continue(usize),
+    /// Wait for new changes.
+    Wait,
 }
 
 impl DeliveryLoop {
     pub(super) fn new(target: Arc<TargetHandle>, workers: WorkerPool, inputs: Inputs) -> Self {
         let filter = Arc::new(target.target.filter());
-        let now = Clock::instant();
-        let next_check = now + target.check_every();
-        // Whoever told it before this may have been cut off in the middle of a request.
-        let next_repeat = now + target.target.timeout;
+        let (now, capabilities) = (Clock::instant(), *target.capabilities());
         Self {
-            target,
             workers,
             inputs,
             filter,
-            rate: None,
-            delivery: Delivery::new(DeliveryMode::Replace),
-            turn: PushSession::News(name()),
-            on_way: FuturesUnordered::new(),
-            renew: false,
+            delivery: Delivery::new(capabilities.resync),
+            session: PushSession::Incremental(unique_id()),
+            in_flight: FuturesUnordered::new(),
+            resync_requested: false,
             failures: 0,
-            kept: None,
-            next_move: now + MOVING,
-            next_repeat,
-            next_check,
+            stored: None,
+            next_advance: now + ADVANCE_INTERVAL,
+            // The predecessor may have ended in the middle of a request.
+            next_replay: now + target.target.timeout,
+            next_check: capabilities.check_interval().map(|interval| now + interval),
+            // The time of the last refresh is not stored, so that the first one is due at once.
+            next_refresh: capabilities.refresh_interval().map(|_| now),
             suspects: None,
-            unheld: BTreeSet::new(),
-            asking: Vec::new(),
+            refused: HashSet::new(),
+            check_replies: Vec::new(),
+            target,
         }
     }
 
-    /// Tells the target everything, until the house closes.
+    /// Delivers changes until the server shuts down.
     ///
     /// # Errors
-    /// When the thread that speaks is gone; then another actor must take its place.
+    /// A worker thread has ended; then another actor must take over.
     pub(super) async fn run(mut self) -> Result<(), PushError> {
-        self.delivery = Delivery::new(self.workers.ask(|dialect| dialect.opening()).await?);
-        self.rate = self.workers.ask(|dialect| dialect.rate()).await?;
         loop {
             let mut closing = self.inputs.closing.clone();
-            let too_late = async move {
+            let shutdown = async move {
                 let _ = closing.wait_for(|closing| *closing).await;
-                tokio::time::sleep(GRACE).await;
+                tokio::time::sleep(SHUTDOWN_GRACE).await;
             };
-            let stepped = tokio::select! {
-                stepped = self.attempt() => stepped,
-                // What is on its way may still arrive: then it is told twice.
-                () = too_late => return Ok(()),
+            let step = tokio::select! {
+                step = self.attempt() => step,
+                // A request in flight may still be applied; the next start sends it again.
+                () = shutdown => return Ok(()),
             };
-            let woken = match stepped {
-                Ok(pace) => {
-                    self.goes_well();
-                    match pace {
-                        Pace::Rest => self.rest().await,
-                        Pace::On(told) => self.pause(time_of(told, self.rate)).await,
+            let woken = match step {
+                Ok(next) => {
+                    self.on_success();
+                    match next {
+                        NextStep::Wait => self.wait_for_changes().await,
+                        NextStep::Continue(sent) => {
+                            self.pause(self.target.capabilities().time_for(sent)).await
+                        }
                     }
                 }
                 Err(PushError::WorkerGone) => return Err(PushError::WorkerGone),
                 Err(error) => {
-                    let pause = self.failed(&error);
-                    self.pause(pause).await
+                    let backoff = self.on_failure(&error);
+                    self.pause(backoff).await
                 }
             };
             match woken {
-                WakeReason::Up => {}
+                WakeReason::Ready => {}
                 WakeReason::Closing => {
-                    // What is on its way may still arrive, and is told once more if it does not.
-                    let _ = tokio::time::timeout(GRACE, self.settle()).await;
-                    self.keep_if(
-                        self.kept.map(|(cursor, _)| cursor) != self.delivery.restart_cursor(),
-                    )
-                    .await;
+                    self.close().await;
                     return Ok(());
                 }
-                WakeReason::Wished(Command::Synchronise) => {
-                    self.renew = true;
-                    // Whoever wishes that has cleared it, where it cannot clear itself.
-                    self.target.holds_nobody_gone();
-                }
-                WakeReason::Wished(Command::Check(answer)) => {
-                    self.asking.push(answer);
-                    self.next_check = Clock::instant();
-                }
+                WakeReason::Command(command) => self.on_command(command),
             }
         }
     }
 
-    /// One step on the way. When that fails, nothing is on its way any more.
-    async fn attempt(&mut self) -> Result<Pace, PushError> {
+    fn on_command(&mut self, command: Command) {
+        match command {
+            Command::Resync => {
+                self.resync_requested = true;
+                // The administrator has cleared a target that cannot discard entries.
+                self.target.clear_may_hold_gone();
+            }
+            Command::Check(reply) => {
+                self.check_replies.push(reply);
+                self.next_check = Some(Clock::instant());
+            }
+        }
+    }
+
+    /// Waits for the requests in flight and stores the position.
+    async fn close(mut self) {
+        // A request without a response by then is sent again after the next start.
+        let _ = tokio::time::timeout(SHUTDOWN_GRACE, self.drain()).await;
+        let stored = self.stored.map(|(cursor, _)| cursor);
+        self.store_if(stored != self.delivery.restart_cursor()).await;
+    }
+
+    /// Makes one step. After a failure, no request is in flight.
+    async fn attempt(&mut self) -> Result<NextStep, PushError> {
         match self.step().await {
             Err(PushError::WorkerGone) => Err(PushError::WorkerGone),
             Err(error) => {
-                self.settle().await?;
+                self.drain().await?;
                 Err(error)
             }
-            stepped => stepped,
+            next => next,
         }
     }
 
-    /// One step on the way.
-    async fn step(&mut self) -> Result<Pace, PushError> {
-        if std::mem::take(&mut self.renew) {
-            self.anew("requested").await?;
+    async fn step(&mut self) -> Result<NextStep, PushError> {
+        if std::mem::take(&mut self.resync_requested) {
+            self.request_resync("requested").await?;
         }
         match self.delivery.state() {
-            DeliveryState::Probing => self.find().await,
-            DeliveryState::StartResync => self.begin().await,
-            DeliveryState::FinishResync => self.end().await,
-            DeliveryState::Resyncing | DeliveryState::Following => self.go_on().await,
+            DeliveryState::Probing => self.probe().await,
+            DeliveryState::StartResync => self.start_resync().await,
+            DeliveryState::FinishResync => self.finish_resync().await,
+            DeliveryState::Resyncing | DeliveryState::Following => self.deliver().await,
         }
     }
 
-    /// Asks the target where it is, and the first time looks up what was kept of it.
-    async fn find(&mut self) -> Result<Pace, PushError> {
-        let (place, width) = self.workers.ask(|dialect| dialect.place()).await??;
-        let kept = match self.delivery.cursor() {
+    /// Reads the position of the target; the first time, also loads the stored position.
+    async fn probe(&mut self) -> Result<NextStep, PushError> {
+        let ReportedPosition { position, window } = self.read_position().await?;
+        let stored = match self.delivery.cursor() {
             Some(_) => None,
-            None => self.target.load(&mut self.workers).await?.map(|kept| {
-                let is_same = kept.scope == self.target.scope();
-                let scope = if is_same { FilterChange::Unchanged } else { FilterChange::Changed };
-                StoredPosition { cursor: kept.cursor, scope: kept.hears, filter: scope }
+            None => self.target.load(&mut self.workers).await?.map(|stored| {
+                let is_same = stored.content_settings == self.target.content_settings();
+                let filter = if is_same { FilterChange::Unchanged } else { FilterChange::Changed };
+                StoredPosition { cursor: stored.cursor, scope: stored.delivery_scope, filter }
             }),
         };
-        let found = self.delivery.on_position(place, kept, width);
-        self.turn = PushSession::News(name());
-        match found {
+        let outcome = self.delivery.on_position(position, stored, self.width(window));
+        self.session = PushSession::Incremental(unique_id());
+        match outcome {
             ResumeOutcome::FromTarget => {}
-            // Before the first is gone, so that the next life knows that there was one.
-            ResumeOutcome::FromStored => self.keep_if(self.kept.is_none()).await,
+            // Stored before the first batch, so that the next start knows that there was one.
+            ResumeOutcome::FromStored => self.store_if(self.stored.is_none()).await,
             ResumeOutcome::Reconcile => {
-                self.start_resync("scope");
-                // Before the first is gone: the filter may be changed back in the middle.
-                self.keep_if(true).await;
+                self.on_resync_started("scope");
+                // Stored before the first batch, because the filter may be changed back meanwhile.
+                self.store_if(true).await;
             }
-            ResumeOutcome::FullResync(reason) => self.start_resync(reason),
+            ResumeOutcome::FullResync(reason) => self.on_resync_started(reason),
         }
-        Ok(Pace::On(0))
+        Ok(NextStep::Continue(0))
     }
 
-    /// The target is told everything anew, for this reason.
-    async fn anew(&mut self, reason: &'static str) -> Result<(), PushError> {
-        self.settle().await?;
-        self.delivery.request_resync();
-        self.turn = PushSession::News(name());
-        self.start_resync(reason);
-        // Whoever cannot be asked where it is would go on from where it was, after a restart.
-        self.keep_if(true).await;
-        Ok(())
+    async fn read_position(&mut self) -> Result<ReportedPosition, PushError> {
+        let unsupported =
+            ReportedPosition { position: TargetPosition::Unsupported, window: usize::MAX };
+        let read = move |dialect: &mut dyn Dialect| match dialect.position() {
+            Some(target) => target.read_position(),
+            None => Ok(unsupported),
+        };
+        self.workers.run(read).await?
     }
 
-    fn start_resync(&mut self, reason: &'static str) {
-        self.suspects = None;
-        self.unheld.clear();
-        self.target.start_resync();
-        FullResyncStarted { target: self.target.name(), reason }.emit();
+    /// The number of batches in flight for a target that accepts `window`.
+    fn width(&self, window: usize) -> usize {
+        window.min(self.target.capabilities().parallel).max(1)
     }
 
-    async fn begin(&mut self) -> Result<Pace, PushError> {
-        let own = name();
-        self.turn = PushSession::Synchronisation(Arc::clone(&own));
-        let width = self.workers.ask(move |dialect| dialect.begin(&own)).await??;
-        self.delivery.resync_started(width);
-        Ok(Pace::On(0))
-    }
-
-    /// Ends a synchronisation that has told everything, unless the target has ended it already and only
-    /// its answer was lost.
-    async fn end(&mut self) -> Result<Pace, PushError> {
-        if let (PushSession::Synchronisation(own), Some(end)) =
-            (self.turn.clone(), self.delivery.resync_end())
-        {
-            let (place, _) = self.workers.ask(|dialect| dialect.place()).await??;
-            if place != TargetPosition::At(end) {
-                self.workers.ask(move |dialect| dialect.end(&own, &end)).await??;
-            }
-        }
-        self.delivery.resync_finished();
-        self.turn = PushSession::News(name());
-        self.keep_if(true).await;
-        Ok(Pace::On(0))
-    }
-
-    /// Reads what is next, and tells it.
-    async fn go_on(&mut self) -> Result<Pace, PushError> {
+    /// Reads the next changes and sends them.
+    async fn deliver(&mut self) -> Result<NextStep, PushError> {
         if self.delivery.poll() {
             self.inputs.newest.mark_unchanged();
         }
         loop {
-            // The next page is read while these are told.
-            self.launch()?;
+            // The next page is read while these batches are in flight.
+            self.send_ready()?;
             if !self.delivery.wants_page() {
                 break;
             }
-            let page = self.read(self.delivery.read_after(), self.target.page()).await?;
+            let limit = self.target.capabilities().page();
+            let page = self.read(self.delivery.read_after(), limit).await?;
             match self.delivery.push_page(page) {
                 PageOutcome::Queued => {}
                 PageOutcome::TombstonesExpired => {
-                    self.start_resync("too_long_away");
-                    self.target.may_hold_gone();
+                    self.on_resync_started("too_long_away");
+                    self.target.set_may_hold_gone();
                     TombstonesExpired { target: self.target.name() }.emit();
                 }
                 PageOutcome::CursorExpired => {
-                    self.anew("too_long_away").await?;
-                    return Ok(Pace::On(0));
+                    self.request_resync("too_long_away").await?;
+                    return Ok(NextStep::Continue(0));
                 }
             }
         }
-        let told = self.tell().await?;
-        let is_told = self.delivery.finish_reading();
-        if self.on_way.is_empty() {
-            self.keep_now_and_then().await;
+        let sent = self.receive().await?;
+        let is_complete = self.delivery.finish_reading();
+        if self.in_flight.is_empty() {
+            self.store_periodically().await;
         }
-        if is_told && self.delivery.state() == DeliveryState::Following {
-            self.all_is_told(told).await
+        if is_complete && self.delivery.state() == DeliveryState::Following {
+            self.on_complete(sent).await
         } else {
-            Ok(Pace::On(told))
+            Ok(NextStep::Continue(sent))
         }
     }
 
-    /// Does what is to be done once everything is told, `told` reports of it just now.
-    async fn all_is_told(&mut self, told: usize) -> Result<Pace, PushError> {
+    /// Does what is due once every change is acknowledged; `sent` of them were sent just now.
+    async fn on_complete(&mut self, sent: usize) -> Result<NextStep, PushError> {
         if self.delivery.on_idle() {
-            self.keep_if(true).await;
+            self.store_if(true).await;
         }
-        self.target.rests(self.delivery.cursor());
+        self.target.set_complete(self.delivery.cursor());
         let now = Clock::instant();
-        if self.delivery.needs_replay() && now >= self.next_repeat {
+        let is_due = |at: Option<Instant>| at.is_some_and(|at| now >= at);
+        if self.delivery.needs_replay() && now >= self.next_replay {
             self.delivery.replay();
-        } else if now >= self.next_check {
+        } else if is_due(self.next_check) {
             self.check().await?;
-        } else if now >= self.next_move && self.delivery.advance_position() {
-            self.next_move = now + MOVING;
-        } else if told == 0 {
-            return Ok(Pace::Rest);
+        } else if is_due(self.next_refresh) {
+            self.refresh(now);
+        } else if now >= self.next_advance && self.delivery.advance_position() {
+            self.next_advance = now + ADVANCE_INTERVAL;
+        } else if sent == 0 {
+            return Ok(NextStep::Wait);
         }
-        Ok(Pace::On(told))
+        Ok(NextStep::Continue(sent))
     }
 
     async fn read(&self, cursor: Option<Cursor>, limit: usize) -> Result<Page, PushError> {
-        let hears = self.delivery.scope();
-        let filter = match hears {
+        let scope = self.delivery.scope();
+        let filter = match scope {
             DeliveryScope::Filtered => Arc::clone(&self.filter),
             DeliveryScope::FilteredWithRemovals => Arc::default(),
         };
         let mut page =
             self.inputs.query.send(ReadChanges { cursor, since: None, filter, limit }).await?;
-        if hears == DeliveryScope::FilteredWithRemovals {
+        if scope == DeliveryScope::FilteredWithRemovals {
             let now = self.target.now();
             page.changes.iter_mut().for_each(|change| self.filter.redact(change, now));
         }
         Ok(page)
     }
 
-    /// Notes a failure, and says how long to wait.
-    fn failed(&mut self, error: &PushError) -> Duration {
+    /// Records a failure and returns the backoff.
+    fn on_failure(&mut self, error: &PushError) -> Duration {
         self.suspects = None;
-        self.next_repeat = Clock::instant() + self.target.target.timeout;
+        self.next_replay = Clock::instant() + self.target.target.timeout;
         self.delivery.on_failure(match error {
             PushError::PositionMismatch(_) => DeliveryFailure::PositionMismatch,
             _ => DeliveryFailure::Other,
         });
         self.failures = self.delivery.failures();
-        for asking in self.asking.drain(..) {
-            // Whoever asked may have gone.
-            let _ = asking.send(Err(error.to_string()));
-        }
-        let pause = self.target.pause(self.failures).max(error.retry_after());
+        self.reply_to_checks(&Err(error.to_string()));
+        let pause = self.target.backoff(self.failures).max(error.retry_after());
         self.target.failed(error, pause);
         PushFailed { target: self.target.name(), error, pause, failures: self.failures }.emit();
         pause
     }
 
-    /// Notes a step that went well. A failure is not over by it while nothing was taken.
-    fn goes_well(&mut self) {
+    /// Records a successful step. It ends a failure only when the target has accepted something.
+    fn on_success(&mut self) {
         if self.delivery.failures() > 0 {
             return;
         }
@@ -376,16 +362,16 @@ impl DeliveryLoop {
             }
             DeliveryState::Probing | DeliveryState::Following => State::Following,
         };
-        self.target.is(state, self.delivery.cursor());
+        self.target.set_state(state, self.delivery.cursor());
     }
 }
 
-/// The name of a turn, that no other had.
-fn name() -> Arc<str> {
+/// An ID that was not used before.
+fn unique_id() -> Arc<str> {
     Uuid::new_v4().to_string().into()
 }
 
-/// How long so many reports take at a rate a second.
-fn time_of(told: usize, rate: Option<u32>) -> Duration {
-    rate.map_or(Duration::ZERO, |rate| Duration::from_secs_f64(told as f64 / f64::from(rate)))
+/// A dialect declares an operation that it does not implement.
+fn missing(operation: &str) -> PushError {
+    PushError::NotConfigured(format!("the dialect does not implement {operation}"))
 }

@@ -1,16 +1,134 @@
-//! The interface of push dialects, and the worker threads that run them. Each worker has a thread of its
-//! own, because requests block.
+//! The interface of push dialects.
+//!
+//! ```text
+//! PushTarget ─► Registration ─► DialectFactory   capabilities, files, settings that affect the content
+//!                                    │ create, once per worker
+//!                                    ▼
+//! delivery loop ─ PushBatch ─►  Dialect::send     ─► Acknowledgement, or PushError
+//!                               Dialect::position ─► ReadPosition      if the target reports it
+//!                               Dialect::resync   ─► ReplaceContent    if a full resync replaces content
+//!                               Dialect::content  ─► ReadContent       if the content can be compared
+//! ```
+//!
+//! A dialect implements only the operations that its protocol has. The delivery loop decides with
+//! [`Capabilities`] and with the operations that exist.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread;
 
-use rollcall_identity::delivery::{DeliveryMode, TargetPosition};
-use rollcall_identity::{Address, Change, Cursor};
-use rollcall_wire::secure_edge::DigestPages;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use rollcall_config::PushTarget;
+use rollcall_identity::delivery::TargetPosition;
+use rollcall_identity::{Address, Change, Cursor, Session};
+use rollcall_runtime::clock::Clock;
 
-use super::error::PushError;
+use crate::capabilities::Capabilities;
+use crate::error::PushError;
+
+/// One dialect.
+pub(crate) struct Registration {
+    /// The name of its section in the configuration, below `push`.
+    pub(crate) section: &'static str,
+    /// The factory for a target; `None` if the target has the settings of another dialect.
+    pub(crate) factory: fn(&PushTarget) -> Option<Arc<dyn DialectFactory>>,
+}
+
+/// Creates the dialect of one target.
+pub(crate) trait DialectFactory: Send + Sync {
+    /// The capabilities of the target.
+    fn capabilities(&self) -> Capabilities;
+
+    /// The files of the dialect whose replacement restarts the target at a reload.
+    fn files(&self) -> Vec<PathBuf> {
+        Vec::new()
+    }
+
+    /// The settings that determine the content of the target, as one text. If they change, the target
+    /// receives everything again.
+    fn content_settings(&self) -> Option<String> {
+        None
+    }
+
+    /// Creates the dialect for one worker. It reads no file and opens no connection.
+    fn create(&self, clock: &Clock) -> Box<dyn Dialect>;
+}
+
+/// The connection of one worker to a target. Every request is idempotent and may be sent twice.
+pub(crate) trait Dialect: Send {
+    /// Sends a batch. Returns `Ok` only when the target has acknowledged all of it. The end of a session
+    /// that the target does not hold is a duplicate.
+    fn send(&mut self, batch: &PushBatch) -> Result<Acknowledgement, PushError>;
+
+    /// The number of bytes of batches sent since the last call.
+    fn take_bytes_sent(&mut self) -> u64;
+
+    /// The position, if the target reports it.
+    fn position(&mut self) -> Option<&mut dyn ReadPosition> {
+        None
+    }
+
+    /// Full resyncs, if they replace the content of the target.
+    fn resync(&mut self) -> Option<&mut dyn ReplaceContent> {
+        None
+    }
+
+    /// The content, if the target reports it.
+    fn content(&mut self) -> Option<&mut dyn ReadContent> {
+        None
+    }
+}
+
+/// A target that reports its position.
+pub(crate) trait ReadPosition {
+    /// Reads the position.
+    fn read_position(&mut self) -> Result<ReportedPosition, PushError>;
+}
+
+/// A target whose content a full resync replaces. It also reports its position, which shows whether a
+/// resync ended whose last response was lost.
+pub(crate) trait ReplaceContent: ReadPosition {
+    /// Starts a full resync with this ID. Returns the number of batches that the target accepts in
+    /// parallel.
+    fn start_resync(&mut self, id: &str) -> Result<usize, PushError>;
+
+    /// Finishes a full resync at this position: entries that were not sent are deleted.
+    fn finish_resync(&mut self, id: &str, at: &Cursor) -> Result<(), PushError>;
+}
+
+/// A target that reports its content.
+pub(crate) trait ReadContent {
+    /// Reads the content; `None` if this target does not support it, although its protocol does.
+    fn read_content(&mut self) -> Result<Option<TargetContent>, PushError>;
+}
+
+/// The position that a target reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ReportedPosition {
+    pub(crate) position: TargetPosition,
+    /// The number of batches that the target accepts in parallel.
+    pub(crate) window: usize,
+}
+
+/// The content of a target, read at one position.
+pub(crate) struct TargetContent {
+    /// The position; [`TargetPosition::Unsupported`] if the content was read without one.
+    pub(crate) position: TargetPosition,
+    /// Compares the content with the expected sessions.
+    pub(crate) comparison: Box<dyn ContentComparison>,
+}
+
+/// Compares the content of a target with the sessions that it should hold, page by page. Addresses
+/// are distributed over pages, so that a change during the comparison affects one page only.
+pub(crate) trait ContentComparison: Send {
+    /// Adds an expected session. Each address is added once.
+    fn add(&mut self, session: &Session);
+
+    /// The page of an address.
+    fn page(&self, address: Address) -> usize;
+
+    /// The pages on which the content differs from the added sessions.
+    fn differing(&self) -> BTreeSet<usize>;
+}
 
 /// A batch of changes.
 #[derive(Debug, Clone)]
@@ -22,16 +140,16 @@ pub(crate) struct PushBatch {
     /// The position after it.
     pub(crate) next: Cursor,
     /// The session it belongs to.
-    pub(crate) turn: PushSession,
+    pub(crate) session: PushSession,
 }
 
-/// Batches that follow each other without a position query between them, with an identifier.
+/// Batches that follow each other without a position query between them, with an ID.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum PushSession {
     /// Changes as they occur.
-    News(Arc<str>),
-    /// A full resync.
-    Synchronisation(Arc<str>),
+    Incremental(Arc<str>),
+    /// A full resync that replaces the content.
+    FullResync(Arc<str>),
 }
 
 /// The result of a batch.
@@ -39,136 +157,8 @@ pub(crate) enum PushSession {
 pub(crate) struct Acknowledgement {
     /// Reports that the target applied.
     pub(crate) accepted: u64,
-    /// Reports that the target had already.
+    /// Reports that the target had already, and ends of sessions that it did not hold.
     pub(crate) duplicates: u64,
     /// Reports that the target will never accept: the address and the reason.
     pub(crate) refused: Vec<(Option<Address>, String)>,
-}
-
-/// A dialect of one target. Every request is idempotent and may be sent twice.
-pub(crate) trait Dialect: Send {
-    /// Whether a full resync replaces the content of the target or updates it.
-    fn opening(&self) -> DeliveryMode;
-
-    /// The position that the target reports, and the number of batches it accepts in parallel, each
-    /// from a worker of its own.
-    fn place(&mut self) -> Result<(TargetPosition, usize), PushError>;
-
-    /// Starts a full resync with this identifier. Returns the number of batches that the target accepts
-    /// in parallel.
-    fn begin(&mut self, synchronisation: &str) -> Result<usize, PushError>;
-
-    /// Sends a batch. Returns `Ok` only when the target has acknowledged all of it.
-    fn tell(&mut self, batch: &PushBatch) -> Result<Acknowledgement, PushError>;
-
-    /// Finishes a full resync.
-    fn end(&mut self, synchronisation: &str, at: &Cursor) -> Result<(), PushError>;
-
-    /// Digests of the content of the target; `None` when the dialect or the target does not support it.
-    fn digests(&mut self) -> Result<Option<DigestPages>, PushError>;
-
-    /// The maximum number of reports per second; `None` for no limit.
-    fn rate(&self) -> Option<u32>;
-
-    /// The bytes of request bodies sent since the last call.
-    fn take_sent(&mut self) -> u64;
-}
-
-type Job = Box<dyn FnOnce(&mut dyn Dialect) + Send>;
-
-/// A worker thread. When this is dropped, it ends after its current request.
-#[derive(Debug)]
-pub(crate) struct Worker(crossbeam_channel::Sender<Job>);
-
-/// The fence of a target: a permit held by its workers, so that a worker abandoned in the middle of a
-/// request cannot send old data after its successor has sent new data.
-pub(crate) type FencePermit = Arc<Semaphore>;
-
-/// A fence without holders.
-pub(crate) fn floor() -> FencePermit {
-    Arc::new(Semaphore::new(1))
-}
-
-/// The workers of one target, as many as run in parallel.
-pub(crate) struct WorkerPool {
-    name: String,
-    floor: Arc<OwnedSemaphorePermit>,
-    make: Box<dyn Fn() -> Box<dyn Dialect> + Send>,
-    idle: Vec<Worker>,
-}
-
-impl WorkerPool {
-    /// An empty pool. `make` makes the dialect of each worker, and `name` is the thread name. Waits until
-    /// the workers of the previous pool have ended.
-    pub(crate) async fn new(
-        name: &str,
-        floor: &FencePermit,
-        make: impl Fn() -> Box<dyn Dialect> + Send + 'static,
-    ) -> Result<Self, PushError> {
-        let floor = Arc::clone(floor).acquire_owned().await.map_err(|_| PushError::WorkerGone)?;
-        let (name, floor, make) = (name.to_owned(), Arc::new(floor), Box::new(make));
-        Ok(Self { name, floor, make, idle: Vec::new() })
-    }
-
-    /// Takes an idle worker out of the pool, or starts one.
-    pub(crate) fn take(&mut self) -> Result<Worker, PushError> {
-        match self.idle.pop() {
-            Some(worker) => Ok(worker),
-            None => Worker::open(&self.name, Arc::clone(&self.floor), (self.make)()),
-        }
-    }
-
-    /// Returns a worker to the pool.
-    pub(crate) fn give(&mut self, worker: Worker) {
-        self.idle.push(worker);
-    }
-
-    /// Runs `act` on an idle worker.
-    pub(crate) async fn ask<T: Send + 'static>(
-        &mut self,
-        act: impl FnOnce(&mut dyn Dialect) -> T + Send + 'static,
-    ) -> Result<T, PushError> {
-        let worker = self.take()?;
-        let answer = worker.ask(act).await?;
-        self.give(worker);
-        Ok(answer)
-    }
-}
-
-impl Worker {
-    fn open(
-        name: &str,
-        floor: Arc<OwnedSemaphorePermit>,
-        mut dialect: Box<dyn Dialect>,
-    ) -> Result<Self, PushError> {
-        let (sender, jobs) = crossbeam_channel::bounded::<Job>(1);
-        let spoken = move || {
-            let _floor = floor;
-            for job in jobs {
-                // After a panic the reply channel of this job is dropped, and its caller gets an error.
-                if catch_unwind(AssertUnwindSafe(|| job(&mut *dialect))).is_err() {
-                    return;
-                }
-            }
-        };
-        let spawned = thread::Builder::new().name(format!("push {name}")).spawn(spoken);
-        spawned.map_err(|why| PushError::NotConfigured(format!("no thread: {why}")))?;
-        Ok(Self(sender))
-    }
-
-    /// Runs `act` on this worker at once, even if the returned future is dropped.
-    pub(crate) fn ask<T, A>(&self, act: A) -> impl Future<Output = Result<T, PushError>> + use<T, A>
-    where
-        T: Send + 'static,
-        A: FnOnce(&mut dyn Dialect) -> T + Send + 'static,
-    {
-        let (tell, told) = oneshot::channel();
-        let job: Job = Box::new(move |dialect| drop(tell.send(act(dialect))));
-        // The only caller waits for each reply, so the queue has room.
-        let sent = self.0.try_send(job).map_err(|_| PushError::WorkerGone);
-        async move {
-            sent?;
-            told.await.map_err(|_| PushError::WorkerGone)
-        }
-    }
 }

@@ -1,9 +1,9 @@
 //! Errors of push targets, with texts that an administrator can act on.
 
+use std::fmt::{self, Display, Formatter};
 use std::io;
 use std::time::Duration;
 
-use rollcall_wire::secure_edge::SecureEdgeError;
 use strum::IntoStaticStr;
 
 use rollcall_runtime::mailbox::MailboxClosed;
@@ -15,49 +15,29 @@ pub(crate) enum PushError {
     /// No connection, no TLS, or a truncated or late response.
     #[error("cannot be reached: {0}")]
     Unreachable(String),
-    /// The target is busy (429, 503).
-    #[error("is busy (status {status}{}){}", waiting(.after), quoted(.said))]
+    /// The target is busy.
+    #[error("is busy{}", response.with_delay(.after))]
     Busy {
-        /// The HTTP status.
-        status: u16,
-        /// The delay of its Retry-After header.
+        /// The response.
+        response: ErrorResponse,
+        /// The delay that it requests.
         after: Option<Duration>,
-        /// The text of the response.
-        said: Option<String>,
     },
-    /// Any other failure status.
-    #[error("failed (status {status}){}", quoted(.said))]
-    Failed {
-        /// The HTTP status.
-        status: u16,
-        /// The text of the response.
-        said: Option<String>,
-    },
-    /// The credentials are refused (401, 403).
-    #[error("refuses the credentials (status {status}){}", quoted(.said))]
-    Denied {
-        /// The HTTP status.
-        status: u16,
-        /// The text of the response.
-        said: Option<String>,
-    },
-    /// The response is no valid acknowledgement.
+    /// Any other reported failure.
+    #[error("failed{0}")]
+    Failed(ErrorResponse),
+    /// The target refuses the credentials.
+    #[error("refuses the credentials{0}")]
+    Denied(ErrorResponse),
+    /// The response is neither an acknowledgement nor a reported failure.
     #[error("sent an invalid response: {0}")]
-    ProtocolError(#[from] SecureEdgeError),
-    /// A success status with a body that reports a failure.
-    #[error("sent an invalid response: {0}")]
-    Unaccepted(String),
-    /// The target reports another position than expected (409).
-    #[error("reports another position{}", quoted(.0))]
-    PositionMismatch(Option<String>),
-    /// The target rejects this batch (400, 413, 422). A smaller one may be accepted.
-    #[error("rejects the batch (status {status}){}", quoted(.said))]
-    BatchRejected {
-        /// The HTTP status.
-        status: u16,
-        /// The text of the response.
-        said: Option<String>,
-    },
+    ProtocolError(String),
+    /// The target reports another position than expected.
+    #[error("reports another position{0}")]
+    PositionMismatch(ErrorResponse),
+    /// The target rejects this batch. A smaller one may be accepted.
+    #[error("rejects the batch{0}")]
+    BatchRejected(ErrorResponse),
     /// A local prerequisite is missing.
     #[error("not usable: {0}")]
     NotConfigured(String),
@@ -67,6 +47,15 @@ pub(crate) enum PushError {
     /// The worker thread has ended.
     #[error("the worker thread has ended")]
     WorkerGone,
+}
+
+/// How a target reports a failure.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct ErrorResponse {
+    /// The status code, if the protocol has one.
+    pub(crate) status: Option<u16>,
+    /// The text, sanitized for a log line.
+    pub(crate) text: Option<String>,
 }
 
 impl PushError {
@@ -84,17 +73,28 @@ impl PushError {
     }
 
     /// The metric label.
-    pub(crate) fn word(&self) -> &'static str {
+    pub(crate) fn label(&self) -> &'static str {
         self.into()
     }
 }
 
-fn quoted(said: &Option<String>) -> String {
-    said.as_ref().map(|said| format!(": {said}")).unwrap_or_default()
+impl ErrorResponse {
+    /// The text of an error with the status code, the requested delay and the text of the response.
+    fn with_delay(&self, delay: &Option<Duration>) -> String {
+        let status = self.status.map(|status| format!("status {status}"));
+        let delay = delay.map(|delay| format!("{} s", delay.as_secs()));
+        let details: Vec<String> = status.into_iter().chain(delay).collect();
+        let details =
+            if details.is_empty() { String::new() } else { format!(" ({})", details.join(", ")) };
+        let text = self.text.as_ref().map(|text| format!(": {text}")).unwrap_or_default();
+        details + &text
+    }
 }
 
-fn waiting(after: &Option<Duration>) -> String {
-    after.map(|after| format!(", {} s", after.as_secs())).unwrap_or_default()
+impl Display for ErrorResponse {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.with_delay(&None))
+    }
 }
 
 #[cfg(test)]
@@ -104,14 +104,16 @@ mod tests {
     #[test]
     fn errors_have_plain_texts() {
         let busy = PushError::Busy {
-            status: 429,
+            response: ErrorResponse { status: Some(429), text: Some("slow down".to_owned()) },
             after: Some(Duration::from_secs(7)),
-            said: Some("slow down".to_owned()),
         };
         assert_eq!(busy.to_string(), "is busy (status 429, 7 s): slow down");
-        assert_eq!((busy.word(), busy.retry_after()), ("busy", Duration::from_secs(7)));
-        let failed = PushError::Failed { status: 500, said: None };
+        assert_eq!((busy.label(), busy.retry_after()), ("busy", Duration::from_secs(7)));
+        let failed = PushError::Failed(ErrorResponse { status: Some(500), text: None });
         assert_eq!(failed.to_string(), "failed (status 500)");
         assert_eq!(failed.retry_after(), Duration::ZERO);
+        let text = Some("no such address".to_owned());
+        let rejected = PushError::BatchRejected(ErrorResponse { status: None, text });
+        assert_eq!(rejected.to_string(), "rejects the batch: no such address");
     }
 }

@@ -1,5 +1,5 @@
-//! One HTTP/1.1 connection to a push target: kept alive, verified by rustls, bounded in time and
-//! in the size of what comes back.
+//! One HTTP/1.1 connection to a push target: kept alive, verified by rustls, with limits for the time
+//! of a request and the size of a response.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -9,29 +9,29 @@ use std::time::Duration;
 use flate2::write::GzEncoder;
 use rollcall_config::{Compression, PushTarget};
 use rollcall_identity::Timestamp;
-use rollcall_wire::secure_edge::{OAuthError, ProblemDetails};
+use rollcall_wire::http::{OAuthError, ProblemDetails};
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, http};
 
-use super::error::PushError;
+use super::error::{ErrorResponse, PushError};
 use rollcall_runtime::clock::Clock;
 
-/// The longest answer that is read: digests of all pages take 280 KB.
-const ANSWER: u64 = 2 << 20;
+/// The maximum size of a response: digests of all pages take 280 KB.
+const RESPONSE_LIMIT: u64 = 2 << 20;
 
-/// The longest Retry-After that is honoured. A target that says more is asked again once an hour.
-const PATIENCE: Duration = Duration::from_secs(3600);
+/// The maximum delay taken from Retry-After. After a longer one, the target is tried once an hour.
+const RETRY_AFTER_LIMIT: Duration = Duration::from_secs(3600);
 
-/// The way to one target.
+/// The connection to one target.
 pub(super) struct Http {
     target: PushTarget,
-    /// Made when it is first needed, and again until its files can be read.
+    /// Created at the first request, and again after a failure.
     agent: Option<Agent>,
     clock: Clock,
-    sent: u64,
+    bytes_sent: u64,
 }
 
-/// What is sent.
+/// A POST request.
 pub(super) struct Post<'a> {
     pub(super) path: &'a str,
     pub(super) content_type: &'a str,
@@ -39,17 +39,17 @@ pub(super) struct Post<'a> {
     pub(super) compression: Compression,
 }
 
-/// What came back, whole.
-pub(super) struct Answer {
+/// A complete response.
+pub(super) struct HttpResponse {
     pub(super) status: u16,
     pub(super) body: Vec<u8>,
     retry_after: Option<Duration>,
 }
 
 impl Http {
-    /// The way to `target`. Nothing is read or connected yet.
+    /// A connection to `target`. It reads its files and connects at the first request.
     pub(super) fn new(target: PushTarget, clock: Clock) -> Self {
-        Self { target, agent: None, clock, sent: 0 }
+        Self { target, agent: None, clock, bytes_sent: 0 }
     }
 
     fn agent(&mut self) -> Result<Agent, PushError> {
@@ -59,7 +59,7 @@ impl Http {
         }
         let target = &self.target;
         let mut tls = TlsConfig::builder();
-        // Whoever has no TLS needs no authorities.
+        // The CA file is needed only for TLS.
         if target.url.starts_with("https:") {
             let roots = certificates(&target.authorities)?;
             tls = tls.root_certs(RootCerts::new_with_certs(&roots));
@@ -74,7 +74,7 @@ impl Http {
             .http_status_as_error(false)
             .timeout_global(Some(target.timeout))
             .timeout_connect(Some(target.timeout))
-            // A redirection would carry secrets elsewhere.
+            // A redirect would send secrets to another host.
             .max_redirects(0)
             .max_idle_connections_per_host(1)
             .user_agent(concat!("rollcall/", env!("CARGO_PKG_VERSION")))
@@ -85,17 +85,17 @@ impl Http {
         Ok(agent)
     }
 
-    /// How many bytes of bodies were sent since this was last asked.
-    pub(super) fn take_sent(&mut self) -> u64 {
-        std::mem::take(&mut self.sent)
+    /// The number of bytes of request bodies sent since the last call.
+    pub(super) fn take_bytes_sent(&mut self) -> u64 {
+        std::mem::take(&mut self.bytes_sent)
     }
 
-    /// Posts a body, and reads the answer whatever its status.
+    /// Sends a POST request, and reads the response of any status.
     pub(super) fn post(
         &mut self,
         post: &Post<'_>,
         headers: &[(&str, &str)],
-    ) -> Result<Answer, PushError> {
+    ) -> Result<HttpResponse, PushError> {
         let mut request = self.agent()?.post(format!("{}{}", self.target.url, post.path));
         request = request.header("Content-Type", post.content_type);
         for (name, value) in headers {
@@ -103,86 +103,88 @@ impl Http {
         }
         let response = match post.compression {
             Compression::Gzip => {
-                let packed = gzip(post.body);
-                self.sent += packed.len() as u64;
-                request.header("Content-Encoding", "gzip").send(packed)
+                let compressed = gzip(post.body);
+                self.bytes_sent += compressed.len() as u64;
+                request.header("Content-Encoding", "gzip").send(compressed)
             }
             Compression::Plain => {
-                self.sent += post.body.len() as u64;
+                self.bytes_sent += post.body.len() as u64;
                 request.send(post.body)
             }
         };
-        self.answer(response)
+        self.read_response(response)
     }
 
-    /// Asks for something.
+    /// Sends a GET request, and reads the response of any status.
     pub(super) fn get(
         &mut self,
         path: &str,
         headers: &[(&str, &str)],
-    ) -> Result<Answer, PushError> {
+    ) -> Result<HttpResponse, PushError> {
         let mut request = self.agent()?.get(format!("{}{path}", self.target.url));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        self.answer(request.call())
+        self.read_response(request.call())
     }
 
-    fn answer(
+    fn read_response(
         &mut self,
         response: Result<http::Response<ureq::Body>, ureq::Error>,
-    ) -> Result<Answer, PushError> {
+    ) -> Result<HttpResponse, PushError> {
         let response = response.map_err(|why| {
-            // What it is verified with, and what is shown to it, may be exchanged for this.
+            // The certificates may be wrong: the next request reads them again.
             self.agent = None;
             PushError::Unreachable(why.to_string())
         })?;
         let (head, body) = response.into_parts();
         let retry_after = head.headers.get("Retry-After").and_then(|value| value.to_str().ok());
-        let retry_after = retry_after.and_then(|text| retry_after_of(text, self.clock.now()));
-        let mut read = Vec::new();
-        let ended = body.into_reader().take(ANSWER + 1).read_to_end(&mut read);
-        ended.map_err(|why| PushError::Unreachable(format!("its answer broke off: {why}")))?;
-        if read.len() as u64 > ANSWER {
-            let why = format!("its answer is longer than {ANSWER} bytes");
-            return Err(PushError::Unaccepted(why));
+        let retry_after = retry_after.and_then(|text| parse_retry_after(text, self.clock.now()));
+        let mut bytes = Vec::new();
+        let read = body.into_reader().take(RESPONSE_LIMIT + 1).read_to_end(&mut bytes);
+        read.map_err(|why| PushError::Unreachable(format!("the response is incomplete: {why}")))?;
+        if bytes.len() as u64 > RESPONSE_LIMIT {
+            let why = format!("the response is longer than {RESPONSE_LIMIT} bytes");
+            return Err(PushError::ProtocolError(why));
         }
-        Ok(Answer { status: head.status.as_u16(), body: read, retry_after })
+        Ok(HttpResponse { status: head.status.as_u16(), body: bytes, retry_after })
     }
 }
 
-impl Answer {
-    /// The body of an answer that says success.
+impl HttpResponse {
+    /// The body of a response that reports success.
     pub(super) fn success(self) -> Result<Vec<u8>, PushError> {
         let Self { status, body, retry_after: after } = self;
-        let said = || ProblemDetails::read(&body);
-        match status {
-            200..=299 => Ok(body),
-            429 | 503 => Err(PushError::Busy { status, after, said: said() }),
-            401 | 403 => Err(PushError::Denied { status, said: said() }),
-            409 => Err(PushError::PositionMismatch(said())),
-            400 | 413 | 422 => Err(PushError::BatchRejected { status, said: said() }),
-            _ => Err(PushError::Failed { status, said: said() }),
+        if (200..=299).contains(&status) {
+            return Ok(body);
         }
+        let response = ErrorResponse { status: Some(status), text: ProblemDetails::read(&body) };
+        Err(match status {
+            429 | 503 => PushError::Busy { response, after },
+            401 | 403 => PushError::Denied(response),
+            409 => PushError::PositionMismatch(response),
+            400 | 413 | 422 => PushError::BatchRejected(response),
+            _ => PushError::Failed(response),
+        })
     }
 
-    /// The same of an answer to whoever asks for credentials or a token: nothing that was told is in
-    /// it, so what is refused is whoever asks (RFC 6749 section 5.2).
+    /// The body of a successful response to a request for credentials or a token. The request has no
+    /// reports, so that any 4xx except 429 refuses the credentials (RFC 6749 section 5.2).
     pub(super) fn granted(self) -> Result<Vec<u8>, PushError> {
         match self.status {
             429 => self.success(),
             status @ 400..=499 => {
-                let said =
+                let text =
                     OAuthError::read(&self.body).or_else(|| ProblemDetails::read(&self.body));
-                Err(PushError::Denied { status, said })
+                Err(PushError::Denied(ErrorResponse { status: Some(status), text }))
             }
             _ => self.success(),
         }
     }
 }
 
-/// Reads `Retry-After` (RFC 9110 section 10.2.3): seconds, or a date.
-fn retry_after_of(text: &str, now: Timestamp) -> Option<Duration> {
+/// Parses `Retry-After` (RFC 9110 section 10.2.3): seconds, or a date.
+fn parse_retry_after(text: &str, now: Timestamp) -> Option<Duration> {
     let text = text.trim();
     let wait = match text.parse::<u64>() {
         Ok(seconds) => Duration::from_secs(seconds),
@@ -191,30 +193,30 @@ fn retry_after_of(text: &str, now: Timestamp) -> Option<Duration> {
             Timestamp::from(date.timestamp()).since(now)
         }
     };
-    Some(wait.min(PATIENCE))
+    Some(wait.min(RETRY_AFTER_LIMIT))
 }
 
-/// RFC 1952. The fastest level: names of one domain compress well at any, and a core is scarcer than
-/// a line.
+/// Compresses a body (RFC 1952) at the fastest level: names of one domain compress well at any level,
+/// and CPU time is scarcer than bandwidth.
 fn gzip(body: &[u8]) -> Vec<u8> {
-    let mut packed =
+    let mut encoder =
         GzEncoder::new(Vec::with_capacity(body.len() / 4), flate2::Compression::fast());
-    let done = packed.write_all(body).and_then(|()| packed.finish());
-    done.expect("a Vec takes all bytes")
+    let compressed = encoder.write_all(body).and_then(|()| encoder.finish());
+    compressed.expect("writing to a Vec cannot fail")
 }
 
 fn certificates(file: &Path) -> Result<Vec<Certificate<'static>>, PushError> {
     let pem = read(file)?;
-    let named = |why: &dyn std::fmt::Display| {
+    let invalid = |why: &dyn std::fmt::Display| {
         PushError::NotConfigured(format!("{}: {why}", file.display()))
     };
     let mut chain = Vec::new();
     for item in parse_pem(&pem) {
-        if let PemItem::Certificate(certificate) = item.map_err(|why| named(&why))? {
+        if let PemItem::Certificate(certificate) = item.map_err(|why| invalid(&why))? {
             chain.push(certificate);
         }
     }
-    if chain.is_empty() { Err(named(&"holds no certificate")) } else { Ok(chain) }
+    if chain.is_empty() { Err(invalid(&"contains no certificate")) } else { Ok(chain) }
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, PushError> {
@@ -228,25 +230,25 @@ mod tests {
     #[test]
     fn retry_after_is_seconds_or_a_date() {
         let now: Timestamp = "1994-11-06T08:49:30Z".parse().unwrap();
-        let seconds = |text| retry_after_of(text, now).map(|wait| wait.as_secs());
+        let seconds = |text| parse_retry_after(text, now).map(|wait| wait.as_secs());
         assert_eq!(seconds("120"), Some(120));
         assert_eq!(seconds(" 0 "), Some(0));
         assert_eq!(seconds("Sun, 06 Nov 1994 08:49:37 GMT"), Some(7));
-        assert_eq!(seconds("Sun, 06 Nov 1994 08:00:00 GMT"), Some(0), "it is past");
-        assert_eq!(seconds("99999999999"), Some(3600), "nobody is waited for longer");
+        assert_eq!(seconds("Sun, 06 Nov 1994 08:00:00 GMT"), Some(0), "the date is in the past");
+        assert_eq!(seconds("99999999999"), Some(3600), "the limit is one hour");
         for bad in ["", "-1", "soon", "99999999999999999999999"] {
             assert_eq!(seconds(bad), None, "{bad}");
         }
     }
 
     #[test]
-    fn whoever_is_refused_a_token_is_not_told_that_its_reports_are_bad() {
+    fn a_refused_token_request_is_no_rejected_batch() {
         let granted = |status, body: &str| {
-            let answer = Answer { status, body: body.into(), retry_after: None };
-            answer.granted().map_err(|error| (error.word(), error.to_string()))
+            let response = HttpResponse { status, body: body.into(), retry_after: None };
+            response.granted().map_err(|error| (error.label(), error.to_string()))
         };
         assert_eq!(granted(200, "{}"), Ok(b"{}".to_vec()));
-        for (status, body, word, said) in [
+        for (status, body, label, detail) in [
             (400, "{\"error\":\"invalid_client\"}", "denied", "(status 400): invalid_client"),
             (401, "{\"detail\":\"no such client\"}", "denied", "(status 401): no such client"),
             (409, "", "denied", "(status 409)"),
@@ -257,17 +259,17 @@ mod tests {
             (302, "", "failed", "(status 302)"),
         ] {
             let (found, text) = granted(status, body).unwrap_err();
-            assert!(found == word && text.ends_with(said), "{status}: {found}: {text}");
+            assert!(found == label && text.ends_with(detail), "{status}: {found}: {text}");
         }
     }
 
     #[test]
-    fn what_is_compressed_is_read_back() {
+    fn a_compressed_body_is_decompressed_unchanged() {
         let body = "name,".repeat(1000);
-        let packed = gzip(body.as_bytes());
-        assert!(packed.len() < 200);
+        let compressed = gzip(body.as_bytes());
+        assert!(compressed.len() < 200);
         let mut read = String::new();
-        flate2::read::GzDecoder::new(&packed[..]).read_to_string(&mut read).unwrap();
+        flate2::read::GzDecoder::new(&compressed[..]).read_to_string(&mut read).unwrap();
         assert_eq!(read, body);
     }
 }

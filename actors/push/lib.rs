@@ -1,6 +1,7 @@
-//! Push actors: one for each target that does not ask. It reads the changes by a cursor of its own,
-//! and nothing counts as told before the target has said that it took it.
+//! Delivery to push targets. One actor per target reads the changes by a cursor of its own. The cursor
+//! advances only when the target has acknowledged a batch.
 
+mod capabilities;
 pub mod cursor_store;
 mod delivery_loop;
 mod dialect;
@@ -14,26 +15,25 @@ mod target;
 mod telemetry;
 #[cfg(test)]
 mod tests;
+mod worker;
 
 use std::sync::Arc;
 
 use actix::fut::{ActorFutureExt, wrap_future};
 use actix::prelude::*;
-use rollcall_config::{PushProtocol, PushTarget};
 use rollcall_identity::Revision;
 use tokio::sync::{mpsc, watch};
 
+pub use self::capabilities::{Capabilities, DeleteAbsent, GroupsModel, ReadBack};
 pub use self::cursor_store::FileCursorStore;
 pub use self::delivery_loop::Command;
 use self::delivery_loop::{DeliveryLoop, Inputs};
-use self::dialect::{Dialect, WorkerPool};
+pub use self::dialects::target_files;
 pub(crate) use self::error::PushError;
-use self::http::Http;
 pub use self::registry::PushTargets;
-pub use self::status::{ComparisonStatus, Drift, Outcome};
-pub use self::target::{TargetHandle, TargetStatus};
-use crate::dialects::secure_edge::{SecureEdge, TokenCache};
-use crate::dialects::srx_web_api::SrxWebApi;
+pub use self::status::{ComparisonStatus, Drift, Outcome, TargetStatus};
+pub use self::target::TargetHandle;
+use self::worker::WorkerPool;
 use rollcall_engine::query::Query;
 use rollcall_runtime::actor_metrics::Stage;
 use rollcall_runtime::clock::Clock;
@@ -43,7 +43,7 @@ impl Message for Command {
     type Result = ();
 }
 
-/// Lets it finish what it is saying, and end. The answer comes when it has.
+/// Completes the current request and ends. The reply is sent afterwards.
 #[derive(Debug)]
 pub struct Close;
 
@@ -51,19 +51,19 @@ impl Message for Close {
     type Result = ();
 }
 
-/// The role.
+/// The push actor of one target.
 pub struct Push {
     target: Arc<TargetHandle>,
     query: Mailbox<Query>,
     newest: watch::Receiver<Revision>,
     clock: Clock,
-    wishes: Option<mpsc::Sender<Command>>,
+    commands: Option<mpsc::Sender<Command>>,
     closing: watch::Sender<bool>,
     closed: watch::Sender<bool>,
 }
 
 impl Push {
-    /// One that tells `recipient` what `query` knows. `newest` wakes it.
+    /// An actor that sends the changes of `query` to `target`. `newest` wakes it.
     pub fn new(
         target: Arc<TargetHandle>,
         query: Mailbox<Query>,
@@ -71,29 +71,25 @@ impl Push {
         clock: Clock,
     ) -> Self {
         let (closing, closed) = (watch::Sender::new(false), watch::Sender::new(false));
-        Self { target, query, newest, clock, wishes: None, closing, closed }
+        Self { target, query, newest, clock, commands: None, closing, closed }
     }
 
-    /// Whom a new way is told by.
+    /// The inputs of a new delivery loop.
     fn inputs(&mut self) -> Inputs {
-        let (sender, wishes) = mpsc::channel(Self::CAPACITY);
-        self.wishes = Some(sender);
+        let (sender, commands) = mpsc::channel(Self::CAPACITY);
+        self.commands = Some(sender);
         let (query, newest) = (self.query.clone(), self.newest.clone());
-        Inputs { query, newest, wishes, closing: self.closing.subscribe() }
+        Inputs { query, newest, commands, closing: self.closing.subscribe() }
     }
-}
 
-/// What makes the dialect of a target, for each thread that speaks it. What of its files cannot be
-/// read is said whenever it is spoken to, until the files are there.
-fn dialect(target: PushTarget, clock: Clock) -> impl Fn() -> Box<dyn Dialect> + Send {
-    let tokens = TokenCache::default();
-    move || {
-        let http = Http::new(target.clone(), clock.clone());
-        match target.protocol.clone() {
-            PushProtocol::SecureEdge(edge) => {
-                Box::new(SecureEdge::new(target.name.as_str(), edge, http, Arc::clone(&tokens)))
-            }
-            PushProtocol::SrxWebApi(srx) => Box::new(SrxWebApi::new(srx, http)),
+    /// A new delivery loop. It starts when the workers of the previous one have ended.
+    fn delivery_loop(&mut self) -> impl Future<Output = Result<(), PushError>> + use<> {
+        let (target, inputs) = (Arc::clone(&self.target), self.inputs());
+        let (dialect, clock) = (target.dialect(), self.clock.clone());
+        async move {
+            let create = move || dialect.create(&clock);
+            let workers = WorkerPool::new(target.name(), &target.fence, create).await?;
+            DeliveryLoop::new(target, workers, inputs).run().await
         }
     }
 }
@@ -104,13 +100,8 @@ impl Actor for Push {
     const CAPACITY: usize = 16;
 
     fn started(&mut self, context: &mut Context<Self>) {
-        let (target, inputs) = (Arc::clone(&self.target), self.inputs());
-        let dialect = dialect(target.target.clone(), self.clock.clone());
-        let way = async move {
-            let workers = WorkerPool::new(target.name(), &target.floor, dialect).await?;
-            DeliveryLoop::new(target, workers, inputs).run().await
-        };
-        context.spawn(wrap_future::<_, ActorCell<Self>>(way).map(|end, cell, context| match end {
+        let delivery = wrap_future::<_, ActorCell<Self>>(self.delivery_loop());
+        context.spawn(delivery.map(|end, cell, context| match end {
             Ok(()) => drop(cell.actor().closed.send_replace(true)),
             Err(error) => cell.fail(error, context),
         }));
@@ -119,10 +110,10 @@ impl Actor for Push {
 
 impl Handler<Command> for Push {
     fn handle(&mut self, command: Command, _: &mut Context<Self>) -> Reply<()> {
-        let Some(wishes) = self.wishes.clone() else { return Reply::Now(()) };
+        let Some(commands) = self.commands.clone() else { return Reply::Now(()) };
         Reply::later(async move {
-            // A way that has ended grants nothing; whoever waits for an answer learns so.
-            let _ = wishes.send(command).await;
+            // If the loop has ended, the reply channel of the command is closed.
+            let _ = commands.send(command).await;
         })
     }
 }

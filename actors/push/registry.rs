@@ -1,4 +1,4 @@
-//! All push targets, for those who ask how they are and want something of them.
+//! All running push targets: their status, and commands for them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,82 +7,82 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::oneshot;
 
-use super::target::State;
 use super::{Command, ComparisonStatus, Push, TargetHandle, TargetStatus};
+use crate::status::State;
 use crate::telemetry::PushLagging;
 use rollcall_runtime::mailbox::{Mailbox, MailboxClosed};
 use rollcall_runtime::telemetry::TelemetryEvent;
 
-/// The push targets in force, by name. A copy sees the same ones.
+/// The running push targets by name. Clones refer to the same targets.
 #[derive(Clone, Default)]
-pub struct PushTargets(Arc<ArcSwap<BTreeMap<String, Known>>>);
+pub struct PushTargets(Arc<ArcSwap<BTreeMap<String, RegisteredTarget>>>);
 
 #[derive(Clone)]
-struct Known {
+struct RegisteredTarget {
     target: Arc<TargetHandle>,
-    desk: Mailbox<Push>,
+    mailbox: Mailbox<Push>,
 }
 
 impl PushTargets {
-    /// Makes one known.
-    pub fn put(&self, target: &Arc<TargetHandle>, desk: &Mailbox<Push>) {
-        self.0.rcu(|known| {
-            let mut known = BTreeMap::clone(known);
-            let (target, desk) = (Arc::clone(target), desk.clone());
-            known.insert(target.name().to_owned(), Known { target, desk });
-            known
+    /// Adds a target.
+    pub fn put(&self, target: &Arc<TargetHandle>, mailbox: &Mailbox<Push>) {
+        self.0.rcu(|targets| {
+            let mut targets = BTreeMap::clone(targets);
+            let (target, mailbox) = (Arc::clone(target), mailbox.clone());
+            targets.insert(target.name().to_owned(), RegisteredTarget { target, mailbox });
+            targets
         });
     }
 
-    /// Forgets one.
+    /// Removes a target.
     pub fn remove(&self, name: &str) {
-        self.0.rcu(|known| {
-            let mut known = BTreeMap::clone(known);
-            known.remove(name);
-            known
+        self.0.rcu(|targets| {
+            let mut targets = BTreeMap::clone(targets);
+            targets.remove(name);
+            targets
         });
-        // Nobody measures it any more, and its alert must not go on.
+        // Its lag is not measured any more, and its alert must end.
         PushLagging { target: name, changes: Some(0), time: Duration::ZERO }.emit();
     }
 
-    /// How all of them are doing, in the order of their names.
+    /// The status of all targets, by name.
     pub fn status(&self) -> Vec<TargetStatus> {
-        self.0.load().values().map(|known| known.target.status()).collect()
+        self.0.load().values().map(|registered| registered.target.status()).collect()
     }
 
-    /// Sets the lag of each in the metrics, for before they are scraped.
+    /// Sets the lag of each target in the metrics, before a scrape.
     pub fn measure_lag(&self) {
-        for known in self.0.load().values() {
-            let (changes, time) = known.target.lag();
-            PushLagging { target: known.target.name(), changes, time }.emit();
+        for registered in self.0.load().values() {
+            let (changes, time) = registered.target.lag();
+            PushLagging { target: registered.target.name(), changes, time }.emit();
         }
     }
 
-    /// Tells one everything anew; `None` when there is none of this name.
+    /// Requests a full resync; `None` if there is no target of this name.
     pub async fn resync(&self, name: &str) -> Option<Result<(), MailboxClosed>> {
-        let desk = self.desk(name)?;
-        Some(desk.send(Command::Synchronise).await)
+        let mailbox = self.mailbox(name)?;
+        Some(mailbox.send(Command::Resync).await)
     }
 
-    /// Compares what one holds with what it should hold; `None` when there is none of this name. A
-    /// target that cannot be asked now says why.
+    /// Compares the content of a target with the expected content; `None` if there is no target of this
+    /// name. If the target is unavailable, the result is the reason.
     pub async fn check(&self, name: &str) -> Option<Result<ComparisonStatus, MailboxClosed>> {
-        let desk = self.desk(name)?;
-        let (answer, answered) = oneshot::channel();
-        let sent = desk.send(Command::Check(answer)).await;
+        let mailbox = self.mailbox(name)?;
+        let (reply, result) = oneshot::channel();
+        let sent = mailbox.send(Command::Check(reply)).await;
         Some(match sent {
-            Ok(()) => answered.await.map_err(|_| MailboxClosed("push")),
-            Err(gone) => Err(gone),
+            Ok(()) => result.await.map_err(|_| MailboxClosed("push")),
+            Err(closed) => Err(closed),
         })
     }
 
-    /// What went wrong with one last, in plain words, unless it has taken something since.
+    /// The last error of a target, unless the target has accepted something since.
     pub fn error(&self, name: &str) -> Option<String> {
         let status = self.0.load().get(name)?.target.status();
         status.last_error.filter(|_| status.state == State::Retrying)
     }
 
-    fn desk(&self, name: &str) -> Option<Mailbox<Push>> {
-        self.0.load().get(name).map(|known| known.desk.clone())
+    fn mailbox(&self, name: &str) -> Option<Mailbox<Push>> {
+        self.0.load().get(name).map(|registered| registered.mailbox.clone())
     }
 }

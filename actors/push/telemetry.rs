@@ -11,8 +11,7 @@ use rollcall_runtime::telemetry::TelemetryEvent;
 
 use crate::metrics;
 
-/// A target is told from now on. Its counters begin at zero, so that the first refusal is seen to
-/// grow from something.
+/// A target was started. Its counters begin at zero, so that a rate includes the first refusal.
 pub(crate) struct TargetStarted<'a> {
     pub target: &'a str,
 }
@@ -28,11 +27,11 @@ impl TelemetryEvent for TargetStarted<'_> {
             metrics::PUSH_CONSISTENCY_CHECKS.with([target().into(), outcome.into()]).increment(0);
         }
         metrics::PUSH_BYTES.with([target().into()]).increment(0);
-        trace!(target_name = self.target, "push target is told");
+        trace!(target_name = self.target, "push target started");
     }
 }
 
-/// A target has taken a batch, or refused some of it for good.
+/// A target has acknowledged a batch, or has refused some of its reports.
 pub(crate) struct BatchAcknowledged<'a> {
     pub target: &'a str,
     pub accepted: u64,
@@ -48,27 +47,27 @@ impl TelemetryEvent for BatchAcknowledged<'_> {
             let target = target.to_owned();
             metrics::PUSH_REPORTS.with([target.into(), outcome.into()]).increment(count);
         }
-        trace!(target_name = target, accepted, duplicates, refused, "reports arrived");
+        trace!(target_name = target, accepted, duplicates, refused, "reports acknowledged");
     }
 }
 
-/// A request with reports was sent, and answered or not.
-pub(crate) struct Sent<'a> {
+/// A request with reports has ended, with or without a response.
+pub(crate) struct RequestCompleted<'a> {
     pub target: &'a str,
     pub bytes: u64,
-    pub took: Duration,
+    pub duration: Duration,
 }
 
-impl TelemetryEvent for Sent<'_> {
+impl TelemetryEvent for RequestCompleted<'_> {
     fn emit(self) {
-        let Self { target, bytes, took } = self;
+        let Self { target, bytes, duration } = self;
         metrics::PUSH_BYTES.with([target.to_owned().into()]).increment(bytes);
-        metrics::PUSH_REQUEST_SECONDS.with([target.to_owned().into()]).record(took);
-        trace!(target_name = target, bytes, ?took, "request ended");
+        metrics::PUSH_REQUEST_SECONDS.with([target.to_owned().into()]).record(duration);
+        trace!(target_name = target, bytes, ?duration, "request ended");
     }
 }
 
-/// A target will never take this report. The others of its batch are in force there.
+/// A target will never accept this report. The other reports of the batch are effective.
 pub(crate) struct ReportRefused<'a> {
     pub target: &'a str,
     pub address: Option<Address>,
@@ -78,7 +77,7 @@ pub(crate) struct ReportRefused<'a> {
 impl TelemetryEvent for ReportRefused<'_> {
     fn emit(self) {
         let Self { target, address, reason } = self;
-        // Counted where the batch is.
+        // `BatchAcknowledged` counts it.
         match address {
             Some(address) => warn!(target_name = target, %address, reason, "report refused"),
             None => warn!(target_name = target, reason, "report refused"),
@@ -86,7 +85,7 @@ impl TelemetryEvent for ReportRefused<'_> {
     }
 }
 
-/// Something did not arrive, and is tried again.
+/// A request failed and will be retried.
 pub(crate) struct PushFailed<'a> {
     pub target: &'a str,
     pub error: &'a PushError,
@@ -97,9 +96,9 @@ pub(crate) struct PushFailed<'a> {
 impl TelemetryEvent for PushFailed<'_> {
     fn emit(self) {
         let Self { target, error, pause, failures } = self;
-        let reason = error.word();
+        let reason = error.label();
         metrics::PUSH_FAILURES.with([target.to_owned().into(), reason.into()]).increment(1);
-        // The first of a row says it; the others would only fill the log.
+        // Only the first of consecutive failures is a warning, so that the log is not flooded.
         match failures {
             1 => warn!(target_name = target, %error, ?pause, "push failed"),
             _ => debug!(target_name = target, %error, ?pause, failures, "push failed again"),
@@ -107,7 +106,7 @@ impl TelemetryEvent for PushFailed<'_> {
     }
 }
 
-/// A target takes what it is told again.
+/// A target accepts reports again.
 pub(crate) struct PushRecovered<'a> {
     pub target: &'a str,
     pub failures: u32,
@@ -115,11 +114,11 @@ pub(crate) struct PushRecovered<'a> {
 
 impl TelemetryEvent for PushRecovered<'_> {
     fn emit(self) {
-        info!(target_name = self.target, failures = self.failures, "push goes on");
+        info!(target_name = self.target, failures = self.failures, "push resumed");
     }
 }
 
-/// A target is told everything anew.
+/// A full resync has started.
 pub(crate) struct FullResyncStarted<'a> {
     pub target: &'a str,
     pub reason: &'static str,
@@ -133,7 +132,18 @@ impl TelemetryEvent for FullResyncStarted<'_> {
     }
 }
 
-/// What a target holds was compared with what it should hold.
+/// All sessions are sent again, because the target would discard them.
+pub(crate) struct RefreshStarted<'a> {
+    pub target: &'a str,
+}
+
+impl TelemetryEvent for RefreshStarted<'_> {
+    fn emit(self) {
+        debug!(target_name = self.target, "refresh of push target started");
+    }
+}
+
+/// The content of a target was compared with the expected sessions.
 pub(crate) struct ConsistencyChecked<'a> {
     pub target: &'a str,
     pub drift: Drift,
@@ -142,18 +152,20 @@ pub(crate) struct ConsistencyChecked<'a> {
 impl TelemetryEvent for ConsistencyChecked<'_> {
     fn emit(self) {
         let Self { target, drift: Drift { outcome, differing, unsettled } } = self;
-        let word: &'static str = outcome.into();
-        metrics::PUSH_CONSISTENCY_CHECKS.with([target.to_owned().into(), word.into()]).increment(1);
+        let label: &'static str = outcome.into();
+        metrics::PUSH_CONSISTENCY_CHECKS
+            .with([target.to_owned().into(), label.into()])
+            .increment(1);
         match outcome {
             Outcome::Differs => warn!(target_name = target, differing, "push target has drifted"),
             Outcome::Same | Outcome::Unsupported | Outcome::Error => {
-                debug!(target_name = target, word, unsettled, "push target compared");
+                debug!(target_name = target, outcome = label, unsettled, "push target compared");
             }
         }
     }
 }
 
-/// A target was asked what it holds, and that is not known.
+/// The content of a target could not be read.
 pub(crate) struct ConsistencyCheckFailed<'a> {
     pub target: &'a str,
     pub error: &'a PushError,
@@ -161,19 +173,19 @@ pub(crate) struct ConsistencyCheckFailed<'a> {
 
 impl TelemetryEvent for ConsistencyCheckFailed<'_> {
     fn emit(self) {
-        // Counted as a comparison without an answer.
+        // `ConsistencyChecked` counts it as an error.
         warn!(target_name = self.target, error = %self.error, "push target cannot be compared");
     }
 }
 
-/// A firewall was away for longer than ends are remembered.
+/// A target that cannot discard entries was disconnected for longer than tombstones are kept.
 pub(crate) struct TombstonesExpired<'a> {
     pub target: &'a str,
 }
 
 impl TelemetryEvent for TombstonesExpired<'_> {
     fn emit(self) {
-        // Counted as a synchronisation.
+        // `FullResyncStarted` counts it.
         warn!(
             target_name = self.target,
             "push target may hold ended sessions: clear its table, then run rollcall push resync"
@@ -181,7 +193,7 @@ impl TelemetryEvent for TombstonesExpired<'_> {
     }
 }
 
-/// Up to where a target knows could not be written to the disk.
+/// The position of a target could not be written to disk.
 pub(crate) struct CursorNotStored<'a> {
     pub target: &'a str,
     pub why: &'a str,
@@ -191,11 +203,14 @@ impl TelemetryEvent for CursorNotStored<'_> {
     fn emit(self) {
         let Self { target, why } = self;
         metrics::PUSH_CURSOR_WRITE_FAILURES.with([target.to_owned().into()]).increment(1);
-        warn!(target_name = target, why, "the target is told some things again");
+        warn!(
+            target_name = target,
+            why, "position of push target not stored: changes will be sent again after a restart"
+        );
     }
 }
 
-/// How far a target is behind.
+/// The lag of a target.
 pub(crate) struct PushLagging<'a> {
     pub target: &'a str,
     pub changes: Option<u64>,

@@ -107,6 +107,15 @@ impl Spawn {
         mailbox: Mailbox<R>,
         factory: impl Fn() -> R + Send + Sync + 'static,
     ) -> Self {
+        Self::with_generation(mailbox, move |_| factory())
+    }
+
+    /// [`Spawn::new`] for an actor that needs the number of its generation. No two actors share a
+    /// number, and later generations have higher ones.
+    pub fn with_generation<R: Actor>(
+        mailbox: Mailbox<R>,
+        factory: impl Fn(u64) -> R + Send + Sync + 'static,
+    ) -> Self {
         Self(Box::new(ActorSpec { mailbox, factory: Arc::new(factory) }))
     }
 }
@@ -140,7 +149,7 @@ trait AnyActorSpec: Send {
 /// The mailbox of an actor, and the factory that makes its next generation.
 struct ActorSpec<R: Actor> {
     mailbox: Mailbox<R>,
-    factory: Arc<dyn Fn() -> R + Send + Sync>,
+    factory: Arc<dyn Fn(u64) -> R + Send + Sync>,
 }
 
 /// A liveness probe, answered for every actor.
@@ -185,7 +194,7 @@ impl<R: Actor> AnyActorSpec for ActorSpec<R> {
     ) {
         let (mailbox, factory) = (self.mailbox.clone(), Arc::clone(&self.factory));
         arbiter.spawn_fn(move || {
-            match catch_unwind(AssertUnwindSafe(|| factory())) {
+            match catch_unwind(AssertUnwindSafe(|| factory(handle.generation))) {
                 Ok(actor) if !handle.is_superseded() => {
                     let cell =
                         ActorCell::new(actor, mailbox.metrics().clone(), handle, Some(started));

@@ -2,16 +2,15 @@
 //! stopped.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rollcall_config::{PushProtocol, PushTarget, Settings};
+use rollcall_config::{PushTarget, Settings};
 use rollcall_identity::Name;
 
 use rollcall_engine::Engine;
-use rollcall_producers::registration::{FileDigest, digest_files};
-use rollcall_push::{Close, FileCursorStore, Push, PushTargets, TargetHandle};
+use rollcall_producers::registration::ConfigFingerprint;
+use rollcall_push::{Close, FileCursorStore, Push, PushTargets, TargetHandle, target_files};
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::mailbox::{Mailbox, MailboxClosed};
 use rollcall_runtime::supervisor::{Spawn, Stop};
@@ -27,24 +26,13 @@ pub(super) struct PushSet {
 struct RunningTarget {
     handle: Arc<TargetHandle>,
     mailbox: Mailbox<Push>,
-    fingerprint: TargetFingerprint,
+    fingerprint: ConfigFingerprint,
 }
 
 /// The settings and files that a target depends on. A reload replaces the target if they differ.
-#[derive(PartialEq)]
-struct TargetFingerprint(PushTarget, FileDigest);
-
-impl TargetFingerprint {
-    fn new(target: &PushTarget) -> Self {
-        let mut files: Vec<&PathBuf> = vec![&target.authorities];
-        files.extend(target.identity.iter().flat_map(|(certificate, key)| [certificate, key]));
-        // The credentials obtained for an onboarding token belong to the target; a password file may
-        // be replaced.
-        if let PushProtocol::SrxWebApi(srx) = &target.protocol {
-            files.push(&srx.password);
-        }
-        Self(target.clone(), digest_files(files.into_iter().map(PathBuf::as_path)))
-    }
+fn fingerprint(target: &PushTarget) -> ConfigFingerprint {
+    let files = target_files(target);
+    ConfigFingerprint::new(target.clone(), files.iter().map(|file| file.as_path()))
 }
 
 impl PushSet {
@@ -74,14 +62,14 @@ impl PushSet {
             concerned.push(name.to_string());
         }
         for (name, target) in wanted {
-            let fingerprint = TargetFingerprint::new(target);
+            let fingerprint = fingerprint(target);
             if self.running.get(name).is_some_and(|running| running.fingerprint == fingerprint) {
                 continue;
             }
             let before = self.stop(name, engine, settings.drain).await;
-            let keeping = Arc::new(FileCursorStore::new(&settings.data, name.as_str()));
+            let store = Arc::new(FileCursorStore::new(&settings.data, name.as_str()));
             let newest = engine.newest.clone();
-            let handle = TargetHandle::new(target.clone(), keeping, newest, clock.clone());
+            let handle = TargetHandle::new(target.clone(), store, newest, clock.clone());
             let handle = Arc::new(match before {
                 Some(before) => handle.after(&before),
                 None => handle,

@@ -200,7 +200,7 @@ const past = {
     lines({
       title: "History queries",
       description:
-        "Queries per second by outcome. not_known: the journal does not cover the time, or a part of it is missing. ill: the journal is not readable, or the audit log is not writable.",
+        "Queries per second by outcome. unknown: the journal does not cover the time, or a part of it is missing. unavailable: the journal is not readable, or the audit log is not writable.",
       unit: "reqps",
       series: [{ expr: by("outcome", rate(HISTORY)), legend: "{{outcome}}" }],
       w: 12,

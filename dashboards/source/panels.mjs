@@ -75,32 +75,56 @@ export function lines({ title, description, unit, series, limit, top, stacked = 
   };
 }
 
-/** A stat panel with a colored value. With `trend`, a sparkline is drawn behind the value. */
-export function number({ title, description, unit, expr, thresholds, trend = false, decimals, w = 4, h = 4 }) {
+/** Value mappings from `{value: [text, color]}`. */
+const mapped = (mappings) => [
+  {
+    type: "value",
+    options: Object.fromEntries(
+      Object.entries(mappings).map(([value, [text, color]], index) => [value, { text, color, index }]),
+    ),
+  },
+];
+
+/** A stat panel: one value per series. Either `thresholds` or `mappings` give the color. */
+function stat({ title, description, unit, query, thresholds, mappings, trend, decimals, w, h, textMode }) {
   return {
     type: "stat",
     title,
     description,
     datasource: DATASOURCE,
     size: { w, h },
-    targets: [target({ expr }, 0, !trend)],
+    targets: [target(query, 0, !trend)],
     fieldConfig: {
-      defaults: { unit, thresholds, noValue: "–", ...(decimals === undefined ? {} : { decimals }) },
+      defaults: {
+        ...(unit === undefined ? {} : { unit }),
+        thresholds: thresholds ?? steps("text"),
+        ...(mappings ? { mappings: mapped(mappings) } : {}),
+        noValue: "–",
+        ...(decimals === undefined ? {} : { decimals }),
+      },
       overrides: [],
     },
     options: {
       reduceOptions: { calcs: ["lastNotNull"], fields: "", values: false },
-      colorMode: "value",
+      colorMode: textMode === "value" ? "value" : "background",
       graphMode: trend ? "area" : "none",
       justifyMode: "auto",
       orientation: "auto",
-      textMode: "value",
+      textMode,
       wideLayout: true,
       showPercentChange: false,
       percentChangeColorMode: "standard",
     },
   };
 }
+
+/** A stat panel with one colored value. With `trend`, a sparkline is drawn behind the value. */
+export const number = ({ expr, trend = false, w = 4, h = 4, ...rest }) =>
+  stat({ ...rest, query: { expr }, trend, w, h, textMode: "value" });
+
+/** A stat panel with one colored tile per series. */
+export const tiles = ({ expr, legend, w = 8, h = 6, ...rest }) =>
+  stat({ decimals: 0, ...rest, query: { expr, legend }, trend: false, w, h, textMode: "value_and_name" });
 
 /** A variable whose values are the values of a label of a metric. Multiple selection; the default is all. */
 export const choice = (name, label, metric, description) => ({
@@ -154,17 +178,17 @@ function place(rows) {
   return placed;
 }
 
-/** The dashboard of a stage. */
-export function dashboard({ stage, description, choices, rows }) {
+/** The dashboard of a stage, or the dashboard `name` with the instances of the metric `instances`. */
+export function dashboard({ stage, name = stage, description, instances: metric, choices, rows }) {
   const instances = choice(
     "instance",
     "Instance",
-    `rollcall_actor_mailbox_capacity{stage="${stage}"}`,
+    metric ?? `rollcall_actor_mailbox_capacity{stage="${stage}"}`,
     "Rollcall instance, as in the Prometheus target",
   );
   return {
-    uid: `rollcall-${stage}`,
-    title: `Rollcall: ${stage}`,
+    uid: `rollcall-${name}`,
+    title: `Rollcall: ${name}`,
     description,
     tags: ["rollcall"],
     schemaVersion: 42,
@@ -177,8 +201,8 @@ export function dashboard({ stage, description, choices, rows }) {
     links: [
       {
         type: "dashboards",
-        title: "Stages",
-        tooltip: "Dashboards of the other stages",
+        title: "Rollcall",
+        tooltip: "The other dashboards of Rollcall",
         icon: "external link",
         tags: ["rollcall"],
         asDropdown: false,

@@ -13,7 +13,7 @@ const CLOSED = "rollcall_syslog_connections_closed_total";
 /** Reasons for lines that are understood and correctly produce no event. */
 const EXPECTED = "unmatched|site_to_site|not_success|ignored";
 /** Reasons for events that Rollcall itself could not commit. */
-const OURS = "cache_busy|actor_gone|journal_ill|reader_panicked";
+const OURS = "cache_busy|actor_gone|journal_unavailable|reader_panicked";
 /** Reasons for senders without permission or above their limit. */
 const SENDERS = "sender_unknown|rate_limited|not_allowed|over_share";
 

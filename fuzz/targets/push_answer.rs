@@ -1,8 +1,8 @@
 //! What push targets answer: taken only when it adds up, and never repeated with its secrets.
 
+use rollcall_wire::http::ProblemDetails;
 use rollcall_wire::secure_edge::{
-    AccessToken, BatchAck, DIGEST_PAGES, DigestPages, OnboardedCredentials, ProblemDetails,
-    ReportCounts,
+    AccessToken, BatchAck, DIGEST_PAGES, DigestPages, OnboardedCredentials, ReportCounts,
 };
 use rollcall_wire::srx::web_api::{PostEntryError, check_response};
 

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use rollcall_config::{JournalStorage, Settings};
-use rollcall_identity::{Event, GroupSet, Name, Principal, Revision, Timestamp};
+use rollcall_identity::{GroupSet, Name, Principal, Timestamp};
+use rollcall_journal::log::LogEntry;
 use rollcall_journal::{Corruption, InspectReport, export, inspect};
 use serde_json::{Value, json};
 
@@ -113,14 +114,14 @@ impl ReceivedPeriod {
     fn export(self, folder: &Path, output: &mut Output<'_>) -> Result<(), JournalCommandError> {
         let from = self.from.unwrap_or(Timestamp::from_millis(i64::MIN));
         let until = self.until.unwrap_or(Timestamp::from_millis(i64::MAX));
-        export(folder, (from, until), |epoch, revision, event| {
-            output.line(exported(epoch, revision, event)).map_err(JournalCommandError::Output)
+        export(folder, (from, until), |entry| {
+            output.line(exported(entry)).map_err(JournalCommandError::Output)
         })
     }
 }
 
 /// An event with the field names of the REST API.
-fn exported(epoch: u64, revision: Revision, event: &Event) -> Value {
+fn exported(LogEntry { epoch, position, event }: &LogEntry) -> Value {
     let principal_json =
         |principal: &Principal| json!({"user": principal.user, "domain": principal.domain});
     let groups = |set: &Option<GroupSet>| {
@@ -131,7 +132,7 @@ fn exported(epoch: u64, revision: Revision, event: &Event) -> Value {
     };
     json!({
         "epoch": epoch,
-        "revision": revision,
+        "revision": position,
         "seen": event.seen,
         "at": event.at,
         "precision": event.precision,

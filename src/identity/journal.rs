@@ -6,7 +6,9 @@ mod recovery;
 
 use std::sync::Arc;
 
-pub use self::group_commit::{GroupOutcome, JournalBatch, JournalRequest, commit_group};
+pub use self::group_commit::{
+    GroupOutcome, JournalBatch, JournalEntry, JournalRequest, commit_group,
+};
 pub use self::ledger::{PositionLedger, ReadPositions};
 pub use self::recovery::{RecoveryProgress, RevisionRange};
 use crate::{Event, Name, Revision, Rules, Table, TableSnapshot, Timestamp};

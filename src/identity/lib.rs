@@ -14,17 +14,15 @@ mod address;
 mod cause;
 mod change;
 mod change_log;
-mod decider;
 pub mod delivery;
 pub mod directory;
+pub mod engine;
 mod event;
-mod failover;
 mod filter;
 mod group_set;
 mod journal;
 pub mod logon;
 mod name;
-mod read_model;
 mod record;
 mod revision;
 mod rules;
@@ -44,20 +42,16 @@ pub use change::{Change, Effect};
 pub use change_log::{
     BadCursor, ChangeLog, ChangeLogLimits, Cursor, Page, PageRequest, SearchPage,
 };
-pub use decider::{Decider, Receipt, Takeover};
+pub use engine::Receipt;
 pub use event::{Event, Kind, Origin, Posture, Producer, Proof, Roles};
-pub use failover::{
-    EngineRole, Generations, OwnershipLease, RecoveredState, StaleTakeover, StartMode,
-};
 pub use filter::Filter;
 pub use group_set::{GroupSet, Membership};
 pub use journal::{
-    CheckpointSink, GroupOutcome, Journal, JournalBatch, JournalError, JournalRequest,
-    MemoryJournal, PositionLedger, ReadPosition, ReadPositions, ReadSource, RecoveryProgress,
-    RevisionRange, commit_group,
+    CheckpointSink, GroupOutcome, Journal, JournalBatch, JournalEntry, JournalError,
+    JournalRequest, MemoryJournal, PositionLedger, ReadPosition, ReadPositions, ReadSource,
+    RecoveryProgress, RevisionRange, commit_group,
 };
 pub use name::{BadName, Name, Principal, Spelling, Spellings};
-pub use read_model::ReadModel;
 pub use record::DecisionRecord;
 pub use revision::Revision;
 pub use rules::{Authority, Glob, Globs, IgnoreRules, Rules, SharedAddressRule};

@@ -1,5 +1,6 @@
 //! An HTTP request independent of its transport: path, parameters, headers, body.
 
+mod error_body;
 pub(crate) mod json;
 mod parameters;
 mod redact;
@@ -7,6 +8,8 @@ pub(crate) mod timestamp;
 
 use std::fmt;
 
+pub(crate) use error_body::sanitized;
+pub use error_body::{OAuthError, ProblemDetails};
 pub use parameters::{AmbiguousParameter, Parameters};
 pub(crate) use parameters::{PlusSign, canonical, percent_decoded};
 pub use redact::redact;

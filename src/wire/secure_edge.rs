@@ -16,8 +16,8 @@ pub use digest::{DIGEST_PAGES, SessionDigest};
 pub use openapi::openapi;
 pub use report::{OnboardingRequest, PositionToken, ReportBatch, ReportCounts, SyncBegin, SyncEnd};
 pub use response::{
-    AccessToken, BatchAck, DigestPages, OAuthError, OnboardedCredentials, ProblemDetails,
-    ReceiverPosition, RejectedReport, ReportList, SecureEdgeError, SyncEnded, read,
+    AccessToken, BatchAck, DigestPages, OnboardedCredentials, ReceiverPosition, RejectedReport,
+    ReportList, SecureEdgeError, SyncEnded, read,
 };
 
 /// The paths below the base URL.

@@ -131,7 +131,7 @@ fn a_reader_account_that_loses_its_rights_ends_no_session() {
     let hidden = controller.deny_read(&bases[0], "rollcall");
     controller.modify(&with_member("everyone-here", "add", &staff("Alice")));
     let why = until("the error is reported", || reader.status().error);
-    assert!(why.contains("has it lost its rights?"), "{why}");
+    assert!(why.contains("check its read rights"), "{why}");
     assert!(reader.user_at("bob").is_some() && reader.user_at("alice").is_some());
     // Changes elsewhere are still applied.
     until("alice is in the group", || {
@@ -141,7 +141,7 @@ fn a_reader_account_that_loses_its_rights_ends_no_session() {
     // A new reader reports the same error.
     let folder = configured(&controller, &more);
     let (worked, output) = super::test_directory(folder.path());
-    assert!(!worked && output.contains("has it lost its rights?"), "{output}");
+    assert!(!worked && output.contains("check its read rights"), "{output}");
     // When the account has its rights again, reading continues without a loss.
     controller.restore_permissions(hidden);
     until("the directory is current", || {
@@ -222,7 +222,7 @@ fn an_emptied_base_is_accepted_only_if_the_account_sees_deletions() {
     until("they are deleted", || privileged.user_at("m3").is_none().then_some(()));
     // An account that cannot read deleted objects cannot distinguish this from lost rights.
     let why = until("the error is reported", || ordinary.status().error);
-    assert!(why.contains("OU=Movers") && why.contains("take the place out of bases"), "{why}");
+    assert!(why.contains("OU=Movers") && why.contains("remove it from search_bases"), "{why}");
     assert!(ordinary.user_at("m3").is_some());
     controller.stop();
     controller.set_invocation();

@@ -51,7 +51,11 @@ fn events_rejected_by_the_journal_are_read_again_in_order() {
     // Each rejection counts its events as dropped; each event is applied once.
     let account = server.metrics().account("dc1");
     assert_eq!((account.applied, account.deduplicated), (written, 0), "{account:?}");
-    assert_eq!(account.dropped, server.metrics().dropped("dc1", "journal_ill"), "{account:?}");
+    assert_eq!(
+        account.dropped,
+        server.metrics().dropped("dc1", "journal_unavailable"),
+        "{account:?}"
+    );
     let server = server.kill_and_restart();
     for round in 1..=2 {
         server.wait_for_user(&format!("round{round}-59"), &format!("10.1.6{round}.59"));

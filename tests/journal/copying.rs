@@ -63,7 +63,7 @@ fn a_server_on_a_backup_made_during_writes_gives_the_same_answers() {
     let before = fs::read(&file).unwrap();
     let again = command(&server, &["backup", file.to_str().unwrap()]);
     assert_eq!(again.0, Some(1));
-    assert!(again.2.contains("no copy is written over another"), "{}", again.2);
+    assert!(again.2.contains("a backup does not overwrite a file"), "{}", again.2);
     assert!(fs::read(&file).unwrap() == before, "the file is unchanged");
     restored.stop();
     server.stop();

@@ -165,7 +165,7 @@ fn syslog_input_on_a_full_disk_is_held_back_or_counted() {
     let Account { received, applied, dropped, .. } = server.account("syslog", total + 1);
     assert_eq!((received, applied + dropped), (total + 1, total + 1));
     // What was under way when the disk was full, and nothing else.
-    assert_eq!(dropped, server.metrics().dropped("syslog", "journal_ill"));
+    assert_eq!(dropped, server.metrics().dropped("syslog", "journal_unavailable"));
     assert_eq!(dropped, 1, "one line was on its way");
     // A stop does not wait for free space.
     disk.fill();

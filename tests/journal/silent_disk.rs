@@ -42,7 +42,7 @@ fn queries_continue_while_the_disk_hangs_and_the_cause_is_reported() {
     let ready = server.get("/readyz");
     assert!(ready.text.contains("the disk has not answered for 5 s"), "{ready:?}");
     assert_eq!(server.metrics().sum("rollcall_journal_unavailable", &[]), 1);
-    server.wait_for_log("the journal's disk does not answer");
+    server.wait_for_log("the journal's disk does not respond");
     // Syslog input stays in the kernel.
     let late = Vpn { user: "late", address: "10.65.0.3" }.up();
     server.datagram(frame_3164(&late, SignedDuration::ZERO));

@@ -83,6 +83,7 @@ impl World {
             return Err(Promise::Recovery.broken("nobody decides"));
         };
         self.truth.compare(table)?;
+        self.directory.check(table, server.log(), now)?;
         self.firewall.check(table, now)?;
         self.targets.iter().try_for_each(|target| target.check(table, now))
     }

@@ -29,11 +29,21 @@ pub(super) enum Fault {
     ToldWithoutItsWord,
     /// What a firewall was told after a batch that was lost is not told again.
     LateForgotten,
+    /// A batch is decided and its changes are published when it is appended, before it is committed.
+    PublishedBeforeCommit,
+    /// A cache that hung and was replaced applies the batches that it still holds.
+    SupersededCacheDecides,
+    /// The changes of a replaced cache are visible although its successor has taken over.
+    LateChangesShown,
+    /// The receipt of a batch is not sent, and no error either.
+    ReceiptLost,
+    /// A membership update is confirmed without any effect on sessions.
+    MembershipUpdateLost,
 }
 
 impl Fault {
     /// All of them.
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 17] = [
         Self::NoDeduplication,
         Self::AcknowledgedBeforeSync,
         Self::BookmarkBeforeEvents,
@@ -46,6 +56,11 @@ impl Fault {
         Self::SuccessorTellsNothing,
         Self::ToldWithoutItsWord,
         Self::LateForgotten,
+        Self::PublishedBeforeCommit,
+        Self::SupersededCacheDecides,
+        Self::LateChangesShown,
+        Self::ReceiptLost,
+        Self::MembershipUpdateLost,
     ];
 
     /// Which promises it breaks, whichever is looked at first.
@@ -63,6 +78,12 @@ impl Fault {
             Self::SuccessorTellsNothing | Self::ToldWithoutItsWord | Self::LateForgotten => {
                 &[Promise::Consumers]
             }
+            Self::PublishedBeforeCommit => {
+                &[Promise::Acknowledged, Promise::Revisions, Promise::NobodyFromNowhere]
+            }
+            Self::SupersededCacheDecides | Self::LateChangesShown => &[Promise::Fencing],
+            Self::ReceiptLost => &[Promise::Recovery],
+            Self::MembershipUpdateLost => &[Promise::Memberships],
         }
     }
 }

@@ -1,62 +1,53 @@
-//! The server in small: the mailboxes between its actors and threads are queues here, and each of
-//! them takes one step when it is told to. What is decided, the parts of the real server decide.
+//! The server: the state machines of the engine and the group commit of the journal, with queues in
+//! place of mailboxes and threads. The scheduler moves one message at a time, and plants mistakes.
 
 mod cache;
+mod messages;
+mod ownership;
 mod query;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
 use std::sync::Arc;
 
+use rollcall_identity::engine::{
+    BatchOwner, EngineRole, EventBatch, Generations, PendingReceipt, RecoveredState,
+};
 use rollcall_identity::{
-    ChangeLog, Event, Generations, GroupOutcome, Journal, JournalBatch, JournalRequest, Origin,
-    Producer, ReadPosition, RecoveredState, Revision, Rules, Table, Timestamp, commit_group,
+    ChangeLog, GroupOutcome, Journal, JournalEntry, JournalRequest, Origin, Producer, Receipt,
+    Revision, Rules, Table, Timestamp, commit_group,
 };
 
 use self::cache::Cache;
+use self::messages::{Message, Running};
+use self::ownership::{Owner, Owners};
 use self::query::Query;
+use super::directory::{DirectorySource, SharedDirectory};
 use super::faults::Fault;
 use super::sources::name;
 use super::store::Store;
 use super::truth::{Kept, Promise};
 use crate::harness::Account;
 
-/// How many batches the cache's mailbox holds, and the journal's.
+/// How many batches the mailbox of the cache holds, and the queue of the journal.
 const MAILBOX: usize = 3;
 
-/// Events on their way, of the producer at `site`; the cache's own have none.
-pub(super) struct Batch {
-    pub(super) site: Option<usize>,
-    /// Which sending of the producer's they are of.
-    pub(super) ticket: u64,
-    pub(super) events: Vec<Event>,
-    pub(super) read: Option<ReadPosition>,
+/// A batch of a producer.
+pub(super) type Batch = EventBatch<Ticket>;
+
+/// A batch on its way through the journal.
+type Appended = EventBatch<BatchOwner<Ticket>>;
+
+/// The sending of a producer that a batch belongs to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ticket {
+    pub(super) site: usize,
+    pub(super) number: u64,
+    /// The number of events that are not decided yet.
+    pub(super) events: u64,
 }
 
-impl JournalBatch for Batch {
-    fn events(&self) -> &[Event] {
-        &self.events
-    }
-
-    fn read_position(&self) -> Option<&ReadPosition> {
-        self.read.as_ref()
-    }
-}
-
-impl Batch {
-    /// What its producer hears when everything of it is taken.
-    fn taken(&self, first: Revision) -> Option<Answer> {
-        // Of a reading that gave no events, only how far it went was committed.
-        let last = match self.events.len() as u64 {
-            0 => Revision(0),
-            count => Revision(first.0 + count - 1),
-        };
-        let Self { site, ticket, .. } = *self;
-        site.map(|site| Answer { site, ticket, taken: Some(last) })
-    }
-}
-
-/// What the producer at `site` hears of its sending `ticket`: the last position, or that it is not
-/// known to have been taken.
+/// The answer to a sending: the last position, or that it is not known to be applied.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Answer {
     pub(super) site: usize,
@@ -64,62 +55,77 @@ pub(super) struct Answer {
     pub(super) taken: Option<Revision>,
 }
 
-/// What the journal's thread is asked beside what it is to write.
+/// A query to the journal.
 enum Question {
-    /// How far the log of the producer at that site was read.
-    Tell(usize),
-    /// The table as everything committed folds to, for the cache of this term.
-    Recall(u64),
+    /// The read position of the producer at that site.
+    Position(usize),
+    /// The table, for the cache of this generation.
+    Reload(u64),
 }
 
-/// One life of the server.
+/// One process of the server.
 pub(super) struct Server {
     pub(super) store: Store,
     rules: Arc<Rules>,
+    directory: SharedDirectory,
+    directory_origin: Arc<Origin>,
+    origin: Arc<Origin>,
     fault: Option<Fault>,
-    offices: Generations,
-    cache: Option<Cache>,
-    query: Option<Query>,
-    /// What a cache that was frozen and replaced has still to say.
-    late: Vec<query::Letter>,
-    orders: VecDeque<JournalRequest<Batch, Question>>,
+    now: Timestamp,
+    /// The number of generations that the supervisor has started.
+    generations: u64,
+    owners: Owners,
+    cache: Option<Running<Cache>>,
+    query: Option<Running<Query>>,
+    /// Caches that hung and were replaced, and the changes that they have still to publish.
+    hung: Vec<Running<Cache>>,
+    late: Vec<Message>,
+    orders: VecDeque<JournalRequest<Appended, Question>>,
     pub(super) answers: VecDeque<Answer>,
-    /// The sites whose producers are told how far was read.
+    /// The sites whose producers get their read position.
     pub(super) places: VecDeque<usize>,
+    /// The numbers of the membership updates that are complete.
+    pub(super) updated: VecDeque<u64>,
     accounts: BTreeMap<usize, Account>,
     /// How often something became visible.
     pub(super) visible: u64,
-    origin: Arc<Origin>,
 }
 
 impl Server {
-    /// Starts with what lies in `store`, which is given back when it ends again on the way.
+    /// Starts with the content of `store`, which is returned when the process ends meanwhile.
     pub(super) fn start(
         mut store: Store,
-        (rules, now): (Arc<Rules>, Timestamp),
+        (rules, directory, now): (Arc<Rules>, &DirectorySource, Timestamp),
         fault: Option<Fault>,
     ) -> Result<Self, Box<Store>> {
-        let Ok((table, folded)) = store.restore(&rules) else { return Err(Box::new(store)) };
+        let Ok((table, applied)) = store.restore(&rules) else { return Err(Box::new(store)) };
         if store.disk.is_dead() {
             return Err(Box::new(store));
         }
+        let recovered = RecoveredState::from_table(table, applied);
         let (producer, client, form) = (name("cache"), name("clock"), name("logoff-time"));
         let mut server = Self {
-            offices: Generations::new(store.epoch(), RecoveredState::from_table(table, folded)),
+            owners: Owners::new(Generations::new(store.epoch(), recovered), fault),
             store,
             rules,
+            directory: Rc::clone(&directory.directory),
+            directory_origin: Arc::clone(&directory.origin),
+            origin: Arc::new(Origin { kind: Producer::Cache, producer, client, form }),
             fault,
+            now,
+            generations: 0,
             cache: None,
             query: None,
+            hung: Vec::new(),
             late: Vec::new(),
             orders: VecDeque::new(),
             answers: VecDeque::new(),
             places: VecDeque::new(),
+            updated: VecDeque::new(),
             accounts: BTreeMap::new(),
             visible: 0,
-            origin: Arc::new(Origin { kind: Producer::Cache, producer, client, form }),
         };
-        server.hire(now);
+        server.start_actors(now);
         Ok(server)
     }
 
@@ -128,53 +134,93 @@ impl Server {
         self.store
     }
 
-    /// The supervisor seats whoever is missing, the query actor first. Whether anybody was.
-    pub(super) fn hire(&mut self, now: Timestamp) -> bool {
-        let queries = self.query.is_none() && self.hire_query(now);
-        let decides = self.cache.is_none() && self.hire_cache(now);
-        queries | decides
+    /// Ownership for the next generation that the supervisor starts.
+    fn acquire(&mut self, role: EngineRole) -> Owner {
+        self.generations += 1;
+        self.owners.acquire(role, self.generations)
     }
 
-    /// Whoever waits for what the other holds has waited for too long.
-    pub(super) fn lose_patience(&mut self) -> bool {
-        let waits = self.cache.as_ref().is_some_and(Cache::asks);
-        let stands = self.query.as_ref().is_some_and(|query| query.answerer.is_none());
-        if waits {
-            self.lose_cache();
-        }
-        if stands {
-            self.lose_query();
-        }
-        waits | stands
+    /// The supervisor starts the actors that do not run, the query actor first. Returns whether any
+    /// was started.
+    pub(super) fn start_actors(&mut self, now: Timestamp) -> bool {
+        let query = self.query.is_none() && self.start_query(now);
+        let cache = self.cache.is_none() && self.start_cache(now);
+        query | cache
     }
 
-    /// Both wait for each other, and will until their patience ends.
+    /// Whether both wait for each other.
     pub(super) fn is_stuck(&self) -> bool {
-        let waits = self.cache.as_ref().is_some_and(Cache::asks);
-        waits && self.query.as_ref().is_none_or(|query| query.answerer.is_none())
+        let query = self.query.as_ref().is_none_or(|query| query.state.model.is_none());
+        query && self.waiting(EngineRole::Cache).is_some()
     }
 
-    /// The log of changes, when somebody can answer from it.
+    /// The change log, if the query actor answers.
     pub(super) fn log(&self) -> Option<&ChangeLog> {
-        Some(self.query.as_ref()?.answerer.as_ref()?.log())
+        Some(self.query.as_ref()?.state.model.as_ref()?.log())
     }
 
-    /// The table, when there is a cache that has taken over.
+    fn ready_cache(&self) -> Option<&Cache> {
+        self.cache.as_ref().map(|cache| &cache.state).filter(|state| state.is_ready())
+    }
+
+    /// The table, if the cache has taken over.
     pub(super) fn table(&self) -> Option<&Table> {
-        Some(self.cache.as_ref()?.decider()?.table())
+        Some(self.ready_cache()?.table())
     }
 
-    /// How far that is folded.
-    pub(super) fn folded(&self) -> Option<Revision> {
-        Some(self.cache.as_ref()?.decider()?.applied())
+    /// The last applied position.
+    pub(super) fn applied(&self) -> Option<Revision> {
+        Some(self.ready_cache()?.applied())
     }
 
-    fn lose(&mut self, batch: &Batch, is_unseen: bool) {
-        let Batch { site: Some(site), ticket, .. } = *batch else { return };
-        if !is_unseen {
-            self.accounts.entry(site).or_default().dropped += batch.events.len() as u64;
+    /// The producer at `site` requests its read position, behind everything submitted before.
+    /// Returns whether the request is accepted.
+    pub(super) fn request_position(&mut self, site: usize) -> bool {
+        let is_ready = self.ready_cache().is_some();
+        if is_ready {
+            self.orders.push_back(JournalRequest::Query(Question::Position(site)));
         }
-        self.answers.push_back(Answer { site, ticket, taken: None });
+        is_ready
+    }
+
+    fn account(&mut self, ticket: Ticket) -> &mut Account {
+        self.accounts.entry(ticket.site).or_default()
+    }
+
+    /// Counts a decided batch. Its events are not lost any more, whatever happens to the receipt.
+    fn settle(&mut self, pending: &mut PendingReceipt<Ticket>) {
+        let Receipt { applied, deduplicated, refused, .. } = *pending.receipt();
+        let Some(ticket) = pending.ticket_mut() else { return };
+        ticket.events = 0;
+        let account = self.account(*ticket);
+        account.applied += applied as u64;
+        account.deduplicated += deduplicated as u64;
+        account.refused += refused as u64;
+    }
+
+    /// A batch is lost, with its events that are not decided, or its receipt is.
+    fn lose(&mut self, ticket: Ticket) {
+        self.account(ticket).dropped += ticket.events;
+        self.answers.push_back(Answer { site: ticket.site, ticket: ticket.number, taken: None });
+    }
+
+    /// Answers a producer.
+    fn reply(&mut self, ticket: Ticket, receipt: Option<Receipt>) {
+        match receipt {
+            None => self.lose(ticket),
+            Some(_) if self.fault == Some(Fault::AcknowledgedBeforeSync) => {}
+            Some(_) if self.fault == Some(Fault::ReceiptLost) => {}
+            Some(receipt) => {
+                // Of a batch without events, only the read position was committed.
+                let events = receipt.applied + receipt.deduplicated + receipt.refused;
+                let revision = if events == 0 { Revision(0) } else { receipt.revision };
+                self.acknowledge(ticket, revision);
+            }
+        }
+    }
+
+    fn acknowledge(&mut self, Ticket { site, number, .. }: Ticket, revision: Revision) {
+        self.answers.push_back(Answer { site, ticket: number, taken: Some(revision) });
     }
 
     /// The journal appends up to `most` batches, commits them together, and hands them back.
@@ -182,24 +228,26 @@ impl Server {
         let count = most.min(self.orders.len());
         let mut group: Vec<_> = self.orders.drain(..count).collect();
         group.iter_mut().for_each(|order| self.mistake(order));
-        if self.fault == Some(Fault::AcknowledgedBeforeSync) {
-            self.acknowledge(&group);
+        self.be_early(&group);
+        let GroupOutcome { committed, failed, queries } = commit_group(&mut self.store, group);
+        for (batch, error) in failed {
+            self.post(EngineRole::Cache, Message::Rejected(batch, error));
         }
-        let GroupOutcome { committed, failed: refused, queries: asked } =
-            commit_group(&mut self.store, group);
-        refused.iter().for_each(|(batch, _)| self.lose(batch, false));
-        self.post_committed(committed);
-        for question in asked {
+        if self.fault != Some(Fault::PublishedBeforeCommit) {
+            let entries = committed.into_iter().map(Message::Committed);
+            entries.for_each(|entry| self.post(EngineRole::Cache, entry));
+        }
+        for question in queries {
             match question {
-                Question::Tell(site) => self.places.push_back(site),
-                Question::Recall(term) => self.recalled(term),
+                Question::Position(site) => self.places.push_back(site),
+                Question::Reload(generation) => self.reload(generation),
             }
         }
         count > 0
     }
 
-    /// What can be done wrong before a batch is written.
-    fn mistake(&mut self, order: &mut JournalRequest<Batch, Question>) {
+    /// Mistakes before a batch is written.
+    fn mistake(&mut self, order: &mut JournalRequest<Appended, Question>) {
         let JournalRequest::Append(batch) = order else { return };
         match self.fault {
             Some(Fault::OrderReversed) => batch.events.reverse(),
@@ -211,37 +259,52 @@ impl Server {
         }
     }
 
-    /// Whoever waits hears that it is taken, before it is.
-    fn acknowledge(&mut self, group: &[JournalRequest<Batch, Question>]) {
+    /// Mistakes of a journal that takes an appended batch for a committed one.
+    fn be_early(&mut self, group: &[JournalRequest<Appended, Question>]) {
+        if self.store.write_error().is_some() {
+            return;
+        }
         let mut first = self.store.next();
-        for order in group.iter().filter(|_| self.store.write_error().is_none()) {
-            if let JournalRequest::Append(batch) = order {
-                self.answers.extend(batch.taken(first));
-                first.0 += batch.events.len() as u64;
+        for order in group {
+            let JournalRequest::Append(batch) = order else { continue };
+            match (self.fault, &batch.ticket) {
+                (Some(Fault::PublishedBeforeCommit), _) => {
+                    let entry = JournalEntry { first, batch: batch.clone() };
+                    self.post(EngineRole::Cache, Message::Committed(entry));
+                }
+                (Some(Fault::AcknowledgedBeforeSync), BatchOwner::Producer(ticket)) => {
+                    let last = Revision((first.0 + batch.events.len() as u64).saturating_sub(1));
+                    let is_empty = batch.events.is_empty();
+                    self.acknowledge(*ticket, if is_empty { Revision(0) } else { last });
+                }
+                _ => {}
             }
+            first.0 += batch.events.len() as u64;
         }
     }
 
-    /// The journal looks after itself.
-    pub(super) fn tend(&mut self, now: Timestamp) -> bool {
-        let Some(survey) = self.store.maintain(now) else { return false };
-        match &mut self.cache {
-            Some(cache) => cache.mailbox.push_back(cache::Letter::TakeStock(survey)),
-            None => self.store.invalidate_checkpoint(),
-        }
+    /// The journal runs its maintenance.
+    pub(super) fn maintain(&mut self, now: Timestamp) -> bool {
+        let Some(sink) = self.store.maintain(now) else { return false };
+        self.post(EngineRole::Cache, Message::Checkpoint(sink));
         true
     }
 
-    /// Whether nothing is under way; then every account must be closed.
+    /// Whether nothing is in progress; then every account is closed.
     pub(super) fn is_idle(&self) -> bool {
-        let decides = self.cache.as_ref().is_some_and(Cache::is_idle);
-        let answers = self.query.as_ref().is_some_and(Query::is_idle);
-        let is_told = self.answers.is_empty() && self.places.is_empty();
-        let is_quiet = self.orders.is_empty() && self.late.is_empty() && is_told;
-        decides && answers && is_quiet
+        let decides = self.cache.as_ref().is_some_and(|cache| cache.mailbox.is_empty());
+        let answers = self.query.as_ref().is_some_and(|query| query.mailbox.is_empty());
+        let is_ready = self.table().is_some() && self.log().is_some();
+        let is_quiet = self.orders.is_empty() && self.late.is_empty() && self.hung.is_empty();
+        is_ready
+            && decides
+            && answers
+            && is_quiet
+            && self.answers.is_empty()
+            && self.places.is_empty()
     }
 
-    /// received = applied + deduplicated + refused + dropped, when nothing is under way.
+    /// received = applied + deduplicated + refused + dropped, when nothing is in progress.
     pub(super) fn check_accounts(&self) -> Kept {
         let open = self.accounts.iter().find(|(_, account)| !account.is_closed());
         Promise::Account.unless(open.is_none(), || format!("{open:?}"))

@@ -36,6 +36,10 @@ pub(super) enum Promise {
     Expiry,
     /// A failed logon proves nothing.
     FailedLogon,
+    /// Every session has the groups that the directory knows.
+    Memberships,
+    /// A replaced cache decides nothing, and its late changes are not visible.
+    Fencing,
     /// Once everything is well again, everything goes on.
     Recovery,
 }
@@ -123,8 +127,11 @@ impl Truth {
     /// Takes in the next event of the journal, at the true time `now`.
     pub(super) fn fold(&mut self, event: &Event, now: Timestamp) -> Kept {
         let (address, user) = (event.address, user(event));
-        if event.kind == Kind::Expiry {
-            return self.expire(event, now);
+        match event.kind {
+            Kind::Expiry => return self.expire(event, now),
+            // It changes neither the user nor the time of a session.
+            Kind::Membership => return Ok(()),
+            _ => {}
         }
         Promise::FailedLogon.unless(!user.starts_with(FAILED), || format!("{event:?}"))?;
         let number = self.said.get(&Said::of(event)).copied();

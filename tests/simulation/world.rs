@@ -5,15 +5,17 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rollcall_identity::engine::EngineRole;
 use rollcall_identity::{
     Authority, Journal, Kind, Revision, Rules, SharedAddressRule, SteadyClock, Timestamp,
 };
 
 use super::LOGOFF;
 use super::consumers::Firewall;
+use super::directory::DirectorySource;
 use super::disk::{Crash, Disk};
 use super::faults::Fault;
-use super::server::{Answer, Batch, Server};
+use super::server::{Answer, Batch, Server, Ticket};
 use super::sources::{Manner, Site};
 use super::store::Store;
 use super::targets::{LogView, Target};
@@ -34,6 +36,7 @@ pub(super) struct World {
     pub(super) chance: SeededRng,
     fault: Option<Fault>,
     rules: Arc<Rules>,
+    pub(super) directory: DirectorySource,
     /// What time it is.
     pub(super) now: Timestamp,
     /// How far the machine's clock is ahead of that, in milliseconds.
@@ -86,12 +89,14 @@ impl World {
         let epoch = START.unsigned_abs();
         let disk = Disk::new(SeededRng::new(chance.below(u64::MAX)));
         let store = Store::new(disk, epoch, fault);
-        let server = Server::start(store, (Arc::clone(&rules), now), fault).ok();
+        let directory = DirectorySource::new();
+        let server = Server::start(store, (Arc::clone(&rules), &directory, now), fault).ok();
         let width = 1 + chance.below(4) as usize;
         Self {
             chance,
             fault,
             rules,
+            directory,
             now,
             set_ahead: 0,
             clock: SteadyClock::new(now, Duration::ZERO),
@@ -134,12 +139,12 @@ impl World {
     }
 
     fn step(&mut self) -> Kept {
-        match self.chance.below(116) {
+        match self.chance.below(121) {
             0..18 => self.happen(),
             18..36 => self.send(),
             46..56 => drop(self.write()),
             36..46 | 56..68 => drop(self.fold()?),
-            68..78 => drop(self.show()),
+            68..78 => drop(self.show()?),
             78..82 => drop(self.tend()),
             82..86 => drop(self.server().store.keep()),
             86..90 => drop(self.expire()),
@@ -167,6 +172,11 @@ impl World {
             111 if self.chance.once_in(3) => self.forget(),
             112 => self.replace()?,
             113..116 => drop(self.hire()?),
+            116..118 => {
+                let table = self.server.as_ref().and_then(Server::table);
+                self.directory.change(table, &mut self.chance);
+            }
+            118..121 => drop(self.update_memberships()),
             _ => {}
         }
         self.answer()
@@ -182,11 +192,14 @@ impl World {
     fn replace(&mut self) -> Kept {
         let now = self.clock().0;
         match self.chance.below(6) {
-            0 => drop(self.server().lose_cache()),
-            1 => drop(self.server().lose_query()),
-            2 => drop(self.server().lose_cache() | self.server().lose_query()),
-            3 => self.server().freeze_cache(now)?,
-            4 => drop(self.server().lose_patience()),
+            0 => drop(self.server().end_actor(EngineRole::Cache)),
+            1 => drop(self.server().end_actor(EngineRole::Query)),
+            2 => {
+                self.server().end_actor(EngineRole::Cache);
+                self.server().end_actor(EngineRole::Query);
+            }
+            3 => self.server().hang_cache(now)?,
+            4 => drop(self.server().time_out()),
             _ => {
                 let at = self.chance.below(self.targets.len() as u64) as usize;
                 self.targets[at].actor_is_new(&mut self.chance);
@@ -199,8 +212,8 @@ impl World {
     fn hire(&mut self) -> Result<bool, Broken> {
         let now = self.clock().0;
         let server = self.server();
-        let thawed = server.thaw();
-        Ok(server.hire(now) | thawed)
+        let resumed = server.resume_hung()?;
+        Ok(server.start_actors(now) | resumed)
     }
 
     pub(super) fn server(&mut self) -> &mut Server {
@@ -234,7 +247,7 @@ impl World {
     /// A producer sends what is next, or again what was not answered.
     fn send_from(&mut self, site: usize) -> bool {
         if self.lost.contains(&site) {
-            let asks = self.server().ask_place(site);
+            let asks = self.server().request_position(site);
             if asks {
                 self.lost.remove(&site);
             }
@@ -245,8 +258,8 @@ impl World {
         let next = self.sites[site].next(&mut self.chance, (seen, self.fault));
         let Some((events, read)) = next else { return false };
         self.tickets[site] += u64::from(!again);
-        let ticket = self.tickets[site];
-        self.server().receive(Batch { site: Some(site), ticket, events, read });
+        let ticket = Ticket { site, number: self.tickets[site], events: events.len() as u64 };
+        self.server().receive(Batch { events, read, ticket });
         true
     }
 
@@ -257,19 +270,21 @@ impl World {
 
     fn fold(&mut self) -> Result<bool, Broken> {
         self.catch_up()?;
+        let clocks = self.clock();
         let (now, truth) = (self.now, &mut self.truth);
         let server = self.server.as_mut().expect("it is started again after every crash");
-        let folded = server.fold(&mut |event, table| {
+        server.set_clock(clocks);
+        let folded = server.step_cache(&mut |event, table| {
             truth.fold(event, now)?;
             truth.compare(table)
         })?;
-        self.true_to = server.folded().unwrap_or(self.true_to);
+        self.true_to = server.applied().unwrap_or(self.true_to);
         Ok(folded)
     }
 
     /// A cache that took over knows what its predecessor had not folded: so must the truth.
     fn catch_up(&mut self) -> Kept {
-        let Some(folded) = self.server().folded() else { return Ok(()) };
+        let Some(folded) = self.server().applied() else { return Ok(()) };
         if folded == self.true_to {
             return Ok(());
         }
@@ -291,19 +306,19 @@ impl World {
         self.true_to = revision;
     }
 
-    fn show(&mut self) -> bool {
+    fn show(&mut self) -> Result<bool, Broken> {
         let (now, _) = self.clock();
-        self.server().show(now)
+        self.server().step_query(now)
     }
 
     fn tend(&mut self) -> bool {
         let (now, _) = self.clock();
-        self.server().tend(now)
+        self.server().maintain(now)
     }
 
     fn expire(&mut self) -> bool {
         let clocks = self.clock();
-        self.server().expire(clocks)
+        self.server().tick(clocks)
     }
 
     fn poll(&mut self) -> bool {
@@ -327,6 +342,12 @@ impl World {
             self.told = self.told.max(target.knows());
         }
         Ok(stepped)
+    }
+
+    /// The directory submits its next update, for the first time or again.
+    fn update_memberships(&mut self) -> bool {
+        let update = self.directory.next_update();
+        update.map(|update| self.server().update_membership(update)).is_some()
     }
 
     /// Producers hear what became of what they sent, unless that is lost on its way.
@@ -358,6 +379,9 @@ impl World {
                 self.sites[site].place = self.place(site);
             }
         }
+        while let Some(number) = self.server().updated.pop_front() {
+            self.directory.confirm(number);
+        }
         while let Some(site) = self.server().places.pop_front() {
             self.sites[site].waiting = None;
             self.sites[site].place = self.place(site);
@@ -381,8 +405,8 @@ impl World {
             let running = self.now.since(Timestamp::from_millis(START));
             self.clock = SteadyClock::new(self.now, running);
             let store = Store::new(disk, self.epoch, self.fault);
-            let rules = (Arc::clone(&self.rules), self.now);
-            match Server::start(store, rules, self.fault) {
+            let known = (Arc::clone(&self.rules), &self.directory, self.now);
+            match Server::start(store, known, self.fault) {
                 Ok(server) => {
                     self.server = Some(server);
                     return self.look_around();
@@ -400,12 +424,13 @@ impl World {
                 // Now they wait for an answer before they send again, or nobody else found room.
                 busy |= self.server().is_idle() && self.send_from(site);
             }
+            busy |= self.server().is_idle() && self.update_memberships();
             busy |= self.write();
             busy |= self.fold()?;
-            busy |= self.show() | self.tend() | self.expire() | self.push()? | self.poll();
+            busy |= self.show()? | self.tend() | self.expire() | self.push()? | self.poll();
             busy |= self.hire()?;
             if self.server().is_stuck() {
-                self.server().lose_patience();
+                self.server().time_out();
             }
             busy |= self.server().store.keep();
             self.answer()?;

@@ -1,25 +1,25 @@
-//! The cache and the query actor die, one after the other and both at once: nobody who is there is
-//! lost, nobody who left comes back, and no firewall is left with one who did.
+//! Failures of the cache, of the query actor and of both at once: no session is lost, no ended session
+//! returns, and no firewall keeps one.
 
 mod recovery;
 
-use crate::messages::Batch;
-use crate::messages::Committed;
 use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
 use std::time::Duration;
 
 use actix::System;
 use rollcall_identity::{
-    Address, Authority, ChangeLogLimits, Cursor, Effect, Event, Filter, Kind, MemoryJournal, Name,
-    Origin, Page, Principal, Producer, Session, Timestamp,
+    Address, Authority, ChangeLogLimits, Cursor, Effect, Event, Filter, JournalEntry, Kind,
+    MemoryJournal, Name, Origin, Page, Principal, Producer, Receipt, Session, Timestamp,
 };
 use tokio::sync::oneshot;
 
 use super::*;
-use crate::messages::{Apply, ApplyError, Explain, ExportTable};
-use crate::messages::{GetNewestCursor, LookupAddress, PublishChanges, ReadChanges};
-use rollcall_identity::Receipt;
-use rollcall_journal::{DurableJournal, Entry, JournalOptions};
+use crate::messages::{
+    Apply, ApplyError, Batch, Committed, Explain, ExportTable, GetNewestCursor, LookupAddress,
+    PublishChanges, ReadChanges, Ticket,
+};
+use rollcall_identity::engine::{BatchOwner, Publication, Visibility};
+use rollcall_journal::{DurableJournal, JournalOptions};
 use rollcall_runtime::event_accounting::EventAccount;
 use rollcall_runtime::supervisor::{ActorState, Fault, ListActors};
 
@@ -27,27 +27,27 @@ const HOME: &str = "10.7.0.1";
 const EPOCH: u64 = 7;
 const START: i64 = 1_795_290_600_000;
 
-struct Life {
+struct Fixture {
     engine: Engine,
     time: Arc<AtomicI64>,
 }
 
-fn story(test: impl AsyncFnOnce(Life)) {
-    told(async { test(Life::begin(|_| MemoryJournal::new(EPOCH)).await).await });
+fn run_in_memory(test: impl AsyncFnOnce(Fixture)) {
+    run(async { test(Fixture::start(|_| MemoryJournal::new(EPOCH)).await).await });
 }
 
-/// The same with a journal that keeps what it is given.
-fn story_on_disk(test: impl AsyncFnOnce(Life)) {
+/// The same with a durable journal.
+fn run_on_disk(test: impl AsyncFnOnce(Fixture)) {
     let folder = tempfile::tempdir().unwrap();
     let open = |clock: &Clock| {
         DurableJournal::open(folder.path(), JournalOptions::default(), clock.clone()).unwrap()
     };
-    told(async { test(Life::begin(open).await).await });
+    run(async { test(Fixture::start(open).await).await });
 }
 
-fn told(story: impl Future<Output = ()>) {
+fn run(test: impl Future<Output = ()>) {
     System::new().block_on(async {
-        tokio::time::timeout(Duration::from_secs(60), story).await.expect("the story ends");
+        tokio::time::timeout(Duration::from_secs(60), test).await.expect("the test ends in time");
     });
 }
 
@@ -59,11 +59,11 @@ fn address(text: &str) -> Address {
     text.parse().unwrap()
 }
 
-impl Life {
-    async fn begin<J: Journal + 'static>(open: impl FnOnce(&Clock) -> J) -> Self {
+impl Fixture {
+    async fn start<J: Journal + 'static>(open: impl FnOnce(&Clock) -> J) -> Self {
         let time = Arc::new(AtomicI64::new(START));
-        let told = Arc::clone(&time);
-        let clock = Clock::from_fn(move || Timestamp::from_millis(told.load(SeqCst)));
+        let source = Arc::clone(&time);
+        let clock = Clock::from_fn(move || Timestamp::from_millis(source.load(SeqCst)));
         let kinds = vec![Kind::VpnUp, Kind::VpnDown];
         let mut rules = Rules::default();
         rules
@@ -71,17 +71,17 @@ impl Life {
             .insert((name("syslog"), name("relay")), Authority { kinds, ..Authority::default() });
         let engine =
             Engine::start(open(&clock), rules, ChangeLogLimits::default(), &clock).await.unwrap();
-        let life = Self { engine, time };
-        life.settled(0, 0).await;
-        life
+        let fixture = Self { engine, time };
+        fixture.settled(0, 0).await;
+        fixture
     }
 
-    /// So many seconds later.
-    fn pass(&self, seconds: i64) {
+    /// Advances the clock by this number of seconds.
+    fn advance(&self, seconds: i64) {
         self.time.fetch_add(seconds * 1000, SeqCst);
     }
 
-    /// What the relay says, of something that many seconds ago.
+    /// An event of the relay, of this many seconds ago.
     fn event(&self, kind: Kind, user: &str, ago: i64) -> Event {
         let now = self.time.load(SeqCst);
         let origin = Origin {
@@ -107,7 +107,7 @@ impl Life {
             .unwrap()
     }
 
-    async fn see(&self, kind: Kind, user: &str) {
+    async fn apply_kind(&self, kind: Kind, user: &str) {
         assert_eq!(self.apply(self.event(kind, user, 0)).await.applied, 1);
     }
 
@@ -115,7 +115,7 @@ impl Life {
         let found: Option<Arc<Session>> =
             self.engine.query.send(LookupAddress(address(HOME))).await.unwrap();
         let seen = self.engine.lookup.get(address(HOME)).await.unwrap();
-        assert_eq!(seen, found, "whoever looks for themselves sees what the actor says");
+        assert_eq!(seen, found, "the direct lookup equals the answer of the actor");
         found.map(|session| session.principal.as_ref().unwrap().to_string())
     }
 
@@ -138,7 +138,7 @@ impl Life {
         self.settled(0, 1).await;
     }
 
-    /// Waits until both answer, after at least so many panics of each.
+    /// Waits until both answer, after at least this number of panics of each.
     async fn settled(&self, cache: u64, query: u64) {
         for _ in 0..2000 {
             let all = self.engine.supervisor.send(ListActors).await.unwrap();
@@ -157,182 +157,191 @@ impl Life {
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        panic!("they never came back");
+        panic!("the actors are not replaced");
     }
 }
 
 #[test]
-fn a_late_login_stays_out_of_a_new_cache() {
-    story(async |life| {
-        life.see(Kind::VpnUp, "alice").await;
-        life.pass(300);
-        life.see(Kind::VpnDown, "alice").await;
-        life.pass(60);
-        life.kill_cache().await;
-        let receipt = life.apply(life.event(Kind::VpnUp, "alice", 360)).await;
+fn a_new_cache_refuses_a_late_login() {
+    run_in_memory(async |fixture| {
+        fixture.apply_kind(Kind::VpnUp, "alice").await;
+        fixture.advance(300);
+        fixture.apply_kind(Kind::VpnDown, "alice").await;
+        fixture.advance(60);
+        fixture.kill_cache().await;
+        let receipt = fixture.apply(fixture.event(Kind::VpnUp, "alice", 360)).await;
         assert_eq!((receipt.applied, receipt.refused), (0, 1));
-        assert_eq!(life.owner().await, None);
+        assert_eq!(fixture.owner().await, None);
     });
 }
 
 #[test]
-fn a_new_cache_knows_what_competed_and_who_departed_where_the_journal_keeps_it() {
-    story_on_disk(async |life| {
-        life.see(Kind::VpnUp, "alice").await;
-        life.pass(60);
-        let refused = life.apply(life.event(Kind::VpnDown, "bob", 0)).await;
-        assert_eq!(refused.refused, 1, "bob is not there");
-        let before = life.engine.cache.send(Explain(address(HOME))).await.unwrap();
-        life.kill_cache().await;
-        let after = life.engine.cache.send(Explain(address(HOME))).await.unwrap();
+fn a_new_cache_reloads_competing_events_and_ends_from_a_durable_journal() {
+    run_on_disk(async |fixture| {
+        fixture.apply_kind(Kind::VpnUp, "alice").await;
+        fixture.advance(60);
+        let refused = fixture.apply(fixture.event(Kind::VpnDown, "bob", 0)).await;
+        assert_eq!(refused.refused, 1, "bob has no session");
+        let before = fixture.engine.cache.send(Explain(address(HOME))).await.unwrap();
+        fixture.kill_cache().await;
+        let after = fixture.engine.cache.send(Explain(address(HOME))).await.unwrap();
         assert_eq!(after.to_string(), before.to_string());
         assert!(after.to_string().contains("another user has the address"), "{after}");
-        life.pass(10);
-        let late = life.apply(life.event(Kind::VpnUp, "bob", 20)).await;
-        assert_eq!((late.applied, late.refused), (0, 1), "bob had left again by then");
-        assert_eq!(life.owner().await.as_deref(), Some("alice"));
+        fixture.advance(10);
+        let late = fixture.apply(fixture.event(Kind::VpnUp, "bob", 20)).await;
+        assert_eq!((late.applied, late.refused), (0, 1), "it is older than the logout of bob");
+        assert_eq!(fixture.owner().await.as_deref(), Some("alice"));
     });
 }
 
 #[test]
-fn what_is_committed_when_the_cache_dies_is_folded_and_told_by_the_next_one() {
-    story_on_disk(async |life| {
-        life.see(Kind::VpnUp, "alice").await;
-        let cookie = life.newest().await;
-        life.pass(60);
+fn a_new_cache_applies_and_publishes_what_was_committed_before() {
+    run_on_disk(async |fixture| {
+        fixture.apply_kind(Kind::VpnUp, "alice").await;
+        let cookie = fixture.newest().await;
+        fixture.advance(60);
         let (events, account) =
-            (vec![life.event(Kind::VpnUp, "bob", 0)], EventAccount::open("test", 1));
-        let apply = life.engine.cache.post(Apply { events, read: None, account }).unwrap();
-        let fault = life.engine.cache.post(Fault).unwrap();
+            (vec![fixture.event(Kind::VpnUp, "bob", 0)], EventAccount::open("test", 1));
+        let apply = fixture.engine.cache.post(Apply { events, read: None, account }).unwrap();
+        let fault = fixture.engine.cache.post(Fault).unwrap();
         let _ = tokio::join!(apply, fault);
-        life.settled(1, 0).await;
-        // One more, ordered behind it: by then it is known what became of it.
-        life.see(Kind::VpnDown, "bob").await;
-        assert_eq!(life.owner().await, None);
-        let page = life.read(cookie).await;
-        assert!(!page.resync, "the positions go on");
+        fixture.settled(1, 0).await;
+        // An event behind it: then the first one is decided.
+        fixture.apply_kind(Kind::VpnDown, "bob").await;
+        assert_eq!(fixture.owner().await, None);
+        let page = fixture.read(cookie).await;
+        assert!(!page.resync, "the positions continue");
         assert_eq!(page.changes.iter().map(|c| c.effect).collect::<Vec<_>>(), [Effect::Ended]);
     });
 }
 
 #[test]
-fn a_new_query_actor_tells_who_left_to_a_firewall_that_goes_on() {
-    story(async |life| {
-        life.see(Kind::VpnUp, "alice").await;
-        let cookie = life.newest().await;
-        life.see(Kind::VpnDown, "alice").await;
-        life.kill_query().await;
-        let page = life.read(cookie).await;
+fn a_new_query_actor_reports_ends_to_a_firewall_that_resumes() {
+    run_in_memory(async |fixture| {
+        fixture.apply_kind(Kind::VpnUp, "alice").await;
+        let cookie = fixture.newest().await;
+        fixture.apply_kind(Kind::VpnDown, "alice").await;
+        fixture.kill_query().await;
+        let page = fixture.read(cookie).await;
         assert!(!page.resync);
         assert_eq!(page.changes.iter().map(|c| c.effect).collect::<Vec<_>>(), [Effect::Ended]);
     });
 }
 
 #[test]
-fn a_session_that_ran_out_while_the_cache_was_gone_is_ended_by_the_next_one() {
-    story(async |life| {
-        life.see(Kind::VpnUp, "alice").await;
-        let _ = life.engine.cache.send(Fault).await;
-        life.pass(10 * 24 * 3600);
-        life.settled(1, 0).await;
+fn a_new_cache_ends_a_session_that_expired_meanwhile() {
+    run_in_memory(async |fixture| {
+        fixture.apply_kind(Kind::VpnUp, "alice").await;
+        let _ = fixture.engine.cache.send(Fault).await;
+        fixture.advance(10 * 24 * 3600);
+        fixture.settled(1, 0).await;
         for _ in 0..1000 {
-            let estate = life.engine.cache.send(ExportTable).await.unwrap();
-            if estate.snapshot.sessions.is_empty() {
-                assert_eq!(estate.snapshot.ends.len(), 1);
+            let state = fixture.engine.cache.send(ExportTable).await.unwrap();
+            if state.snapshot.sessions.is_empty() {
+                assert_eq!(state.snapshot.ends.len(), 1);
                 return;
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        panic!("its expiry was never proposed");
+        panic!("no expiry event is submitted");
     });
 }
 
 #[test]
-fn they_take_over_from_each_other_again_and_again_in_one_epoch() {
-    story(async |life| {
-        life.see(Kind::VpnUp, "alice").await;
-        life.see(Kind::VpnUp, "bob").await;
-        let before = life.newest().await;
-        life.kill_cache().await;
-        life.kill_query().await;
-        assert_eq!(life.newest().await, before, "the new cache knew how far the old one was");
-        assert_eq!(life.owner().await.as_deref(), Some("bob"));
-        let page = life.read(before).await;
+fn repeated_takeovers_keep_the_epoch() {
+    run_in_memory(async |fixture| {
+        fixture.apply_kind(Kind::VpnUp, "alice").await;
+        fixture.apply_kind(Kind::VpnUp, "bob").await;
+        let before = fixture.newest().await;
+        fixture.kill_cache().await;
+        fixture.kill_query().await;
+        assert_eq!(fixture.newest().await, before, "the new cache continues at the same position");
+        assert_eq!(fixture.owner().await.as_deref(), Some("bob"));
+        let page = fixture.read(before).await;
         assert!(!page.resync && page.changes.is_empty());
-        life.see(Kind::VpnDown, "bob").await;
-        assert_eq!(life.read(before).await.changes.len(), 1);
+        fixture.apply_kind(Kind::VpnDown, "bob").await;
+        assert_eq!(fixture.read(before).await.changes.len(), 1);
     });
 }
 
 #[test]
-fn when_both_are_lost_no_firewall_goes_on_as_if_nothing_had_happened() {
-    story(async |life| {
-        life.see(Kind::VpnUp, "alice").await;
-        let cookie = life.newest().await;
-        let (cache, query) = (life.engine.cache.post(Fault), life.engine.query.post(Fault));
+fn when_both_are_lost_every_firewall_does_a_full_resync() {
+    run_in_memory(async |fixture| {
+        fixture.apply_kind(Kind::VpnUp, "alice").await;
+        let cookie = fixture.newest().await;
+        let (cache, query) = (fixture.engine.cache.post(Fault), fixture.engine.query.post(Fault));
         assert!(cache.unwrap().await.is_err() && query.unwrap().await.is_err());
-        life.settled(1, 1).await;
-        assert_eq!(life.owner().await, None);
-        let after = life.newest().await;
+        fixture.settled(1, 1).await;
+        assert_eq!(fixture.owner().await, None);
+        let after = fixture.newest().await;
         assert!(after.epoch > cookie.epoch, "{after} against {cookie}");
-        assert!(life.read(cookie).await.resync);
-        life.see(Kind::VpnUp, "bob").await;
-        assert_eq!(life.owner().await.as_deref(), Some("bob"));
-        // And from here on they keep what they know again.
-        life.kill_query().await;
-        assert_eq!(life.owner().await.as_deref(), Some("bob"));
+        assert!(fixture.read(cookie).await.resync);
+        fixture.apply_kind(Kind::VpnUp, "bob").await;
+        assert_eq!(fixture.owner().await.as_deref(), Some("bob"));
+        // From here on, the state survives again.
+        fixture.kill_query().await;
+        assert_eq!(fixture.owner().await.as_deref(), Some("bob"));
     });
 }
 
 #[test]
-fn what_a_cache_says_that_was_replaced_is_not_shown() {
-    story(async |life| {
-        life.see(Kind::VpnUp, "alice").await;
-        life.kill_cache().await;
+fn changes_of_a_replaced_cache_are_not_visible() {
+    run_in_memory(async |fixture| {
+        fixture.apply_kind(Kind::VpnUp, "alice").await;
+        fixture.kill_cache().await;
         let mut table = rollcall_identity::Table::default();
-        let (rules, mallory) = (life.engine.rules.load(), life.event(Kind::VpnUp, "mallory", 0));
+        let (rules, mallory) =
+            (fixture.engine.rules.load(), fixture.event(Kind::VpnUp, "mallory", 0));
         let change = table.apply(Revision(50), &mallory, &rules).change;
         assert!(change.is_some());
-        let mut changed = PublishChanges::new(1, 1);
-        changed.push(mallory.seen, change.clone());
-        life.engine.query.send(changed).await.unwrap();
-        assert_eq!(life.owner().await.as_deref(), Some("alice"));
-        let mut changed = PublishChanges::new(2, 1);
+        let cache = fixture.engine.cache.send(ExportTable).await.unwrap().generation;
+        let mut late = Publication::new(cache - 1, 1);
+        late.push(mallory.seen, change.clone());
+        let shown = fixture.engine.query.send(PublishChanges(late)).await;
+        assert_eq!(shown, Ok(Visibility::NotVisible));
+        assert_eq!(fixture.owner().await.as_deref(), Some("alice"));
+        let mut changed = Publication::new(cache, 1);
         changed.push(mallory.seen, change);
-        life.engine.query.send(changed).await.unwrap();
-        assert_eq!(life.owner().await.as_deref(), Some("mallory"), "its successor is heard");
+        fixture.engine.query.send(PublishChanges(changed)).await.unwrap();
+        assert_eq!(
+            fixture.owner().await.as_deref(),
+            Some("mallory"),
+            "the changes of the current cache are applied"
+        );
     });
 }
 
 #[test]
-fn what_is_folded_before_a_panic_in_the_same_commit_is_shown() {
-    story(async |life| {
+fn a_batch_before_a_panic_in_the_same_commit_is_visible() {
+    run_in_memory(async |fixture| {
         let batch = |user| {
             let (receipt, taken) = oneshot::channel::<Result<Receipt, ApplyError>>();
-            let events = vec![life.event(Kind::VpnUp, user, 0)];
-            (Batch { events, read: None, account: EventAccount::open("test", 1), receipt }, taken)
+            let events = vec![fixture.event(Kind::VpnUp, user, 0)];
+            let account = EventAccount::open("test", 1);
+            let ticket = BatchOwner::Producer(Ticket { account, receipt });
+            (Batch { events, read: None, ticket }, taken)
         };
         let ((good, _taken), (bad, lost)) = (batch("alice"), batch("bob"));
-        // There is no position after this one: to count on from it panics.
-        let bad = Entry { first: Revision(u64::MAX), batch: bad };
-        let both = vec![Entry { first: Revision(1), batch: good }, bad];
-        drop(life.engine.cache.post(Committed(both, life.engine.rules.load_full())));
-        assert!(lost.await.is_err(), "the second one's sender learns that it was not taken");
-        life.settled(1, 0).await;
-        assert_eq!(life.owner().await.as_deref(), Some("alice"));
-        let why = life.engine.cache.send(Explain(address(HOME))).await.unwrap();
+        // There is no position after this one: the increment panics.
+        let bad = JournalEntry { first: Revision(u64::MAX), batch: bad };
+        let both = vec![JournalEntry { first: Revision(1), batch: good }, bad];
+        drop(fixture.engine.cache.post(Committed(both, fixture.engine.rules.load_full())));
+        assert!(lost.await.is_err(), "the sender of the second batch gets an error");
+        fixture.settled(1, 0).await;
+        assert_eq!(fixture.owner().await.as_deref(), Some("alice"));
+        let why = fixture.engine.cache.send(Explain(address(HOME))).await.unwrap();
         assert!(why.session.is_some(), "the new cache and the query actor agree");
     });
 }
 
 #[test]
-fn a_batch_without_events_does_not_take_the_place_of_the_next_event() {
-    story(async |life| {
+fn a_batch_without_events_takes_no_position() {
+    run_in_memory(async |fixture| {
         let nothing =
             Apply { events: Vec::new(), read: None, account: EventAccount::open("test", 0) };
-        life.engine.cache.send(nothing).await.unwrap().unwrap();
-        life.kill_query().await;
-        life.see(Kind::VpnUp, "alice").await;
-        assert_eq!(life.owner().await.as_deref(), Some("alice"));
+        fixture.engine.cache.send(nothing).await.unwrap().unwrap();
+        fixture.kill_query().await;
+        fixture.apply_kind(Kind::VpnUp, "alice").await;
+        assert_eq!(fixture.owner().await.as_deref(), Some("alice"));
     });
 }

@@ -6,7 +6,8 @@
 use std::sync::{Arc, RwLock};
 
 use arc_swap::ArcSwap;
-use rollcall_identity::{Address, ReadModel, Session};
+use rollcall_identity::engine::ReadModel;
+use rollcall_identity::{Address, Session};
 
 use super::Query;
 use crate::messages::LookupAddress;
@@ -80,6 +81,7 @@ impl AddressLookup {
 mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
+    use rollcall_identity::engine::{Publication, Visibility};
     use rollcall_identity::{
         Cause, Change, ChangeLogLimits, Effect, Kind, Membership, MemoryJournal, Name, Origin,
         Precision, Principal, Producer, Proof, Revision, Rule, Rules, Timestamp,
@@ -119,7 +121,9 @@ mod tests {
         let (revision, effect, after) = (Revision(1), Effect::Began, Some(session));
         let change = Change { revision, address: home(), effect, before: None, after, cause };
         let mut model = ReadModel::new(7, ChangeLogLimits::default());
-        assert!(model.apply(1, &[change], at));
+        let mut publication = Publication::new(1, 1);
+        publication.push(at, Some(change));
+        assert_eq!(model.publish(&publication, at), Visibility::Visible);
         Arc::new(RwLock::new(model))
     }
 

@@ -1,5 +1,5 @@
-//! How a stay ended that a segment leaves open: the sessions with which each later segment begins tell
-//! which of them holds the end, so that only that one is folded.
+//! Finds the end of an interval that a segment leaves open: the sessions at the beginning of later
+//! segments show which segment contains the end, so that only that one is applied.
 
 use std::ops::Range;
 
@@ -7,89 +7,99 @@ use rollcall_identity::{
     AddressTimeline, IntervalEnd, Principal, SessionInterval, TableSnapshot, Timestamp,
 };
 
-use super::{AddressHistory, EVER};
+use super::{ALL_TIME, AddressHistory};
 use crate::error::HistoryError;
 use rollcall_journal::archive_reader::SegmentInfo;
 
-/// How a stay ended, as far as that was heard of.
-pub(crate) struct Ending {
-    /// `None` while it goes on, or when it is not known.
+/// The end of an interval, as far as it is known.
+pub(crate) struct FoundEnd {
+    /// `None` while the session is active, or if the end is unknown.
     pub(crate) end: Option<IntervalEnd>,
-    /// How far was looked for it.
+    /// The time up to which the end was searched.
     pub(crate) known_until: Timestamp,
 }
 
 impl AddressHistory<'_> {
-    /// How `stay` ended, which is there in `chronicle`: in that, what these segments hold up to `at` is
-    /// folded.
+    /// Finds the end of `interval`, the current one of `timeline`, which contains the events of
+    /// these segments up to `at`.
     pub(crate) fn ending(
         &mut self,
         (span, at): (Range<usize>, Timestamp),
-        stay: &SessionInterval,
-        mut chronicle: AddressTimeline,
-    ) -> Result<Ending, HistoryError> {
-        // Of one that is not sealed it is not known whether it holds anything of that time: it may come
-        // long after those that do.
-        let does = |chapter: &SegmentInfo| chapter.last.is_some() && chapter.from <= at;
-        let told = span.clone().rev().find(|index| does(&self.chapters[*index]));
-        let told = told.unwrap_or(span.start);
-        for index in span.start..=told {
-            if let Some(end) = self.end_in(index, at, &mut chronicle)? {
-                return Ok(Ending { end: Some(end), known_until: self.told_until(index) });
+        interval: &SessionInterval,
+        mut timeline: AddressTimeline,
+    ) -> Result<FoundEnd, HistoryError> {
+        // Whether a segment that is not sealed contains events of that time is unknown: it may be
+        // much later than the sealed ones.
+        let does = |segment: &SegmentInfo| segment.last.is_some() && segment.from <= at;
+        let answered = span.clone().rev().find(|index| does(&self.segments[*index]));
+        let answered = answered.unwrap_or(span.start);
+        for index in span.start..=answered {
+            if let Some(end) = self.end_in(index, at, &mut timeline)? {
+                return Ok(FoundEnd { end: Some(end), known_until: self.known_until(index) });
             }
         }
-        let whole = (told + 1..self.chapters.len()).take_while(|later| self.follows(*later));
-        let last = whole.last().unwrap_or(told);
-        let begin = self.last_that_carries(stay, (told, last))?;
-        // Events that these hold up to `at` is folded already, unless it begins anew.
-        let mut folded = span.end;
-        if let Some(handover) = (begin > told).then(|| self.beginning_of(begin, stay)).flatten() {
-            chronicle = AddressTimeline::from_snapshot(stay.session.address, handover);
-            folded = begin;
+        let contiguous =
+            (answered + 1..self.segments.len()).take_while(|later| self.follows(*later));
+        let last = contiguous.last().unwrap_or(answered);
+        let begin = self.last_containing(interval, (answered, last))?;
+        // The events of these segments up to `at` are already applied, unless the timeline is
+        // replaced.
+        let mut applied = span.end;
+        if let Some(snapshot) =
+            (begin > answered).then(|| self.beginning_of(begin, interval)).flatten()
+        {
+            timeline = AddressTimeline::from_snapshot(interval.session.address, snapshot);
+            applied = begin;
         }
-        // Of segments that are not sealed yet, nobody knows with whom they begin: those are folded, too.
-        let mut looked = told;
-        for later in begin.max(told + 1)..=last {
-            self.budget.in_time()?;
-            looked = later;
-            let after = if later < folded { at } else { EVER.0 };
-            if let Some(end) = self.end_in(later, after, &mut chronicle)? {
-                return Ok(Ending { end: Some(end), known_until: self.told_until(later) });
+        // The beginnings of segments that are not sealed are unknown, so their events are applied,
+        // too.
+        let mut last_read = answered;
+        for later in begin.max(answered + 1)..=last {
+            self.budget.check_time()?;
+            last_read = later;
+            let after = if later < applied { at } else { ALL_TIME.0 };
+            if let Some(end) = self.end_in(later, after, &mut timeline)? {
+                return Ok(FoundEnd { end: Some(end), known_until: self.known_until(later) });
             }
-            if chronicle.current(self.told_until(later)).is_none() {
+            if timeline.current(self.known_until(later)).is_none() {
                 break;
             }
         }
-        let known_until = self.told_until(looked);
-        Ok(Ending { end: chronicle.finish(known_until).and_then(|stay| stay.end), known_until })
+        let known_until = self.known_until(last_read);
+        Ok(FoundEnd {
+            end: timeline.finish(known_until).and_then(|interval| interval.end),
+            known_until,
+        })
     }
 
-    /// How the stay that is there in `chronicle` ended by what a segment holds after `after`, if it did.
+    /// The end of the current interval of `timeline` by the events of a segment after `after`, if
+    /// it ended there.
     fn end_in(
         &mut self,
         index: usize,
         after: Timestamp,
-        chronicle: &mut AddressTimeline,
+        timeline: &mut AddressTimeline,
     ) -> Result<Option<IntervalEnd>, HistoryError> {
         let mut end = None;
-        self.tell(index, (after, EVER.1), chronicle, &mut |stay| {
-            end = stay.end;
+        self.apply_segment(index, (after, ALL_TIME.1), timeline, &mut |interval| {
+            end = interval.end;
             false
         })?;
         Ok(end)
     }
 
-    /// The last of the segments from `from` to `to` that begins with `stay`; `from` when none after it
-    /// is known to. Whoever was there when a segment began was there when each before it did.
-    fn last_that_carries(
+    /// The last of the segments from `from` to `to` whose beginning contains `interval`; `from` if
+    /// none is known to. A session at the beginning of a segment was there at the beginning of each
+    /// segment between.
+    fn last_containing(
         &mut self,
-        stay: &SessionInterval,
+        interval: &SessionInterval,
         (mut from, mut to): (usize, usize),
     ) -> Result<usize, HistoryError> {
         while from < to {
-            self.budget.in_time()?;
+            self.budget.check_time()?;
             let middle = (from + to).div_ceil(2);
-            match self.beginning_of(middle, stay).is_some() {
+            match self.beginning_of(middle, interval).is_some() {
                 true => from = middle,
                 false => to = middle - 1,
             }
@@ -97,15 +107,16 @@ impl AddressHistory<'_> {
         Ok(from)
     }
 
-    /// The state of the address when the segment at `index` began, when `stay` was there then.
-    fn beginning_of(&mut self, index: usize, stay: &SessionInterval) -> Option<TableSnapshot> {
-        let first = self.chapters[index].first;
-        let address = stay.session.address;
+    /// The state of the address at the beginning of the segment at `index`, if `interval` was
+    /// active then.
+    fn beginning_of(&mut self, index: usize, interval: &SessionInterval) -> Option<TableSnapshot> {
+        let first = self.segments[index].first;
+        let address = interval.session.address;
         self.looked_up.insert(first);
-        // One that cannot be read says so when it is told.
-        let beginning = self.library.open(first).and_then(|volume| volume.beginning(address));
+        // A read error is reported where the segment is applied.
+        let beginning = self.archive.open(first).and_then(|reader| reader.beginning(address));
         let known = beginning.ok().flatten()?;
-        // Known better, it is the same stay; whom a directory calls otherwise is told as another.
+        // A more precise name is the same session; a renamed user counts as another.
         let is_same = |there: &Option<Principal>, then: &Option<Principal>| {
             there
                 .as_ref()
@@ -115,8 +126,8 @@ impl AddressHistory<'_> {
         let is_there = known.sessions.iter().any(|standing| {
             let there = &standing.session;
             there.address == address
-                && there.since == stay.session.since
-                && is_same(&there.principal, &stay.session.principal)
+                && there.since == interval.session.since
+                && is_same(&there.principal, &interval.session.principal)
         });
         is_there.then_some(known)
     }

@@ -16,7 +16,7 @@ use super::told::{AddressShape, DifferencesShape, StaysShape, user as principal}
 use super::wanted::{Filters, Wanted, address as ip_address};
 use crate::problem::Problem;
 use rollcall_history::{
-    AddressIntervals, History, HistoryError, PointInTime, Question, Requester, RunQuery,
+    AddressIntervals, History, HistoryError, HistoryQuery, PointInTime, Requester, RunQuery,
     SessionDiff, UserIntervals,
 };
 use rollcall_runtime::mailbox::Handler;
@@ -178,9 +178,9 @@ pub(super) async fn difference(
     let question = SessionDiff {
         from: moment("from", &from)?,
         to: to.map(|to| moment("to", &to)).transpose()?,
-        place: Arc::new(move |address| places.filter.admits_address(address)),
-        meant: Arc::new(move |session: &Session| wanted.admits(session)),
-        asked,
+        address_filter: Arc::new(move |address| places.filter.admits_address(address)),
+        session_filter: Arc::new(move |session: &Session| wanted.admits(session)),
+        audited: asked,
         after: behind(after)?,
         limit: page(limit)?,
     };
@@ -189,7 +189,7 @@ pub(super) async fn difference(
 
 async fn ask<Q>(rest: &Rest, request: &HttpRequest, question: Q) -> Result<Q::Answer, Problem>
 where
-    Q: Question,
+    Q: HistoryQuery,
     History: Handler<RunQuery<Q>>,
 {
     let Some(history) = &rest.history else {
@@ -199,19 +199,19 @@ where
     let peer = request.peer_addr().map(|peer| peer.ip());
     let named = request.headers().get(ASKER).and_then(|named| named.to_str().ok());
     let asker = Requester::new(peer, named);
-    history.send(RunQuery { question, asker }).await?.map_err(Problem::from)
+    history.send(RunQuery { query: question, requester: asker }).await?.map_err(Problem::from)
 }
 
 impl From<HistoryError> for Problem {
     fn from(unanswered: HistoryError) -> Self {
         let text = unanswered.to_string();
         match unanswered {
-            HistoryError::NotKnown { notes, .. } => Self::not_found(text).with_reasons(notes),
-            HistoryError::Unreasonable(_) => Self::bad_request(text),
+            HistoryError::Unknown { notes, .. } => Self::not_found(text).with_reasons(notes),
+            HistoryError::Invalid(_) => Self::bad_request(text),
             HistoryError::TooBroad(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, text),
-            HistoryError::Ill(_) | HistoryError::Poisoned(_) | HistoryError::Unrecorded(_) => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, text)
-            }
+            HistoryError::Unavailable(_)
+            | HistoryError::EventPanicked(_)
+            | HistoryError::NotAudited(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, text),
         }
     }
 }

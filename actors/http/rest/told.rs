@@ -74,7 +74,7 @@ pub(super) struct MomentShape {
 
 impl From<PointInTimeAnswer> for MomentShape {
     fn from(told: PointInTimeAnswer) -> Self {
-        let PointInTimeAnswer { at, explanation, stay, known_until, sources } = told;
+        let PointInTimeAnswer { at, explanation, interval: stay, known_until, sources } = told;
         let end = stay.as_ref().and_then(|stay| stay.end.as_ref());
         Self {
             at,
@@ -134,7 +134,7 @@ pub(super) struct StaysShape {
 
 impl<After: ToString> From<IntervalsPage<After>> for StaysShape {
     fn from(told: IntervalsPage<After>) -> Self {
-        let IntervalsPage { from, to, stays, next, sources } = told;
+        let IntervalsPage { from, to, intervals: stays, next, sources } = told;
         let next = next.map(|next| next.to_string());
         let stays = stays.iter().map(StayShape::from).collect();
         Self { from, to, stays, next, sources: sources.into() }
@@ -168,7 +168,7 @@ pub(super) struct DifferenceShape {
 
 impl From<&DiffEntry> for DifferenceShape {
     fn from(differs: &DiffEntry) -> Self {
-        let DiffEntry { address, what, ref before, ref after } = *differs;
+        let DiffEntry { address, kind: what, ref before, ref after } = *differs;
         let shape = SessionShape::active;
         Self {
             address,

@@ -1,5 +1,5 @@
-//! Which rows of the segment that is written are about an address or a user: a small map in memory,
-//! in place of the indexes that only a sealed segment has.
+//! An index of the open segment by address and user, in memory, because only sealed segments have
+//! indexes on disk.
 
 use rollcall_identity::Revision;
 use rusqlite::Connection;
@@ -16,68 +16,68 @@ pub(super) struct LiveIndex {
 }
 
 impl LiveIndex {
-    /// A finder that knows nothing yet of a segment that begins at `first`.
+    /// An empty index of a segment that begins at `first`.
     pub(super) fn new(first: Revision) -> Self {
         let upto = first.0.saturating_sub(1);
         Self { first: first.0, upto, ..Self::default() }
     }
 
-    /// Learns what was written since it was last asked.
+    /// Adds the rows written since the last call.
     pub(super) fn catch_up(&mut self, sql: &Connection) -> Result<(), Corruption> {
-        let asked = "SELECT revision, address, user FROM events WHERE revision > ?
+        let select = "SELECT revision, address, user FROM events WHERE revision > ?
             ORDER BY revision";
-        let mut statement = sql.prepare_cached(asked)?;
+        let mut statement = sql.prepare_cached(select)?;
         let mut rows = statement.query([self.upto.cast_signed()])?;
         while let Some(row) = rows.next()? {
             let revision = row.get::<_, i64>(0)?.cast_unsigned();
-            // A segment of 4 billion events is beyond what the configuration allows.
-            let Ok(place) = u32::try_from(revision.saturating_sub(self.first)) else { break };
+            // The configuration does not allow a segment of 4 billion events.
+            let Ok(offset) = u32::try_from(revision.saturating_sub(self.first)) else { break };
             if let Ok(address) = row.get_ref(1)?.as_bytes() {
-                self.addresses.put(key(address), place);
+                self.addresses.insert(key(address), offset);
             }
             if let Ok(user) = row.get_ref(2)?.as_bytes() {
-                self.users.put(key(user), place);
+                self.users.insert(key(user), offset);
             }
             self.upto = revision;
         }
         Ok(())
     }
 
-    /// The rows that may be about `address`, ascending: a few may be about another, which the row
-    /// itself tells.
-    pub(super) fn at(&self, address: &str) -> Vec<Revision> {
+    /// The rows that may concern `address`, ascending. Hash collisions are possible; the row itself
+    /// decides.
+    pub(super) fn by_address(&self, address: &str) -> Vec<Revision> {
         self.positions(&self.addresses, address)
     }
 
-    /// The same about `user`.
-    pub(super) fn of(&self, user: &str) -> Vec<Revision> {
+    /// The rows that may concern `user`, likewise.
+    pub(super) fn by_user(&self, user: &str) -> Vec<Revision> {
         self.positions(&self.users, user)
     }
 
     fn positions(&self, runs: &Runs, text: &str) -> Vec<Revision> {
-        let places = runs.find(key(text.as_bytes()));
-        places.into_iter().map(|place| Revision(self.first + u64::from(place))).collect()
+        let offsets = runs.find(key(text.as_bytes()));
+        offsets.into_iter().map(|offset| Revision(self.first + u64::from(offset))).collect()
     }
 }
 
-/// Pairs of key and place in sorted runs, of which each is at least twice as long as the next:
-/// adding costs a logarithm, asking a binary search in each, and nothing but the pairs is kept.
+/// Pairs of key and offset in sorted runs, of which each is more than twice as long as the next: an
+/// insertion costs a logarithm, a lookup one binary search per run, and only the pairs are stored.
 #[derive(Debug, Default)]
 struct Runs {
     sorted: Vec<Vec<(u32, u32)>>,
-    fresh: Vec<(u32, u32)>,
+    unsorted: Vec<(u32, u32)>,
 }
 
-/// How many pairs wait until they are sorted in: so many are looked through one by one.
-const FRESH: usize = 1024;
+/// The number of unsorted pairs, which are searched linearly.
+const MAX_UNSORTED: usize = 1024;
 
 impl Runs {
-    fn put(&mut self, key: u32, place: u32) {
-        self.fresh.push((key, place));
-        if self.fresh.len() < FRESH {
+    fn insert(&mut self, key: u32, offset: u32) {
+        self.unsorted.push((key, offset));
+        if self.unsorted.len() < MAX_UNSORTED {
             return;
         }
-        let mut run = std::mem::take(&mut self.fresh);
+        let mut run = std::mem::take(&mut self.unsorted);
         while let Some(last) = self.sorted.pop_if(|last| last.len() <= 2 * run.len()) {
             run.extend(last);
         }
@@ -86,18 +86,18 @@ impl Runs {
         self.sorted.push(run);
     }
 
-    /// The places of a key, ascending.
+    /// The offsets of a key, ascending.
     fn find(&self, key: u32) -> Vec<u32> {
-        let of = |run: &Vec<(u32, u32)>| {
+        let by_user = |run: &Vec<(u32, u32)>| {
             let begin = run.partition_point(|(other, _)| *other < key);
             let same = run[begin..].iter().take_while(|(other, _)| *other == key);
-            same.map(|(_, place)| *place).collect::<Vec<u32>>()
+            same.map(|(_, offset)| *offset).collect::<Vec<u32>>()
         };
-        let mut places: Vec<u32> = self.sorted.iter().flat_map(of).collect();
-        let fresh = self.fresh.iter().filter(|(other, _)| *other == key);
-        places.extend(fresh.map(|(_, place)| *place));
-        places.sort_unstable();
-        places
+        let mut offsets: Vec<u32> = self.sorted.iter().flat_map(by_user).collect();
+        let unsorted = self.unsorted.iter().filter(|(other, _)| *other == key);
+        offsets.extend(unsorted.map(|(_, offset)| *offset));
+        offsets.sort_unstable();
+        offsets
     }
 }
 
@@ -119,13 +119,13 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
-        fn every_place_is_found_under_its_key_and_no_other(
+        fn every_offset_is_found_under_its_key_only(
             keys in prop::collection::vec(0..200_u32, 0..9000),
         ) {
             let (mut runs, mut model) = (Runs::default(), BTreeMap::<u32, Vec<u32>>::new());
-            for (key, place) in keys.into_iter().zip(0..) {
-                runs.put(key, place);
-                model.entry(key).or_default().push(place);
+            for (key, offset) in keys.into_iter().zip(0..) {
+                runs.insert(key, offset);
+                model.entry(key).or_default().push(offset);
             }
             for key in 0..200 {
                 prop_assert_eq!(runs.find(key), model.remove(&key).unwrap_or_default());

@@ -1,4 +1,5 @@
-//! A segment opened for questions: what it says of one address, and which addresses it speaks of.
+//! Reads one segment for queries: the events of an address, and the addresses of a user or a
+//! period.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -10,112 +11,100 @@ use rusqlite::{CachedStatement, Connection, Row, Rows};
 
 use super::live_index::LiveIndex;
 use crate::corruption::Corruption;
-use crate::event_reader::SegmentTitle;
 use crate::file::{self, HeaderField};
+use crate::log::LogSegment;
 use crate::rule_versions::{self, RuleVersion};
 use crate::string_table::{Dictionary, References};
-use crate::{checkpoint, event_rows};
+use crate::{checkpoint, event_rows, segment_log};
 
-/// Which events of an address are asked for.
+/// Selects events of an address.
 #[derive(Debug, Clone, Copy)]
 pub struct EventQuery {
     /// The address.
     pub address: Address,
-    /// Received after this,
+    /// Only events received after this time.
     pub after: Timestamp,
-    /// and not after this.
+    /// Only events received at this time or before.
     pub upto: Timestamp,
-    /// What stands behind this position was never acknowledged.
+    /// Later positions were never acknowledged.
     pub end: Revision,
 }
 
-/// What a reading of rows met.
+/// Statistics of a read.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct ReadStats {
-    /// How many.
+    /// The number of rows.
     pub rows: u64,
-    /// Rows that are not what was written.
+    /// The number of damaged rows.
     pub damaged: u64,
-    /// The fingerprints of the rules that decided them at the time.
+    /// The fingerprints of the rules that decided them.
     pub rules: BTreeSet<u64>,
 }
 
-/// A segment that is open. One that is written is read beside its writer.
+/// An open reader of one segment. An open segment is read beside its writer.
 pub struct SegmentReader {
     sql: Connection,
-    title: SegmentTitle,
-    begun: Timestamp,
-    /// How many sessions it holds from before it began; `None` when nobody knew, or knows yet.
+    /// The segment, with its rule versions at the time of opening.
+    segment: LogSegment,
+    /// The number of sessions at its beginning; `None` while unknown.
     sessions: Option<u64>,
-    /// Where other rules came into force, as far as that had happened when it was opened.
-    governed: Vec<RuleVersion>,
     dictionary: RefCell<Dictionary>,
-    finder: Option<RefCell<LiveIndex>>,
+    live_index: Option<RefCell<LiveIndex>>,
 }
 
-/// What a volume keeps in memory of its pages, in KiB: the upper ones of its indexes. The kernel
-/// keeps the others.
+/// The page cache per reader, in KiB: for the upper index pages. The kernel caches the others.
 const CACHE: &str = "PRAGMA cache_size = -1024;";
 
 impl SegmentReader {
-    /// Opens a sealed segment.
-    pub(super) fn sealed(path: &Path) -> Result<Self, Corruption> {
-        Self::open(path)
-    }
-
-    /// Opens one that is written, or was until it is sealed.
-    pub(super) fn written(path: &Path) -> Result<Self, Corruption> {
-        let volume = Self::open(path)?;
-        let finder = Some(RefCell::new(LiveIndex::new(volume.title.first)));
-        Ok(Self { finder, ..volume })
-    }
-
-    fn open(path: &Path) -> Result<Self, Corruption> {
+    /// Opens a segment.
+    pub(super) fn open(path: &Path, is_sealed: bool) -> Result<Self, Corruption> {
         let sql = file::open(path)?;
         sql.execute_batch(CACHE)?;
-        let title = SegmentTitle::of(&sql)?;
-        if title.is_nameless {
+        let segment = segment_log::describe(&sql, path, is_sealed)?;
+        if segment.is_nameless {
             return Err(Corruption::Missing("the names that were in it".to_owned()));
         }
-        let begun = Timestamp::from_millis(file::need(&sql, HeaderField::Begun)?.cast_signed());
-        let sessions = file::ask(&sql, HeaderField::Sessions)?;
-        let (governed, dictionary) = (rule_versions::read(&sql)?, RefCell::default());
-        Ok(Self { sql, title, begun, sessions, governed, dictionary, finder: None })
+        segment.rule_versions()?;
+        let sessions = file::field(&sql, HeaderField::Sessions)?;
+        let index = || RefCell::new(LiveIndex::new(segment.first));
+        let live_index = (!is_sealed).then(index);
+        Ok(Self { sql, segment, sessions, dictionary: RefCell::default(), live_index })
     }
 
-    /// What it says of itself.
-    pub(super) fn title(&self) -> SegmentTitle {
-        self.title
+    /// What the segment says about itself. Its end is not known here.
+    pub(super) fn segment(&self) -> &LogSegment {
+        &self.segment
     }
 
-    /// Where other rules came into force in it. One that is written may have been told of more since.
-    fn governed(&self) -> Result<Cow<'_, [RuleVersion]>, Corruption> {
-        Ok(match &self.finder {
+    /// The rule versions. An open segment may have new ones since it was opened.
+    fn rule_versions(&self) -> Result<Cow<'_, [RuleVersion]>, Corruption> {
+        Ok(match &self.live_index {
             Some(_) => rule_versions::read(&self.sql)?.into(),
-            None => Cow::from(&self.governed),
+            None => self.segment.rule_versions()?.into(),
         })
     }
 
     /// When it was begun.
     pub fn begun(&self) -> Timestamp {
-        self.begun
+        self.segment.begun
     }
 
-    /// Its last position, and when its earliest and its latest event were received. Reads it through.
+    /// The last position, and when the earliest and the latest event were received. Scans the
+    /// segment.
     pub(super) fn extent(&self) -> Result<(Revision, Timestamp, Timestamp), Corruption> {
-        let before = self.title.first.0.saturating_sub(1).cast_signed();
-        let asked = "SELECT coalesce(max(revision), ?), coalesce(min(seen), 0),
+        let before = self.segment.first.0.saturating_sub(1).cast_signed();
+        let select = "SELECT coalesce(max(revision), ?), coalesce(min(seen), 0),
             coalesce(max(seen), 0) FROM events";
-        let [last, from, until] = self.sql.query_row(asked, [before], |row| {
+        let [last, from, until] = self.sql.query_row(select, [before], |row| {
             Ok([row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?])
         })?;
         let (from, until) = (Timestamp::from_millis(from), Timestamp::from_millis(until));
         Ok((Revision(last.cast_unsigned()), from, until))
     }
 
-    /// What was known of `address` when it began; `None` when it does not say.
+    /// The state of `address` at the beginning; `None` if the segment does not contain it.
     pub fn beginning(&self, address: Address) -> Result<Option<TableSnapshot>, Corruption> {
-        match (self.title.after, self.sessions) {
+        match (self.segment.after, self.sessions) {
             (Revision(0), _) => Ok(Some(TableSnapshot::default())),
             (_, None) => Ok(None),
             _ => {
@@ -125,72 +114,72 @@ impl SegmentReader {
         }
     }
 
-    /// Gives each wanted event to `each`, in order, until that says that it is enough.
+    /// Calls `each` for each selected event, in order, until it returns false.
     pub fn events(
         &self,
-        wanted: &EventQuery,
+        query: &EventQuery,
         mut each: impl FnMut(Revision, Event) -> bool,
     ) -> Result<ReadStats, Corruption> {
-        let (mut met, governed) = (ReadStats::default(), self.governed()?);
-        let mut take = |row: &Row<'_>| -> Result<bool, Corruption> {
-            met.rows += 1;
+        let (mut stats, rule_versions) = (ReadStats::default(), self.rule_versions()?);
+        let mut add_rows = |row: &Row<'_>| -> Result<bool, Corruption> {
+            stats.rows += 1;
             match self.event(row) {
-                Ok((revision, event)) if event.address == wanted.address => {
-                    let rules = rule_versions::of(self.title.stamp.rules, &governed, revision);
-                    met.rules.insert(rules);
+                Ok((revision, event)) if event.address == query.address => {
+                    let rules = rule_versions::at(self.segment.rules, &rule_versions, revision);
+                    stats.rules.insert(rules);
                     Ok(each(revision, event))
                 }
                 Ok(_) => Ok(true),
                 Err(Corruption::Sqlite(error)) => Err(error.into()),
                 Err(_) => {
-                    met.damaged += 1;
+                    stats.damaged += 1;
                     Ok(true)
                 }
             }
         };
-        let address = wanted.address.to_string();
-        let (after, upto) = (wanted.after.millis(), wanted.upto.millis());
-        if let Some(finder) = &self.finder {
-            finder.borrow_mut().catch_up(&self.sql)?;
-            let asked = "SELECT * FROM events WHERE revision = ?1 AND seen > ?2 AND seen <= ?3";
-            let mut statement = self.sql.prepare_cached(asked)?;
-            let places = finder.borrow().at(&address);
-            for place in places.into_iter().take_while(|place| *place <= wanted.end) {
-                let mut rows = statement.query((place.0.cast_signed(), after, upto))?;
+        let address = query.address.to_string();
+        let (after, upto) = (query.after.millis(), query.upto.millis());
+        if let Some(live_index) = &self.live_index {
+            live_index.borrow_mut().catch_up(&self.sql)?;
+            let select = "SELECT * FROM events WHERE revision = ?1 AND seen > ?2 AND seen <= ?3";
+            let mut statement = self.sql.prepare_cached(select)?;
+            let positions = live_index.borrow().by_address(&address);
+            for position in positions.into_iter().take_while(|position| *position <= query.end) {
+                let mut rows = statement.query((position.0.cast_signed(), after, upto))?;
                 if let Some(row) = rows.next()?
-                    && !take(row)?
+                    && !add_rows(row)?
                 {
                     break;
                 }
             }
         } else {
-            let asked = "SELECT * FROM events INDEXED BY events_by_address
+            let select = "SELECT * FROM events INDEXED BY events_by_address
                 WHERE address = ?1 AND seen > ?2 AND seen <= ?3 AND revision <= ?4
                 ORDER BY revision";
-            let mut statement = self.sql.prepare_cached(asked)?;
-            let mut rows = statement.query((address, after, upto, position(wanted.end)))?;
+            let mut statement = self.sql.prepare_cached(select)?;
+            let mut rows = statement.query((address, after, upto, sqlite_position(query.end)))?;
             while let Some(row) = rows.next()? {
-                if !take(row)? {
+                if !add_rows(row)? {
                     break;
                 }
             }
         }
-        Ok(met)
+        Ok(stats)
     }
 
     fn event(&self, row: &Row<'_>) -> Result<(Revision, Event), Corruption> {
-        let wanted = References {
+        let query = References {
             origins: [row.get("origin")?, None],
             roles: row.get("roles")?,
             groups: [row.get("user_groups")?, row.get("device_groups")?],
         };
         let mut dictionary = self.dictionary.borrow_mut();
-        dictionary.learn(&self.sql, &wanted)?;
+        dictionary.load(&self.sql, &query)?;
         event_rows::read(row, &dictionary)
     }
 
-    /// Puts into `found` the addresses where something was heard of `user`, up to `upto`, and those
-    /// where they were when the segment began.
+    /// Adds to `found` the addresses with events of `user` up to `upto`, and the addresses of the
+    /// user at the beginning of the segment.
     pub fn addresses_of(
         &self,
         user: &Name,
@@ -198,91 +187,91 @@ impl SegmentReader {
         found: &mut Addresses,
     ) -> Result<(), Corruption> {
         let user = user.as_str();
-        if let Some(finder) = &self.finder {
-            finder.borrow_mut().catch_up(&self.sql)?;
-            let asked = "SELECT address FROM events WHERE revision = ?1 AND user = ?2
+        if let Some(live_index) = &self.live_index {
+            live_index.borrow_mut().catch_up(&self.sql)?;
+            let select = "SELECT address FROM events WHERE revision = ?1 AND user = ?2
                 AND seen <= ?3";
-            let mut statement = self.sql.prepare_cached(asked)?;
-            let places = finder.borrow().of(user);
-            for place in places {
-                let rows = statement.query((place.0.cast_signed(), user, upto.millis()))?;
-                found.take(rows)?;
+            let mut statement = self.sql.prepare_cached(select)?;
+            let positions = live_index.borrow().by_user(user);
+            for position in positions {
+                let rows = statement.query((position.0.cast_signed(), user, upto.millis()))?;
+                found.add_rows(rows)?;
             }
             return Ok(());
         }
-        let asked = "SELECT DISTINCT address FROM events INDEXED BY events_by_user
+        let select = "SELECT DISTINCT address FROM events INDEXED BY events_by_user
             WHERE user = ?1 AND seen <= ?2";
-        found.take(self.prepared(asked)?.query((user, upto.millis()))?)?;
-        let asked = "SELECT DISTINCT address FROM sessions INDEXED BY sessions_by_user
+        found.add_rows(self.prepared(select)?.query((user, upto.millis()))?)?;
+        let select = "SELECT DISTINCT address FROM sessions INDEXED BY sessions_by_user
             WHERE user = ?1";
-        found.take(self.prepared(asked)?.query([user])?)
+        found.add_rows(self.prepared(select)?.query([user])?)
     }
 
-    /// Puts into `found` the addresses of which anything was heard after `from` and up to `upto`, or
-    /// whose logoff time was noticed only later.
+    /// Adds to `found` the addresses with events received after `from` and up to `upto`, or with a
+    /// later expiry.
     pub fn addresses_between(
         &self,
         (from, upto): (Timestamp, Timestamp),
         found: &mut Addresses,
     ) -> Result<(), Corruption> {
-        let asked = "SELECT address FROM events
+        let select = "SELECT address FROM events
             WHERE seen > ?1 AND (seen <= ?2 OR kind = 'expiry')";
-        found.take(self.prepared(asked)?.query((from.millis(), upto.millis()))?)
+        found.add_rows(self.prepared(select)?.query((from.millis(), upto.millis()))?)
     }
 
-    fn prepared(&self, asked: &str) -> Result<CachedStatement<'_>, Corruption> {
-        Ok(self.sql.prepare_cached(asked)?)
+    fn prepared(&self, select: &str) -> Result<CachedStatement<'_>, Corruption> {
+        Ok(self.sql.prepare_cached(select)?)
     }
 }
 
-fn position(revision: Revision) -> i64 {
+fn sqlite_position(revision: Revision) -> i64 {
     i64::try_from(revision.0).unwrap_or(i64::MAX)
 }
 
-/// The first addresses, in their order, of all that are put in: a page of them, whatever was asked.
+/// The first addresses, in order, of all that are inserted: one page.
 pub struct Addresses {
-    /// Those after this one.
+    /// Only addresses after this one.
     after: Option<Address>,
-    room: usize,
-    admits: Box<dyn Fn(Address) -> bool>,
+    limit: usize,
+    matches: Box<dyn Fn(Address) -> bool>,
     found: BTreeSet<Address>,
-    is_cut: bool,
+    has_more: bool,
 }
 
 impl Addresses {
-    /// Room for so many addresses behind `after` that `admits` does not leave out.
+    /// A page of `limit` addresses after `after` for which `matches` holds.
     pub fn new(
         after: Option<Address>,
-        room: usize,
-        admits: impl Fn(Address) -> bool + 'static,
+        limit: usize,
+        matches: impl Fn(Address) -> bool + 'static,
     ) -> Self {
-        Self { after, room, admits: Box::new(admits), found: BTreeSet::new(), is_cut: false }
+        Self { after, limit, matches: Box::new(matches), found: BTreeSet::new(), has_more: false }
     }
 
-    /// Puts one in.
-    pub fn put(&mut self, address: Address) {
-        let is_behind = self.after.is_none_or(|after| address > after);
-        if !is_behind || self.found.contains(&address) || !(self.admits)(address) {
+    /// Inserts an address.
+    pub fn insert(&mut self, address: Address) {
+        let is_after = self.after.is_none_or(|after| address > after);
+        if !is_after || self.found.contains(&address) || !(self.matches)(address) {
             return;
         }
         self.found.insert(address);
-        if self.found.len() > self.room {
+        if self.found.len() > self.limit {
             self.found.pop_last();
-            self.is_cut = true;
+            self.has_more = true;
         }
     }
 
-    /// Those that were found, and whether there are more.
+    /// The addresses, and whether there are more.
     pub fn into_found(self) -> (BTreeSet<Address>, bool) {
-        (self.found, self.is_cut)
+        (self.found, self.has_more)
     }
 
-    pub(super) fn take(&mut self, mut rows: Rows<'_>) -> Result<(), Corruption> {
+    pub(super) fn add_rows(&mut self, mut rows: Rows<'_>) -> Result<(), Corruption> {
         while let Some(row) = rows.next()? {
-            // A row whose address is mangled is counted where its events are read.
+            // A row with a damaged address is counted where its events are read.
             if let Some(address) = row.get_ref(0)?.as_str().ok().and_then(|text| text.parse().ok())
             {
-                self.put(address);
+                self.insert(address);
             }
         }
         Ok(())

@@ -1,21 +1,22 @@
-//! A copy that is made while the journal is written is a journal of its own, and other rules are tried
-//! on what is there.
+//! A backup of a running journal is a complete journal, and a replay by other rules uses the stored
+//! events.
 
 use super::*;
 use crate::layout::JournalLayout;
+use crate::segment_log::SegmentLog;
 use crate::{back_up, replay};
 
 fn small() -> JournalOptions {
     JournalOptions { segment_events: 8, ..JournalOptions::default() }
 }
 
-/// Twenty logins, a second after each other, of five users at five addresses in turn.
-fn live(shelf: &Shelf, life: &mut Life) {
+/// Twenty logins, one per second, of five users at five addresses in turn.
+fn run(folder: &TestFolder, journal: &mut RunningJournal) {
     for n in 0..20u8 {
         let user = format!("user{}", n % 5 + n / 5);
-        life.commit(&[login(&user, n % 5, i64::from(n) * 1000)], None);
-        shelf.pass(Duration::from_secs(1));
-        life.tend(shelf.now());
+        journal.commit(&[login(&user, n % 5, i64::from(n) * 1000)], None);
+        folder.advance(Duration::from_secs(1));
+        journal.maintain(folder.now());
     }
 }
 
@@ -24,41 +25,41 @@ fn is_open(path: &std::path::Path) -> bool {
 }
 
 #[test]
-fn a_copy_is_written_over_nothing_and_names_what_is_damaged() {
-    let shelf = Shelf::new(small());
-    let mut life = shelf.begin();
-    live(&shelf, &mut life);
-    let error = back_up(shelf.path(), shelf.path()).unwrap_err().to_string();
-    assert!(error.contains("no copy is written over another"), "{error}");
-    life.journal.close(None);
-    drop(life);
-    let mut life = shelf.begin();
-    life.tend(shelf.now());
-    life.journal.close(None);
-    let first = shelf.files("events-").remove(0);
+fn a_backup_overwrites_nothing_and_reports_damaged_segments() {
+    let folder = TestFolder::new(small());
+    let mut journal = folder.start();
+    run(&folder, &mut journal);
+    let error = back_up(folder.path(), folder.path()).unwrap_err().to_string();
+    assert!(error.contains("a backup does not overwrite a file"), "{error}");
+    journal.journal.close(None);
+    drop(journal);
+    let mut journal = folder.start();
+    journal.maintain(folder.now());
+    journal.journal.close(None);
+    let first = folder.files("events-").remove(0);
     let bytes = fs::read(&first).unwrap();
     fs::remove_file(&first).unwrap();
     fs::write(&first, &bytes[..bytes.len() / 3]).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let done = back_up(shelf.path(), &folder.path().join("copy.tar")).unwrap();
+    let target = tempfile::tempdir().unwrap();
+    let done = back_up(folder.path(), &target.path().join("copy.tar")).unwrap();
     assert_eq!(done.problems.len(), 1, "{:?}", done.problems);
-    assert!(done.events >= 12, "the others are in it");
+    assert!(done.events >= 12, "the other segments are copied");
 }
 
 #[test]
-fn other_rules_are_tried_on_the_last_hours_and_what_differs_is_told_with_its_reason() {
-    let shelf = Shelf::new(small());
-    let mut life = shelf.begin();
-    live(&shelf, &mut life);
-    let last = life.table.snapshot(life.newest);
-    life.journal.close(Some(last));
+fn a_replay_by_other_rules_reports_the_differences_with_reasons() {
+    let folder = TestFolder::new(small());
+    let mut journal = folder.start();
+    run(&folder, &mut journal);
+    let last = journal.table.snapshot(journal.newest);
+    journal.journal.close(Some(last));
     let hour = Duration::from_secs(3600);
-    let same = replay(shelf.path(), &rules(), hour).unwrap();
+    let same = replay(folder.path(), &rules(), hour).unwrap();
     assert_eq!((same.events, same.revision, same.differing.len()), (20, Revision(20), 0));
     assert_eq!(same.notes, Vec::<String>::new());
     let mut other = rules();
     other.ignore.users = [rollcall_identity::Glob::new("user3").unwrap()].into_iter().collect();
-    let replayed = replay(shelf.path(), &other, hour).unwrap();
+    let replayed = replay(folder.path(), &other, hour).unwrap();
     let told: Vec<_> = replayed
         .differing
         .iter()
@@ -68,137 +69,138 @@ fn other_rules_are_tried_on_the_last_hours_and_what_differs_is_told_with_its_rea
             (one.address.to_string(), has, one.would_have.session.as_ref().map(user))
         })
         .collect();
-    // At 10.7.0.0 came user0, 1, 2 and 3 in turn.
+    // The users at 10.7.0.0 were user0, 1, 2 and 3 in turn.
     let user = |text: &str| Some(text.to_owned());
     assert_eq!(told, [("10.7.0.0".to_owned(), user("user3"), user("user2"))]);
     let why = replayed.differing[0].would_have.to_string();
     assert!(why.contains("a rule ignores this user"), "{why}");
-    // Of less than all, only what came since a segment began is folded anew.
-    let some = replay(shelf.path(), &other, Duration::from_secs(5)).unwrap();
+    // For a shorter period, only the events since the beginning of a segment are applied.
+    let some = replay(folder.path(), &other, Duration::from_secs(5)).unwrap();
     assert!(some.events < 20 && some.from > same.from, "{some:?}");
 }
 
 #[test]
-fn when_the_rules_were_changed_meanwhile_it_is_compared_with_what_was_decided_and_that_is_said() {
-    let shelf = Shelf::new(small());
-    let mut life = shelf.begin();
-    live(&shelf, &mut life);
+fn a_replay_compares_with_the_decided_table_and_notes_rule_changes() {
+    let folder = TestFolder::new(small());
+    let mut journal = folder.start();
+    run(&folder, &mut journal);
     let mut other = rules();
     other.ignore.users = [rollcall_identity::Glob::new("user9").unwrap()].into_iter().collect();
-    life.journal.set_rules(&other);
-    // By the new rules, this one came to nobody.
+    journal.journal.set_rules(&other);
+    // By the new rules, this event creates no session.
     let ignored = login("user9", 0, 21_000);
-    let first = life.journal.append(std::slice::from_ref(&ignored), None).unwrap();
-    life.newest = life.journal.commit().unwrap();
-    life.table.apply(first, &ignored, &other);
-    let last = life.table.snapshot(life.newest);
-    life.journal.close(Some(last));
+    let first = journal.journal.append(std::slice::from_ref(&ignored), None).unwrap();
+    journal.newest = journal.journal.commit().unwrap();
+    journal.table.apply(first, &ignored, &other);
+    let last = journal.table.snapshot(journal.newest);
+    journal.journal.close(Some(last));
     let hour = Duration::from_secs(3600);
-    // Had the new rules been in force all the time, nothing would differ from what is there.
-    let same = replay(shelf.path(), &other, hour).unwrap();
+    // If the new rules had always been effective, nothing would differ.
+    let same = replay(folder.path(), &other, hour).unwrap();
     assert_eq!((same.events, same.differing.len(), same.notes.len()), (21, 0, 1));
-    assert!(same.notes[0].starts_with("the rules were changed"), "{:?}", same.notes);
-    // By the old ones, whoever is ignored now would be there.
-    let old = replay(shelf.path(), &rules(), hour).unwrap();
+    assert!(same.notes[0].starts_with("the rules changed"), "{:?}", same.notes);
+    // By the old rules, the user that is ignored now has a session.
+    let old = replay(folder.path(), &rules(), hour).unwrap();
     let would_have = old.differing[0].would_have.session.as_ref().unwrap();
     assert_eq!(would_have.principal.as_ref().unwrap().user.as_str(), "user9");
     assert_eq!(old.differing.len(), 1);
 }
 
 #[test]
-fn rules_that_were_changed_and_changed_back_within_a_segment_are_noticed() {
-    let shelf = Shelf::new(JournalOptions::default());
-    let mut life = shelf.begin();
+fn rules_that_change_and_change_back_within_a_segment_are_noted() {
+    let folder = TestFolder::new(JournalOptions::default());
+    let mut journal = folder.start();
     let mut other = rules();
     other.ignore.users = [rollcall_identity::Glob::new("user9").unwrap()].into_iter().collect();
-    let decide = |life: &mut Life, event: Event, rules: &Rules| {
-        shelf.time.store(event.seen.millis(), SeqCst);
-        life.journal.set_rules(rules);
-        let first = life.journal.append(std::slice::from_ref(&event), None).unwrap();
-        life.newest = life.journal.commit().unwrap();
-        life.table.apply(first, &event, rules);
+    let decide = |journal: &mut RunningJournal, event: Event, rules: &Rules| {
+        folder.time.store(event.seen.millis(), SeqCst);
+        journal.journal.set_rules(rules);
+        let first = journal.journal.append(std::slice::from_ref(&event), None).unwrap();
+        journal.newest = journal.journal.commit().unwrap();
+        journal.table.apply(first, &event, rules);
     };
-    decide(&mut life, login("user1", 1, 0), &rules());
-    // To say again what is in force, or to change it twice before anything comes, is no change.
-    life.journal.set_rules(&other);
-    decide(&mut life, login("user2", 2, 1000), &rules());
-    let last = life.table.snapshot(life.newest);
-    life.journal.close(Some(last));
+    decide(&mut journal, login("user1", 1, 0), &rules());
+    // Setting the same rules, or changing them twice before an event, is no change.
+    journal.journal.set_rules(&other);
+    decide(&mut journal, login("user2", 2, 1000), &rules());
+    let last = journal.table.snapshot(journal.newest);
+    journal.journal.close(Some(last));
     let hour = Duration::from_secs(3600);
-    assert_eq!(replay(shelf.path(), &rules(), hour).unwrap().notes, Vec::<String>::new());
-    drop(life);
-    let mut life = shelf.begin();
-    decide(&mut life, login("user9", 9, 2000), &other);
-    decide(&mut life, login("user3", 3, 3000), &rules());
-    let last = life.table.snapshot(life.newest);
-    life.journal.close(Some(last));
-    let files = shelf.files("events-").iter().filter(|path| is_open(path)).count();
+    assert_eq!(replay(folder.path(), &rules(), hour).unwrap().notes, Vec::<String>::new());
+    drop(journal);
+    let mut journal = folder.start();
+    decide(&mut journal, login("user9", 9, 2000), &other);
+    decide(&mut journal, login("user3", 3, 3000), &rules());
+    let last = journal.table.snapshot(journal.newest);
+    journal.journal.close(Some(last));
+    let files = folder.files("events-").iter().filter(|path| is_open(path)).count();
     assert_eq!(files, 1, "all of it is in one segment");
-    let replayed = replay(shelf.path(), &rules(), hour).unwrap();
+    let replayed = replay(folder.path(), &rules(), hour).unwrap();
     let differing: Vec<_> = replayed.differing.iter().map(|one| one.address.to_string()).collect();
-    assert_eq!(differing, ["10.7.0.9"], "by today's rules user9 would be there");
+    assert_eq!(differing, ["10.7.0.9"], "by the current rules user9 would have a session");
     let (away, back) = (START + 2000, START + 3000);
     let [away, back] = [away, back].map(|at| Timestamp::from_millis(at).to_string());
     assert_eq!(replayed.notes.len(), 1);
     let note = &replayed.notes[0];
-    assert!(note.starts_with("the rules were changed"), "{note}");
-    assert!(note.contains(&away) && note.contains(&back), "it says when: {note}");
+    assert!(note.starts_with("the rules changed"), "{note}");
+    assert!(note.contains(&away) && note.contains(&back), "the note has the times: {note}");
 }
 
 #[test]
-fn an_event_whose_folding_panics_by_the_other_rules_is_left_out_and_named() {
-    let shelf = Shelf::new(JournalOptions::default());
-    let mut life = shelf.begin();
+fn an_event_that_panics_in_a_replay_is_skipped_and_noted() {
+    let folder = TestFolder::new(JournalOptions::default());
+    let mut journal = folder.start();
     let events = [login("alice", 1, 0), login("poison", 2, 1000), login("bob", 3, 2000)];
-    life.commit(&events, None);
-    let last = life.table.snapshot(life.newest);
-    life.journal.close(Some(last));
-    let folder = JournalLayout::at(shelf.path());
-    let fold = super::corruption::poisoned;
+    journal.commit(&events, None);
+    let last = journal.table.snapshot(journal.newest);
+    journal.journal.close(Some(last));
+    let log = SegmentLog::of(&JournalLayout::open_at(folder.path()));
+    let apply = super::corruption::apply_with_bug;
     let hour = Duration::from_secs(3600);
-    let replayed = replay::replay_by(fold, (&folder, &rules()), hour).unwrap();
+    let replayed = replay::replay_by(apply, (&log, &rules()), hour).unwrap();
     assert_eq!(replayed.events, 2);
     let differing: Vec<_> = replayed.differing.iter().map(|one| one.address.to_string()).collect();
-    assert_eq!(differing, ["10.7.0.2"], "everybody else is folded");
-    assert!(replayed.notes[0].starts_with("the event at 2 cannot be folded"), "{replayed:?}");
+    assert_eq!(differing, ["10.7.0.2"], "all others are applied");
+    assert!(replayed.notes[0].starts_with("the event at 2 cannot be applied"), "{replayed:?}");
 }
 
 #[test]
-fn what_is_folded_from_a_turn_of_the_segment_is_decided_as_it_was() {
-    let shelf = Shelf::new(small());
-    let mut life = shelf.begin();
-    let commit = |life: &mut Life, event: Event| {
-        shelf.time.store(event.seen.millis(), SeqCst);
-        life.commit(&[event], None);
-        life.tend(shelf.now());
+fn a_replay_from_a_segment_boundary_repeats_the_decisions() {
+    let folder = TestFolder::new(small());
+    let mut journal = folder.start();
+    let commit = |journal: &mut RunningJournal, event: Event| {
+        folder.time.store(event.seen.millis(), SeqCst);
+        journal.commit(&[event], None);
+        journal.maintain(folder.now());
     };
-    commit(&mut life, event(Kind::Logout, "bob", 9, 5_000));
+    commit(&mut journal, event(Kind::Logout, "bob", 9, 5_000));
     for host in 1..=8 {
-        commit(&mut life, login("alice", host, 6_000 + i64::from(host)));
+        commit(&mut journal, login("alice", host, 6_000 + i64::from(host)));
     }
-    // In the next segment, bob's login comes, from before his logout.
+    // In the next segment, a login of bob arrives that is older than his logout.
     let late = Event { at: Timestamp::from_millis(START + 4_000), ..login("bob", 9, 20_000) };
-    commit(&mut life, late);
+    commit(&mut journal, late);
     for host in 11..=20 {
-        commit(&mut life, login("carol", host, 21_000 + i64::from(host)));
+        commit(&mut journal, login("carol", host, 21_000 + i64::from(host)));
     }
-    // That one is sealed, too, and the snapshot that it began with is gone.
-    let is_sealed =
-        |shelf: &Shelf| shelf.files("events-").iter().filter(|path| !is_open(path)).count() >= 2;
-    // A keeper that is busy leaves what it is told for another time.
+    // That segment is sealed, too, and the snapshot at its beginning is removed.
+    let is_sealed = |folder: &TestFolder| {
+        folder.files("events-").iter().filter(|path| !is_open(path)).count() >= 2
+    };
+    // A busy maintenance thread skips a request.
     for _ in 0..200 {
-        shelf.pass(Duration::from_secs(3600));
-        life.tend(shelf.now());
-        if is_sealed(&shelf) {
+        folder.advance(Duration::from_secs(3600));
+        journal.maintain(folder.now());
+        if is_sealed(&folder) {
             break;
         }
         std::thread::yield_now();
     }
-    let last = life.table.snapshot(life.newest);
+    let last = journal.table.snapshot(journal.newest);
     assert!(last.sessions.iter().all(|one| one.session.address != login("bob", 9, 0).address));
-    life.journal.close(Some(last));
-    assert!(is_sealed(&shelf));
-    let replayed = replay(shelf.path(), &rules(), Duration::from_secs(10)).unwrap();
+    journal.journal.close(Some(last));
+    assert!(is_sealed(&folder));
+    let replayed = replay(folder.path(), &rules(), Duration::from_secs(10)).unwrap();
     assert!(replayed.events > 10 && replayed.events < 19, "from the second segment: {replayed:?}");
     assert_eq!(replayed.differing.len(), 0, "{:?}", replayed.differing);
 }

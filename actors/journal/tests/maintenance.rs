@@ -1,4 +1,4 @@
-//! Segments are sealed, listed, read with SQLite, and thrown away in their time.
+//! Segments are sealed, listed, readable with SQLite, and removed after their retention.
 
 use rusqlite::Connection;
 
@@ -6,124 +6,127 @@ use super::*;
 use crate::layout::JournalLayout;
 use crate::manifest::{Manifest, digest};
 
-/// Small segments.
 fn small() -> JournalOptions {
     JournalOptions { segment_events: 10, ..JournalOptions::default() }
 }
 
-/// Writes `rounds` segments of ten logins, each a second after the one before.
-fn fill(shelf: &Shelf, life: &mut Life, rounds: u8) {
+/// Writes `rounds` segments of ten logins, one per second.
+fn fill(folder: &TestFolder, journal: &mut RunningJournal, rounds: u8) {
     for _ in 0..rounds {
         for host in 0..10 {
-            let at = shelf.now().millis() - START;
-            life.commit(&[login(&format!("user{host}"), host, at)], None);
-            shelf.pass(Duration::from_secs(1));
+            let at = folder.now().millis() - START;
+            journal.commit(&[login(&format!("user{host}"), host, at)], None);
+            folder.advance(Duration::from_secs(1));
         }
-        life.tend(shelf.now());
+        journal.maintain(folder.now());
     }
 }
 
-fn manifest(shelf: &Shelf) -> Manifest {
-    Manifest::load(&JournalLayout::make(shelf.path()).unwrap()).unwrap()
+fn manifest(folder: &TestFolder) -> Manifest {
+    Manifest::load(&JournalLayout::make(folder.path()).unwrap()).unwrap()
 }
 
 #[test]
-fn a_full_segment_is_sealed_with_its_sessions_and_indexes_and_listed() {
-    let shelf = Shelf::new(small());
-    let mut life = shelf.begin();
-    fill(&shelf, &mut life, 3);
-    let before = life.state();
-    life.journal.close(None);
-    drop(life);
-    // Whatever the first process did not come to, the next one does.
-    let mut life = shelf.begin();
-    assert_eq!(life.state(), before);
-    life.tend(shelf.now());
-    life.journal.close(None);
-    drop(life);
-    let segments = manifest(&shelf).segments;
+fn a_full_segment_is_sealed_with_sessions_and_indexes_and_listed() {
+    let folder = TestFolder::new(small());
+    let mut journal = folder.start();
+    fill(&folder, &mut journal, 3);
+    let before = journal.state();
+    journal.journal.close(None);
+    drop(journal);
+    // The next process finishes the work of the first one.
+    let mut journal = folder.start();
+    assert_eq!(journal.state(), before);
+    journal.maintain(folder.now());
+    journal.journal.close(None);
+    drop(journal);
+    let segments = manifest(&folder).segments;
     let spans: Vec<_> =
         segments.iter().map(|one| (one.first.0, one.last.0, one.sessions)).collect();
     assert_eq!(spans, [(1, 10, Some(0)), (11, 20, Some(10)), (21, 30, Some(10))]);
     for sealed in &segments {
-        let path = shelf.path().join(&sealed.file);
+        let path = folder.path().join(&sealed.file);
         assert_eq!(digest(&path).unwrap(), sealed.sha256);
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o440);
         let sql = Connection::open(&path).unwrap();
-        let who = "SELECT user FROM history WHERE address = '10.7.0.3' ORDER BY revision";
-        assert_eq!(sql.query_row(who, [], |row| row.get::<_, String>(0)).unwrap(), "user3");
+        let principal_cells =
+            "SELECT user FROM history WHERE address = '10.7.0.3' ORDER BY revision";
+        assert_eq!(
+            sql.query_row(principal_cells, [], |row| row.get::<_, String>(0)).unwrap(),
+            "user3"
+        );
         let plan = "EXPLAIN QUERY PLAN SELECT * FROM events WHERE address = ? AND seen <= ?";
         let plan: String = sql.query_row(plan, ["", ""], |row| row.get(3)).unwrap();
         assert!(plan.contains("events_by_address"), "{plan}");
     }
-    assert_eq!(shelf.files("events-").iter().filter(|f| f.ends_with(".open.db")).count(), 0);
-    assert_eq!(shelf.begin().state(), before);
+    assert_eq!(folder.files("events-").iter().filter(|f| f.ends_with(".open.db")).count(), 0);
+    assert_eq!(folder.start().state(), before);
 }
 
 #[test]
 fn an_old_segment_is_sealed_before_it_is_full() {
-    let shelf = Shelf::new(JournalOptions::default());
-    let mut life = shelf.begin();
-    life.commit(&[login("alice", 1, 0)], None);
-    shelf.pass(Duration::from_secs(3601));
-    life.tend(shelf.now());
-    life.journal.close(None);
-    assert_eq!(manifest(&shelf).segments.len(), 1);
+    let folder = TestFolder::new(JournalOptions::default());
+    let mut journal = folder.start();
+    journal.commit(&[login("alice", 1, 0)], None);
+    folder.advance(Duration::from_secs(3601));
+    journal.maintain(folder.now());
+    journal.journal.close(None);
+    assert_eq!(manifest(&folder).segments.len(), 1);
 }
 
 #[test]
-fn retention_takes_whole_segments_and_never_what_a_start_needs() {
+fn retention_removes_whole_segments_that_a_start_does_not_need() {
     let month = Duration::from_secs(30 * 24 * 3600);
-    let shelf = Shelf::new(small());
-    let mut life = shelf.begin();
-    fill(&shelf, &mut life, 3);
-    shelf.pass(month * 2);
-    life.tend(shelf.now());
-    fill(&shelf, &mut life, 1);
-    let before = life.state();
-    life.journal.close(None);
-    drop(life);
-    let mut life = shelf.begin();
-    life.tend(shelf.now());
-    life.journal.close(None);
-    drop(life);
-    let kept: Vec<u64> = manifest(&shelf).segments.iter().map(|one| one.first.0).collect();
+    let folder = TestFolder::new(small());
+    let mut journal = folder.start();
+    fill(&folder, &mut journal, 3);
+    folder.advance(month * 2);
+    journal.maintain(folder.now());
+    fill(&folder, &mut journal, 1);
+    let before = journal.state();
+    journal.journal.close(None);
+    drop(journal);
+    let mut journal = folder.start();
+    journal.maintain(folder.now());
+    journal.journal.close(None);
+    drop(journal);
+    let kept: Vec<u64> = manifest(&folder).segments.iter().map(|one| one.first.0).collect();
     assert_eq!(kept, [31], "the rest is two months old");
-    assert_eq!(shelf.begin().state(), before);
+    assert_eq!(folder.start().state(), before);
 }
 
 #[test]
 fn retention_by_size_keeps_the_newest() {
-    let shelf = Shelf::new(JournalOptions { retention_bytes: 1, ..small() });
-    let mut life = shelf.begin();
-    fill(&shelf, &mut life, 4);
-    let before = life.state();
-    life.journal.close(None);
-    drop(life);
-    let mut life = shelf.begin();
-    life.tend(shelf.now());
-    life.journal.close(None);
-    drop(life);
-    assert!(manifest(&shelf).segments.len() <= 1);
-    assert_eq!(shelf.begin().state(), before);
+    let folder = TestFolder::new(JournalOptions { retention_bytes: 1, ..small() });
+    let mut journal = folder.start();
+    fill(&folder, &mut journal, 4);
+    let before = journal.state();
+    journal.journal.close(None);
+    drop(journal);
+    let mut journal = folder.start();
+    journal.maintain(folder.now());
+    journal.journal.close(None);
+    drop(journal);
+    assert!(manifest(&folder).segments.len() <= 1);
+    assert_eq!(folder.start().state(), before);
 }
 
 #[test]
-fn a_lost_manifest_is_made_anew() {
-    let shelf = Shelf::new(small());
-    let mut life = shelf.begin();
-    fill(&shelf, &mut life, 2);
-    life.journal.close(None);
-    drop(life);
-    let mut life = shelf.begin();
-    life.tend(shelf.now());
-    life.journal.close(None);
-    drop(life);
-    let before = manifest(&shelf);
+fn a_lost_manifest_is_rebuilt() {
+    let folder = TestFolder::new(small());
+    let mut journal = folder.start();
+    fill(&folder, &mut journal, 2);
+    journal.journal.close(None);
+    drop(journal);
+    let mut journal = folder.start();
+    journal.maintain(folder.now());
+    journal.journal.close(None);
+    drop(journal);
+    let before = manifest(&folder);
     assert_eq!(before.segments.len(), 2);
-    fs::write(shelf.path().join("manifest.json"), b"{").unwrap();
-    let mut life = shelf.begin();
-    life.tend(shelf.now());
-    life.journal.close(None);
-    assert_eq!(manifest(&shelf), before);
+    fs::write(folder.path().join("manifest.json"), b"{").unwrap();
+    let mut journal = folder.start();
+    journal.maintain(folder.now());
+    journal.journal.close(None);
+    assert_eq!(manifest(&folder), before);
 }

@@ -1,4 +1,4 @@
-//! What is read ahead by several threads is what one would have read.
+//! Reading ahead with several threads gives the same result as one thread.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
@@ -8,42 +8,42 @@ use rusqlite::Connection;
 
 use super::*;
 use crate::corruption::Corruption;
-use crate::event_reader::Read;
+use crate::event_reader::ReadSummary;
 use crate::{event_reader, read_ahead};
 
-/// More than are read by one thread.
+/// More events than one thread reads.
 const MANY: u32 = 30_000;
 
-/// A folder with so many events in one segment, closed.
-fn shelf() -> (Shelf, PathBuf) {
-    let shelf = Shelf::new(JournalOptions::default());
-    let mut life = shelf.begin();
+/// A closed folder with this number of events in one segment.
+fn folder() -> (TestFolder, PathBuf) {
+    let folder = TestFolder::new(JournalOptions::default());
+    let mut journal = folder.start();
     let events: Vec<_> =
         (0..MANY).map(|n| login(&format!("user{n}"), n as u8, i64::from(n))).collect();
-    life.commit(&events, None);
-    life.journal.close(None);
-    drop(life);
-    let mut segments = shelf.files("events-");
+    journal.commit(&events, None);
+    journal.journal.close(None);
+    drop(journal);
+    let mut segments = folder.files("events-");
     segments.retain(|file| file.extension().is_some_and(|end| end == "db"));
-    (shelf, segments.remove(0))
+    (folder, segments.remove(0))
 }
 
-/// What a reading came to, and what it gave, up to where the folding fails.
+/// The result of a read and the events it gave, up to the failure.
 fn told(
     read: impl FnOnce(
         &mut dyn FnMut(Revision, Event) -> Result<(), Corruption>,
-    ) -> Result<Read, Corruption>,
+    ) -> Result<ReadSummary, Corruption>,
     fails_at: Option<u64>,
 ) -> (String, Vec<(Revision, Event)>) {
     let mut given = Vec::new();
     let came_to = read(&mut |revision, event| {
         given.push((revision, event));
-        if Some(revision.0) == fails_at { Err(Corruption::Strange) } else { Ok(()) }
+        if Some(revision.0) == fails_at { Err(Corruption::WrongFormat) } else { Ok(()) }
     });
     (format!("{came_to:?}"), given)
 }
 
-/// Both ways to read `span`; they must agree.
+/// Reads `span` in both ways and compares them.
 fn agree(path: &Path, (after, upto): (u64, u64), fails_at: Option<u64>) -> Vec<(Revision, Event)> {
     let span = RevisionRange { after: Revision(after), upto: Revision(upto) };
     let (one, given) = told(|each| event_reader::read(path, span, each), fails_at);
@@ -54,8 +54,8 @@ fn agree(path: &Path, (after, upto): (u64, u64), fails_at: Option<u64>) -> Vec<(
 }
 
 #[test]
-fn it_is_the_same_to_the_last_event() {
-    let (_shelf, segment) = shelf();
+fn reading_ahead_gives_the_same_events() {
+    let (_shelf, segment) = folder();
     let all = agree(&segment, (0, u64::MAX), None);
     assert!(all.iter().map(|(revision, _)| revision.0).eq(1..=u64::from(MANY)));
     assert_eq!(agree(&segment, (1, 29_999), None).len(), 29_998);
@@ -64,10 +64,10 @@ fn it_is_the_same_to_the_last_event() {
 }
 
 #[test]
-fn what_is_damaged_is_missed_the_same_way() {
-    let (_shelf, segment) = shelf();
+fn reading_ahead_reports_the_same_damage() {
+    let (_shelf, segment) = folder();
     let sql = Connection::open(&segment).unwrap();
-    // In the middle of a piece, a whole piece and more, the seam of two, and the end.
+    // In the middle of a chunk, more than a chunk, the boundary of two, and the end.
     sql.execute_batch(
         "UPDATE events SET user = 'mallory' WHERE revision IN (100, 4096, 4097, 29999, 30000);
          UPDATE events SET seen = 0 WHERE revision BETWEEN 8000 AND 13000;

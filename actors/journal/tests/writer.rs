@@ -1,4 +1,4 @@
-//! The queue of the journal's thread: a reload waits its turn behind what was handed over before.
+//! The queue of the journal's thread: a reload keeps its place behind earlier requests.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -10,9 +10,9 @@ use rollcall_identity::{JournalBatch, JournalError};
 use tokio::sync::watch;
 
 use super::*;
-use crate::{JournalWriter, Order, Payload, Question};
+use crate::{JournalWriter, Request, WriterQuery};
 
-/// Events alone, without a receipt.
+/// Events without a receipt.
 struct Events(Vec<Event>);
 
 impl JournalBatch for Events {
@@ -25,58 +25,54 @@ impl JournalBatch for Events {
     }
 }
 
-impl Payload for Events {
-    fn refuse(self, _: &JournalError) {}
+fn writer(requests: crossbeam_channel::Sender<Request<Events>>) -> JournalWriter<Events> {
+    let (_, write_error) = watch::channel(None);
+    JournalWriter { epoch: 7, requests, write_error }
 }
 
-fn writer(orders: crossbeam_channel::Sender<Order<Events>>) -> JournalWriter<Events> {
-    let (_, illness) = watch::channel(None);
-    JournalWriter { epoch: 7, orders, illness }
-}
-
-/// Whether a future has something to say when it is asked once.
+/// Polls a future once.
 async fn is_ready(future: &mut (impl Future + Unpin)) -> bool {
     poll_fn(|context| Poll::Ready(std::pin::Pin::new(&mut *future).poll(context).is_ready())).await
 }
 
 #[test]
-fn whoever_recalls_waits_for_a_place_behind_everything_that_was_handed_over_before() {
+fn a_reload_waits_in_the_queue_behind_earlier_requests() {
     System::new().block_on(async {
-        let (orders, inbox) = bounded(1);
-        let journal = writer(orders);
-        // What stands before it in the queue would not be in the answer of one that did not wait.
-        journal.unsettle();
-        let mut recalled = pin!(journal.recall());
+        let (requests, inbox) = bounded(1);
+        let journal = writer(requests);
+        // A reload that did not wait would miss the requests before it.
+        journal.invalidate_checkpoint();
+        let mut reloaded = pin!(journal.reload());
         for _ in 0..3 {
-            assert!(!is_ready(&mut recalled).await, "there is no place");
+            assert!(!is_ready(&mut reloaded).await, "the queue is full");
         }
-        assert!(matches!(inbox.try_recv(), Ok(Order::Query(Question::Unsettle))));
-        let tell = loop {
-            assert!(!is_ready(&mut recalled).await, "nobody has answered");
+        assert!(matches!(inbox.try_recv(), Ok(Request::Query(WriterQuery::InvalidateCheckpoint))));
+        let reply = loop {
+            assert!(!is_ready(&mut reloaded).await, "no answer was sent");
             match inbox.try_recv() {
-                Ok(Order::Query(Question::Recall(tell))) => break tell,
+                Ok(Request::Query(WriterQuery::Reload(reply))) => break reply,
                 Ok(_) => panic!("nothing else was asked"),
                 Err(_) => tokio::task::yield_now().await,
             }
         };
         let mut table = Table::default();
         table.apply(Revision(1), &login("alice", 1, 0), &rules());
-        assert!(tell.send(Ok(Some((table, Revision(1))))).is_ok());
-        let (table, newest) = recalled.await.unwrap().unwrap();
+        assert!(reply.send(Ok(Some((table, Revision(1))))).is_ok());
+        let (table, newest) = reloaded.await.unwrap().unwrap();
         assert_eq!((table.len(), newest), (1, Revision(1)));
     });
 }
 
 #[test]
-fn whoever_waits_for_a_place_learns_that_the_journal_has_ended() {
+fn a_waiting_reload_fails_when_the_thread_ends() {
     System::new().block_on(async {
-        let (orders, inbox) = bounded(1);
-        let journal = writer(orders);
-        journal.unsettle();
-        let mut recalled = pin!(journal.recall());
-        assert!(!is_ready(&mut recalled).await);
+        let (requests, inbox) = bounded(1);
+        let journal = writer(requests);
+        journal.invalidate_checkpoint();
+        let mut reloaded = pin!(journal.reload());
+        assert!(!is_ready(&mut reloaded).await);
         drop(inbox);
-        let JournalError(why) = recalled.await.unwrap_err();
+        let JournalError(why) = reloaded.await.unwrap_err();
         assert_eq!(why, "its thread has ended");
     });
 }

@@ -58,7 +58,7 @@ impl Reads for Reader {
 }
 
 /// An engine over the journal of `shelf`, and a mailbox whose actor is not started.
-async fn engine(shelf: &Shelf) -> (Engine, Mailbox<ProducerActor>) {
+async fn engine(shelf: &TestFolder) -> (Engine, Mailbox<ProducerActor>) {
     let time = Arc::clone(&shelf.time);
     let clock = Clock::from_fn(move || Timestamp::from_millis(time.load(SeqCst)));
     let engine =
@@ -75,14 +75,14 @@ async fn spawn_reader(engine: &Engine, mailbox: &Mailbox<ProducerActor>) {
 #[test]
 fn the_read_position_is_committed_with_the_events_it_covers() {
     System::new().block_on(async {
-        let shelf = Shelf::new(JournalOptions::default());
+        let shelf = TestFolder::new(JournalOptions::default());
         let (engine, mailbox) = engine(&shelf).await;
         spawn_reader(&engine, &mailbox).await;
         let (mut newest, mut crashes) = (engine.newest.clone(), 0);
         while newest.borrow_and_update().0 < ENTRIES {
             newest.changed().await.unwrap();
             let copy = shelf.copy();
-            let recovered = copy.begin();
+            let recovered = copy.start();
             let source = ReadSource { producer: name("dc1"), name: name("Security") };
             let position = recovered.journal.read_position(&source);
             let position =
@@ -98,7 +98,7 @@ fn the_read_position_is_committed_with_the_events_it_covers() {
 #[test]
 fn a_producer_resumes_at_the_committed_position_after_a_restart() {
     System::new().block_on(async {
-        let shelf = Shelf::new(JournalOptions::default());
+        let shelf = TestFolder::new(JournalOptions::default());
         let (first, mailbox) = engine(&shelf).await;
         spawn_reader(&first, &mailbox).await;
         let mut newest = first.newest.clone();

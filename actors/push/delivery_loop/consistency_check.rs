@@ -1,116 +1,135 @@
-//! Whether a target holds what it should: digests over pages of sessions, compared at one position.
+//! The consistency check: compares the content of a target with the expected sessions, page by page,
+//! at one position.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use rollcall_wire::secure_edge::{DigestPages, SessionDigest};
+use rollcall_identity::Cursor;
+use rollcall_identity::delivery::TargetPosition;
 
-use super::{DeliveryLoop, PushError};
-use crate::status::{Drift, Outcome};
+use super::{DeliveryLoop, missing};
+use crate::dialect::{Dialect, TargetContent};
+use crate::error::{ErrorResponse, PushError};
+use crate::status::{ComparisonStatus, Drift, Outcome};
 use crate::telemetry::{ConsistencyCheckFailed, ConsistencyChecked};
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::telemetry::TelemetryEvent;
 
-/// After how long pages that differed are compared once more. A session whose logoff time has just
-/// passed is shown to nobody any more, and told as ended a moment later.
-const ONCE_MORE: Duration = Duration::from_secs(3);
+/// The delay before differing pages are compared again. A session whose logoff time has just passed
+/// is not among the expected sessions any more, and its end is sent a moment later.
+const RECHECK_DELAY: Duration = Duration::from_secs(3);
 
-/// How many sessions are read at once.
+/// The number of sessions that are read at once.
 const PAGE: usize = 10_000;
 
-/// Pages that differed once.
+/// Pages that differed in one comparison.
 pub(super) type PageSuspects = BTreeSet<usize>;
 
 impl DeliveryLoop {
-    /// Compares what the target holds with what it should hold; twice, where something differs.
+    /// Compares the content of the target; twice if a page differs.
     pub(super) async fn check(&mut self) -> Result<(), PushError> {
-        let theirs = match self.workers.ask(|dialect| dialect.digests()).await? {
-            Ok(Some(theirs)) => theirs,
+        let content = match self.read_content().await? {
+            Ok(Some(content)) => content,
             Ok(None) => {
                 self.checked(Drift { outcome: Outcome::Unsupported, differing: 0, unsettled: 0 });
                 return Ok(());
             }
             Err(error) => {
-                self.unchecked(&error);
+                self.check_failed(&error);
                 return Ok(());
             }
         };
-        let (differing, unsettled) = self.compare(&theirs).await?;
-        let suspects = match self.suspects.take() {
-            None => differing,
-            Some(before) => {
-                let both: PageSuspects = before.intersection(&differing).copied().collect();
-                let outcome = if both.is_empty() { Outcome::Same } else { Outcome::Differs };
-                self.checked(Drift { outcome, differing: both.len(), unsettled });
-                if outcome == Outcome::Differs {
-                    self.anew("drift").await?;
-                }
-                return Ok(());
+        let (differing, unsettled) = self.compare(content).await?;
+        let Some(before) = self.suspects.take() else {
+            if differing.is_empty() {
+                self.checked(Drift { outcome: Outcome::Same, differing: 0, unsettled });
+            } else {
+                self.suspects = Some(differing);
+                self.next_check = Some(Clock::instant() + RECHECK_DELAY);
             }
+            return Ok(());
         };
-        if suspects.is_empty() {
-            self.checked(Drift { outcome: Outcome::Same, differing: 0, unsettled });
-        } else {
-            self.suspects = Some(suspects);
-            self.next_check = Clock::instant() + ONCE_MORE;
+        let both = before.intersection(&differing).count();
+        let outcome = if both == 0 { Outcome::Same } else { Outcome::Differs };
+        self.checked(Drift { outcome, differing: both, unsettled });
+        if outcome == Outcome::Differs {
+            self.request_resync("drift").await?;
         }
         Ok(())
     }
 
-    /// The pages that differ, and how many changed since the target was told.
-    async fn compare(&self, theirs: &DigestPages) -> Result<(PageSuspects, usize), PushError> {
-        let Some(at) = self.delivery.acked() else { return Ok((PageSuspects::new(), 0)) };
-        if theirs.position.as_deref() != Some(at.to_string().as_str()) {
-            return Err(PushError::PositionMismatch(None));
+    /// The content of the target; `None` if it does not report it.
+    async fn read_content(
+        &mut self,
+    ) -> Result<Result<Option<TargetContent>, PushError>, PushError> {
+        if self.target.capabilities().check_interval().is_none() {
+            return Ok(Ok(None));
         }
-        let (mut ours, mut unsettled) = (SessionDigest::default(), BTreeSet::new());
+        let read = |dialect: &mut dyn Dialect| match dialect.content() {
+            Some(target) => target.read_content(),
+            None => Err(missing("reading the content")),
+        };
+        self.workers.run(read).await
+    }
+
+    /// The pages that differ, and the number of pages that cannot be compared.
+    async fn compare(&self, content: TargetContent) -> Result<(PageSuspects, usize), PushError> {
+        let Some(at) = self.delivery.acked() else { return Ok((PageSuspects::new(), 0)) };
+        let TargetContent { position, mut comparison } = content;
+        if position != TargetPosition::Unsupported && position != TargetPosition::At(at) {
+            return Err(PushError::PositionMismatch(ErrorResponse::default()));
+        }
         let mut cursor = None;
         loop {
             let page = self.read(cursor, PAGE).await?;
             for session in page.changes.iter().filter_map(|change| change.after.as_ref()) {
-                ours.toggle(session);
+                comparison.add(session);
             }
             cursor = Some(page.next);
             if !page.more {
                 break;
             }
         }
-        unsettled.extend(&self.unheld);
-        // What changed since, an address that was read twice included, is on pages left out.
-        let mut cursor = at;
+        let mut unsettled: PageSuspects =
+            self.refused.iter().map(|address| comparison.page(*address)).collect();
+        // Pages with a later change are left out; they include every address that was read twice.
+        let mut cursor: Cursor = at;
         loop {
             let page = self.read(Some(cursor), PAGE).await?;
             if page.resync {
-                return Err(PushError::PositionMismatch(None));
+                return Err(PushError::PositionMismatch(ErrorResponse::default()));
             }
-            unsettled.extend(page.changes.iter().map(|change| SessionDigest::page(change.address)));
+            unsettled.extend(page.changes.iter().map(|change| comparison.page(change.address)));
             cursor = page.next;
             if !page.more {
                 break;
             }
         }
-        let differing = ours.differing(&theirs.pages).filter(|page| !unsettled.contains(page));
-        Ok((differing.collect(), unsettled.len()))
+        let differing = &comparison.differing() - &unsettled;
+        Ok((differing, unsettled.len()))
     }
 
-    /// It holds what it holds: telling goes on, whatever is wrong with its digests.
-    fn unchecked(&mut self, error: &PushError) {
+    /// The content could not be read. Delivery continues.
+    fn check_failed(&mut self, error: &PushError) {
         self.suspects = None;
-        for asking in self.asking.drain(..) {
-            // Whoever asked may have gone.
-            let _ = asking.send(Err(error.to_string()));
-        }
+        self.reply_to_checks(&Err(error.to_string()));
         ConsistencyCheckFailed { target: self.target.name(), error }.emit();
         self.checked(Drift { outcome: Outcome::Error, differing: 0, unsettled: 0 });
     }
 
     fn checked(&mut self, drift: Drift) {
-        self.next_check = Clock::instant() + self.target.check_every();
+        let interval = self.target.capabilities().check_interval();
+        self.next_check = interval.map(|interval| Clock::instant() + interval);
         self.target.checked(drift);
         ConsistencyChecked { target: self.target.name(), drift }.emit();
-        for asking in self.asking.drain(..) {
-            // Whoever asked may have gone.
-            let _ = asking.send(Ok(drift));
+        self.reply_to_checks(&Ok(drift));
+    }
+
+    /// Replies to all administrators who wait for a check.
+    pub(super) fn reply_to_checks(&mut self, status: &ComparisonStatus) {
+        for reply in self.check_replies.drain(..) {
+            // The administrator may have disconnected.
+            let _ = reply.send(status.clone());
         }
     }
 }

@@ -1,114 +1,112 @@
-//! Telling: batches go on their way, as many at once as the window lets, and what the target says of
-//! each moves the place up to where it knows everything.
+//! Sending batches, as many in parallel as the window allows, and processing the responses.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use rollcall_identity::delivery::{OutgoingBatch, SendOutcome, SkippedChange};
-use rollcall_wire::secure_edge::SessionDigest;
 
 use super::DeliveryLoop;
-use crate::dialect::{Acknowledgement, PushBatch, Worker};
+use crate::dialect::{Acknowledgement, PushBatch};
 use crate::error::PushError;
-use crate::telemetry::{ReportRefused, Sent};
+use crate::telemetry::{ReportRefused, RequestCompleted};
+use crate::worker::Worker;
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::telemetry::TelemetryEvent;
 
-/// What became of a batch that was on its way.
-pub(super) struct Returned {
+/// The response to a batch.
+pub(super) struct BatchResponse {
     worker: Worker,
-    launch: OutgoingBatch,
-    arrived: Result<Acknowledgement, PushError>,
+    batch: OutgoingBatch,
+    result: Result<Acknowledgement, PushError>,
     bytes: u64,
-    took: Duration,
+    duration: Duration,
 }
 
 impl DeliveryLoop {
-    /// Tells what is in the window, until something else may be read or, at a rate, something else
-    /// be told. Returns how many reports were sent, whatever became of them.
-    pub(super) async fn tell(&mut self) -> Result<usize, PushError> {
-        let mut told = 0;
-        while let Some(returned) = self.on_way.next().await {
-            told += self.land(returned?)?;
-            if told > 0 && (self.delivery.wants_page() || self.rate.is_some()) {
+    /// Receives responses and sends further batches, until another page may be read or, for a target
+    /// with a maximum rate, until something was sent. Returns the number of changes that were sent,
+    /// whatever their outcome.
+    pub(super) async fn receive(&mut self) -> Result<usize, PushError> {
+        let has_rate = self.target.capabilities().rate.is_some();
+        let mut sent = 0;
+        while let Some(response) = self.in_flight.next().await {
+            sent += self.on_response(response?)?;
+            if sent > 0 && (self.delivery.wants_page() || has_rate) {
                 break;
             }
-            self.launch()?;
+            self.send_ready()?;
         }
-        Ok(told)
+        Ok(sent)
     }
 
-    /// Sends whatever may go on its way.
-    pub(super) fn launch(&mut self) -> Result<(), PushError> {
-        while let Some(launch) = self.delivery.next_batch() {
-            let worker = match self.workers.take() {
+    /// Sends every batch that may be sent now.
+    pub(super) fn send_ready(&mut self) -> Result<(), PushError> {
+        while let Some(batch) = self.delivery.next_batch() {
+            let worker = match self.workers.acquire() {
                 Ok(worker) => worker,
                 Err(error) => {
-                    // It was not sent.
-                    let _ = self.delivery.on_outcome(&launch, SendOutcome::NotApplied);
+                    // The batch was not sent, and is queued again.
+                    let _ = self.delivery.on_outcome(&batch, SendOutcome::NotApplied);
                     return Err(error);
                 }
             };
-            let batch = PushBatch {
-                changes: Arc::clone(&launch.changes),
-                after: launch.after,
-                next: launch.next,
-                turn: self.turn.clone(),
+            let request = PushBatch {
+                changes: Arc::clone(&batch.changes),
+                after: batch.after,
+                next: batch.next,
+                session: self.session.clone(),
             };
             let began = Clock::instant();
-            let told = worker.ask(move |dialect| (dialect.tell(&batch), dialect.take_sent()));
-            self.on_way.push(Box::pin(async move {
-                let (arrived, bytes) = told.await?;
-                Ok(Returned { worker, launch, arrived, bytes, took: began.elapsed() })
+            let sent =
+                worker.run(move |dialect| (dialect.send(&request), dialect.take_bytes_sent()));
+            self.in_flight.push(Box::pin(async move {
+                let (result, bytes) = sent.await?;
+                Ok(BatchResponse { worker, batch, result, bytes, duration: began.elapsed() })
             }));
         }
         Ok(())
     }
 
-    /// Takes note of what became of a batch. Returns how many reports were in it.
-    fn land(&mut self, returned: Returned) -> Result<usize, PushError> {
-        let Returned { worker, launch, arrived, bytes, took } = returned;
-        self.workers.give(worker);
-        Sent { target: self.target.name(), bytes, took }.emit();
+    /// Processes a response. Returns the number of changes in its batch.
+    fn on_response(&mut self, response: BatchResponse) -> Result<usize, PushError> {
+        let BatchResponse { worker, batch, result, bytes, duration } = response;
+        self.workers.release(worker);
+        RequestCompleted { target: self.target.name(), bytes, duration }.emit();
         self.target.sent(bytes);
-        let landing = match &arrived {
+        let outcome = match &result {
             Ok(_) => SendOutcome::Accepted,
-            Err(error @ PushError::BatchRejected { .. }) => {
-                SendOutcome::Rejected(error.to_string())
-            }
-            Err(
-                PushError::Unreachable(_) | PushError::ProtocolError(_) | PushError::Unaccepted(_),
-            ) => SendOutcome::Unknown,
+            Err(error @ PushError::BatchRejected(_)) => SendOutcome::Rejected(error.to_string()),
+            Err(PushError::Unreachable(_) | PushError::ProtocolError(_)) => SendOutcome::Unknown,
             Err(_) => SendOutcome::NotApplied,
         };
-        match (arrived, self.delivery.on_outcome(&launch, landing)) {
-            // What it took is no news to it.
+        match (result, self.delivery.on_outcome(&batch, outcome)) {
+            // The accepted probe contains nothing new.
             (_, Ok(Some(SkippedChange { address, reason }))) => {
                 let refused = vec![(Some(address), reason)];
-                self.arrived(&Acknowledgement { refused, ..Acknowledgement::default() });
+                self.on_acknowledged(&Acknowledgement { refused, ..Acknowledgement::default() });
             }
-            (Ok(arrived), _) => self.arrived(&arrived),
-            // It is sent in two, or something else in its place.
+            (Ok(acknowledgement), _) => self.on_acknowledged(&acknowledgement),
+            // The batch is split, or a probe is sent in its place.
             (Err(_), Ok(None)) => {}
             (Err(error), Err(_)) => return Err(error),
         }
-        Ok(launch.changes.len())
+        Ok(batch.changes.len())
     }
 
-    /// Waits for whatever is on its way, each for no longer than a request may take. Nobody is told
-    /// anything more by what becomes of it: the failure before counts.
-    pub(super) async fn settle(&mut self) -> Result<(), PushError> {
-        while let Some(returned) = self.on_way.next().await {
-            let _ = self.land(returned?);
+    /// Waits for all requests in flight, each no longer than its timeout. Their failures are not
+    /// reported, because an earlier failure was.
+    pub(super) async fn drain(&mut self) -> Result<(), PushError> {
+        while let Some(response) = self.in_flight.next().await {
+            let _ = self.on_response(response?);
         }
         Ok(())
     }
 
-    fn arrived(&mut self, arrived: &Acknowledgement) {
-        self.target.arrived(arrived);
-        for (address, reason) in &arrived.refused {
-            self.unheld.extend(address.map(SessionDigest::page));
+    fn on_acknowledged(&mut self, acknowledgement: &Acknowledgement) {
+        self.target.acknowledged(acknowledgement);
+        for (address, reason) in &acknowledgement.refused {
+            self.refused.extend(address);
             ReportRefused { target: self.target.name(), address: *address, reason }.emit();
         }
     }

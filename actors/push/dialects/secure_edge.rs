@@ -1,5 +1,6 @@
-//! Rollcall's dialect for Juniper Secure Edge, spoken: onboarding, tokens, batches, synchronisation.
+//! The dialect of Juniper Secure Edge: onboarding, tokens, batches, full resyncs, digests.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,32 +8,76 @@ use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use rollcall_config::{self as config, Compression};
-use rollcall_identity::Cursor;
+use rollcall_config::{self as config, Compression, DialectSettings, PushTarget};
 use rollcall_identity::delivery::{DeliveryMode, TargetPosition};
+use rollcall_identity::{Address, Cursor, Session};
 use rollcall_wire::secure_edge::{self as wire, SecureEdgeError};
 use rollcall_wire::secure_edge::{
     AccessToken, BatchAck, DigestPages, OnboardedCredentials, OnboardingRequest, ReportBatch,
-    ReportList, SyncBegin, SyncEnd, SyncEnded, path, read,
+    ReportList, SessionDigest, SyncBegin, SyncEnd, SyncEnded, path, read,
 };
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use crate::capabilities::{Capabilities, DeleteAbsent, GroupsModel, ReadBack};
 use crate::cursor_store::replace;
-use crate::dialect::{Acknowledgement, Dialect, PushBatch, PushSession};
+use crate::dialect::{
+    Acknowledgement, ContentComparison, Dialect, DialectFactory, PushBatch, PushSession,
+    ReadContent, ReadPosition, Registration, ReplaceContent, ReportedPosition, TargetContent,
+};
 use crate::error::PushError;
-use crate::http::{Answer, Http, Post};
+use crate::http::{Http, HttpResponse, Post};
 use rollcall_runtime::clock::Clock;
 
-/// How long before its end a token is renewed: longer than a request may take on its way.
-const EARLY: Duration = Duration::from_secs(30);
+/// The registration of the dialect.
+pub(super) const REGISTRATION: Registration =
+    Registration { section: config::SecureEdge::SECTION, factory };
 
-/// What is said in the name of this program.
+fn factory(target: &PushTarget) -> Option<Arc<dyn DialectFactory>> {
+    let settings = target.dialect.settings::<config::SecureEdge>()?.clone();
+    let (target, tokens) = (target.clone(), TokenCache::default());
+    Some(Arc::new(SecureEdgeFactory { target, settings, tokens }))
+}
+
+struct SecureEdgeFactory {
+    target: PushTarget,
+    settings: config::SecureEdge,
+    tokens: TokenCache,
+}
+
+impl DialectFactory for SecureEdgeFactory {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            batch: self.target.batch,
+            parallel: self.settings.in_flight,
+            rate: None,
+            resync: DeliveryMode::Replace,
+            read_back: ReadBack::Content { interval: self.settings.check },
+            time_to_live: None,
+            groups: GroupsModel::Objects,
+            delete_absent: DeleteAbsent::Acknowledged,
+        }
+    }
+
+    fn create(&self, clock: &Clock) -> Box<dyn Dialect> {
+        Box::new(SecureEdge {
+            name: self.target.name.to_string(),
+            settings: self.settings.clone(),
+            http: Http::new(self.target.clone(), clock.clone()),
+            tokens: Arc::clone(&self.tokens),
+        })
+    }
+}
+
+/// How long before its expiry a token is renewed: longer than a request takes to arrive.
+const RENEWAL_MARGIN: Duration = Duration::from_secs(30);
+
+/// The product and version in the onboarding request.
 const PRODUCT: &str = concat!("rollcall/", env!("CARGO_PKG_VERSION"));
 
-/// One Secure Edge.
-pub(crate) struct SecureEdge {
+/// The connection of one worker.
+struct SecureEdge {
     name: String,
     settings: config::SecureEdge,
     http: Http,
@@ -41,25 +86,16 @@ pub(crate) struct SecureEdge {
 
 /// The token that all workers of one target share: some services revoke the previous token when they
 /// issue one. It is locked while a token is obtained.
-pub(crate) type TokenCache = Arc<Mutex<Option<CachedToken>>>;
+type TokenCache = Arc<Mutex<Option<CachedToken>>>;
 
 /// A token in use.
-pub(crate) struct CachedToken {
+struct CachedToken {
     header: Zeroizing<String>,
     until: Option<Instant>,
 }
 
 impl SecureEdge {
-    pub(crate) fn new(
-        name: &str,
-        settings: config::SecureEdge,
-        http: Http,
-        tokens: TokenCache,
-    ) -> Self {
-        Self { name: name.to_owned(), settings, http, tokens }
-    }
-
-    /// The credentials: those that are kept, or those that the onboarding token is exchanged for.
+    /// The stored credentials, or those for which the onboarding token is exchanged.
     fn credentials(&mut self) -> Result<OnboardedCredentials, PushError> {
         let file = &self.settings.credentials;
         match fs::read(file).map(Zeroizing::new) {
@@ -71,38 +107,41 @@ impl SecureEdge {
     }
 
     fn onboard(&mut self) -> Result<OnboardedCredentials, PushError> {
-        let none =
-            || PushError::NotConfigured("there are neither credentials nor a token".to_owned());
-        let file = self.settings.onboarding.clone().ok_or_else(none)?;
+        let no_token = || {
+            PushError::NotConfigured(
+                "there is neither a credentials file nor an onboarding token".to_owned(),
+            )
+        };
+        let file = self.settings.onboarding.clone().ok_or_else(no_token)?;
         let text = fs::read_to_string(&file).map_err(|why| PushError::file(&file, &why))?;
         let text = Zeroizing::new(text);
         let token = text.trim();
-        // An answer that is lost on its way must not use the token up: the same key, the same answer.
+        // A token can be exchanged once. If the response is lost, the same key gets the same response.
         let key: String =
             Sha256::digest(token).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        let ask = OnboardingRequest { token, collector: &self.name, product: PRODUCT };
-        let body = Zeroizing::new(json(&ask));
+        let request = OnboardingRequest { token, collector: &self.name, product: PRODUCT };
+        let body = Zeroizing::new(json(&request));
         let post = Post {
             path: path::ONBOARD,
             content_type: "application/json",
             body: &body,
             compression: Compression::Plain,
         };
-        let answer = self.http.post(&post, &[("Idempotency-Key", &key)])?;
-        let answer = Zeroizing::new(answer.granted()?);
-        let credentials = OnboardedCredentials::read(&answer)?;
-        let kept = serde_json::json!({
+        let response = self.http.post(&post, &[("Idempotency-Key", &key)])?;
+        let response = Zeroizing::new(response.granted()?);
+        let credentials = OnboardedCredentials::read(&response)?;
+        let stored = serde_json::json!({
             "client_id": credentials.client_id,
             "client_secret": credentials.client_secret.as_str(),
         });
-        // On the disk before they are used: the token is good for nothing any more.
-        replace(&self.settings.credentials, Zeroizing::new(kept.to_string()).as_bytes())
+        // Stored before they are used, because the token is not valid any more.
+        replace(&self.settings.credentials, Zeroizing::new(stored.to_string()).as_bytes())
             .map_err(|why| PushError::file(&self.settings.credentials, &why))?;
         Ok(credentials)
     }
 
-    /// Buys a token, unless one is there that is still good.
-    fn authorise(&mut self) -> Result<Zeroizing<String>, PushError> {
+    /// The header with the cached token, or with a new one if that has expired.
+    fn authorization(&mut self) -> Result<Zeroizing<String>, PushError> {
         let (now, tokens) = (Clock::instant(), Arc::clone(&self.tokens));
         let mut tokens = locked(&tokens);
         if let Some(token) = &*tokens
@@ -119,119 +158,166 @@ impl SecureEdge {
             body: b"grant_type=client_credentials",
             compression: Compression::Plain,
         };
-        let answer = self.http.post(&post, &[("Authorization", &basic)])?;
-        let token = AccessToken::read(&Zeroizing::new(answer.granted()?))?;
+        let response = self.http.post(&post, &[("Authorization", &basic)])?;
+        let token = AccessToken::read(&Zeroizing::new(response.granted()?))?;
         let header = Zeroizing::new(format!("Bearer {}", token.access_token.as_str()));
         let until = token.expires_in.and_then(|seconds| {
-            // One that lives no longer than that is used for half of its life.
-            let life = Duration::from_secs(seconds);
-            now.checked_add(life.saturating_sub(EARLY.min(life / 2)))
+            // A token with a short lifetime is used for half of it.
+            let lifetime = Duration::from_secs(seconds);
+            now.checked_add(lifetime.saturating_sub(RENEWAL_MARGIN.min(lifetime / 2)))
         });
         *tokens = Some(CachedToken { header: header.clone(), until });
         Ok(header)
     }
 
-    /// Asks with a token, and once more with a new one when that is refused.
+    /// Sends a request with a token, and again with a new token if the first one is refused.
     fn with_token(
         &mut self,
-        mut ask: impl FnMut(&mut Http, &[(&str, &str)]) -> Result<Answer, PushError>,
-    ) -> Result<Answer, PushError> {
-        let token = self.authorise()?;
-        let answer = ask(&mut self.http, &[("Authorization", &token)])?;
-        if answer.status != 401 {
-            return Ok(answer);
+        mut send: impl FnMut(&mut Http, &[(&str, &str)]) -> Result<HttpResponse, PushError>,
+    ) -> Result<HttpResponse, PushError> {
+        let token = self.authorization()?;
+        let response = send(&mut self.http, &[("Authorization", &token)])?;
+        if response.status != 401 {
+            return Ok(response);
         }
-        // Another may have bought a new one meanwhile.
-        locked(&self.tokens).take_if(|held| held.header == token);
-        let token = self.authorise()?;
-        ask(&mut self.http, &[("Authorization", &token)])
+        // Another worker may have obtained a new token meanwhile.
+        locked(&self.tokens).take_if(|cached| cached.header == token);
+        let token = self.authorization()?;
+        send(&mut self.http, &[("Authorization", &token)])
     }
 
-    /// How many batches it takes at once: no more than the administrator allows.
-    fn window(&self, place: &wire::ReceiverPosition) -> usize {
-        let theirs = usize::try_from(place.window.unwrap_or(1)).unwrap_or(usize::MAX);
-        theirs.min(self.settings.in_flight).max(1)
+    fn get(&mut self, path: &str) -> Result<HttpResponse, PushError> {
+        self.with_token(|http, headers| http.get(path, headers))
     }
 
-    fn post(&mut self, path: &str, shape: &impl Serialize) -> Result<Vec<u8>, PushError> {
-        let (body, compression) = (json(shape), self.settings.compression);
+    fn post(&mut self, path: &str, content: &impl Serialize) -> Result<Vec<u8>, PushError> {
+        let (body, compression) = (json(content), self.settings.compression);
         let post = Post { path, content_type: "application/json", body: &body, compression };
         self.with_token(|http, headers| http.post(&post, headers))?.success()
     }
+}
+
+/// The number of batches that the receiver accepts in parallel.
+fn window(receiver: &wire::ReceiverPosition) -> usize {
+    usize::try_from(receiver.window.unwrap_or(1)).unwrap_or(usize::MAX)
 }
 
 fn locked(tokens: &Mutex<Option<CachedToken>>) -> MutexGuard<'_, Option<CachedToken>> {
     tokens.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn json(shape: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(shape).expect("shapes of texts and numbers can be written")
+fn json(content: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(content).expect("texts and numbers can be serialized")
 }
 
 impl Dialect for SecureEdge {
-    fn opening(&self) -> DeliveryMode {
-        DeliveryMode::Replace
-    }
-
-    fn place(&mut self) -> Result<(TargetPosition, usize), PushError> {
-        let answer = self.with_token(|http, headers| http.get(path::POSITION, headers))?;
-        let place: wire::ReceiverPosition = read(&answer.success()?)?;
-        let window = self.window(&place);
-        let cursor = place.position.and_then(|position| position.parse().ok());
-        Ok((cursor.map_or(TargetPosition::Empty, TargetPosition::At), window))
-    }
-
-    fn begin(&mut self, synchronisation: &str) -> Result<usize, PushError> {
-        let answer = self.post(path::SYNC_BEGIN, &SyncBegin { synchronisation })?;
-        let place: wire::ReceiverPosition = read(&answer)?;
-        match place.position {
-            None => Ok(self.window(&place)),
-            Some(_) => Err(PushError::ProtocolError(SecureEdgeError::Position)),
-        }
-    }
-
-    fn tell(&mut self, batch: &PushBatch) -> Result<Acknowledgement, PushError> {
-        let places = (batch.after.as_ref(), &batch.next);
-        let batch = match &batch.turn {
-            PushSession::News(turn) => ReportBatch::new(&batch.changes, turn, places),
-            PushSession::Synchronisation(turn) => {
-                ReportBatch::new(&batch.changes, turn, places).as_synchronization()
+    fn send(&mut self, batch: &PushBatch) -> Result<Acknowledgement, PushError> {
+        let positions = (batch.after.as_ref(), &batch.next);
+        let reports = match &batch.session {
+            PushSession::Incremental(id) => ReportBatch::new(&batch.changes, id, positions),
+            PushSession::FullResync(id) => {
+                ReportBatch::new(&batch.changes, id, positions).as_synchronization()
             }
         };
-        let answer = self.post(path::REPORTS, &batch)?;
-        let taken = BatchAck::read(&answer, batch.tally(), &batch.next.to_string())?;
-        let about = |refused: wire::RejectedReport| {
-            let of_session = refused.list == ReportList::Sessions;
-            let address = of_session.then(|| batch.address(refused.index)).flatten();
+        let response = self.post(path::REPORTS, &reports)?;
+        let ack = BatchAck::read(&response, reports.counts(), &reports.next.to_string())?;
+        let refused = ack.refused.into_iter().map(|refused| {
+            let is_session = refused.list == ReportList::Sessions;
+            let address = is_session.then(|| reports.address(refused.index)).flatten();
             (address, refused.reason)
-        };
-        let refused = taken.refused.into_iter().map(about).collect();
-        Ok(Acknowledgement { accepted: taken.accepted, duplicates: taken.duplicates, refused })
+        });
+        let refused = refused.collect();
+        Ok(Acknowledgement { accepted: ack.accepted, duplicates: ack.duplicates, refused })
     }
 
-    fn end(&mut self, synchronisation: &str, at: &Cursor) -> Result<(), PushError> {
+    fn take_bytes_sent(&mut self) -> u64 {
+        self.http.take_bytes_sent()
+    }
+
+    fn position(&mut self) -> Option<&mut dyn ReadPosition> {
+        Some(self)
+    }
+
+    fn resync(&mut self) -> Option<&mut dyn ReplaceContent> {
+        Some(self)
+    }
+
+    fn content(&mut self) -> Option<&mut dyn ReadContent> {
+        Some(self)
+    }
+}
+
+impl ReadPosition for SecureEdge {
+    fn read_position(&mut self) -> Result<ReportedPosition, PushError> {
+        let response = self.get(path::POSITION)?;
+        let receiver: wire::ReceiverPosition = read(&response.success()?)?;
+        let window = window(&receiver);
+        Ok(ReportedPosition { position: position(receiver.position.as_deref()), window })
+    }
+}
+
+impl ReplaceContent for SecureEdge {
+    fn start_resync(&mut self, id: &str) -> Result<usize, PushError> {
+        let response = self.post(path::SYNC_BEGIN, &SyncBegin { synchronisation: id })?;
+        let receiver: wire::ReceiverPosition = read(&response)?;
+        match receiver.position {
+            None => Ok(window(&receiver)),
+            Some(_) => Err(SecureEdgeError::Position.into()),
+        }
+    }
+
+    fn finish_resync(&mut self, id: &str, at: &Cursor) -> Result<(), PushError> {
         let position = at.to_string();
-        let answer = self.post(path::SYNC_END, &SyncEnd { synchronisation, position })?;
-        let ended: SyncEnded = read(&answer)?;
+        let response = self.post(path::SYNC_END, &SyncEnd { synchronisation: id, position })?;
+        let ended: SyncEnded = read(&response)?;
         match ended.position == at.to_string() {
             true => Ok(()),
-            false => Err(PushError::ProtocolError(SecureEdgeError::Position)),
+            false => Err(SecureEdgeError::Position.into()),
         }
     }
+}
 
-    fn digests(&mut self) -> Result<Option<DigestPages>, PushError> {
-        let answer = self.with_token(|http, headers| http.get(path::DIGEST, headers))?;
-        match answer.status {
-            404 => Ok(None),
-            _ => Ok(Some(DigestPages::read(&answer.success()?)?)),
+impl ReadContent for SecureEdge {
+    fn read_content(&mut self) -> Result<Option<TargetContent>, PushError> {
+        let response = self.get(path::DIGEST)?;
+        if response.status == 404 {
+            return Ok(None);
         }
+        let DigestPages { position: at, pages } = DigestPages::read(&response.success()?)?;
+        let comparison = DigestComparison { expected: SessionDigest::default(), pages };
+        let (position, comparison) = (position(at.as_deref()), Box::new(comparison));
+        Ok(Some(TargetContent { position, comparison }))
+    }
+}
+
+/// The position of a receiver. One that is not of Rollcall counts as none.
+fn position(token: Option<&str>) -> TargetPosition {
+    let cursor = token.and_then(|token| token.parse().ok());
+    cursor.map_or(TargetPosition::Empty, TargetPosition::At)
+}
+
+/// The digests of the receiver, and those of the expected sessions.
+struct DigestComparison {
+    expected: SessionDigest,
+    pages: Vec<String>,
+}
+
+impl ContentComparison for DigestComparison {
+    fn add(&mut self, session: &Session) {
+        self.expected.toggle(session);
     }
 
-    fn rate(&self) -> Option<u32> {
-        None
+    fn page(&self, address: Address) -> usize {
+        SessionDigest::page(address)
     }
 
-    fn take_sent(&mut self) -> u64 {
-        self.http.take_sent()
+    fn differing(&self) -> BTreeSet<usize> {
+        self.expected.differing(&self.pages).collect()
+    }
+}
+
+impl From<SecureEdgeError> for PushError {
+    fn from(error: SecureEdgeError) -> Self {
+        Self::ProtocolError(error.to_string())
     }
 }

@@ -1,37 +1,84 @@
-//! The Web API of an SRX in ClearPass mode, spoken: entries posted in XML, no faster than it takes.
+//! The dialect of the Web API of an SRX in ClearPass mode: entries posted as XML.
 
 use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use rollcall_config::{self as config, Compression};
-use rollcall_identity::Cursor;
-use rollcall_identity::delivery::{DeliveryMode, TargetPosition};
+use rollcall_config::{self as config, Compression, DialectSettings, PushTarget};
+use rollcall_identity::delivery::DeliveryMode;
 use rollcall_identity::directory::NetbiosNames;
-use rollcall_wire::secure_edge::DigestPages;
+use rollcall_runtime::clock::Clock;
 use rollcall_wire::srx::{self, ResponseFormatter, ResponseWriter, web_api};
 use zeroize::Zeroizing;
 
-use crate::dialect::{Acknowledgement, Dialect, PushBatch};
-use crate::error::PushError;
+use crate::capabilities::{Capabilities, DeleteAbsent, GroupsModel, ReadBack};
+use crate::dialect::{Acknowledgement, Dialect, DialectFactory, PushBatch, Registration};
+use crate::error::{ErrorResponse, PushError};
 use crate::http::{Http, Post};
 
-/// One firewall.
-pub(crate) struct SrxWebApi {
+/// The registration of the dialect.
+pub(super) const REGISTRATION: Registration =
+    Registration { section: config::SrxWebApi::SECTION, factory };
+
+fn factory(target: &PushTarget) -> Option<Arc<dyn DialectFactory>> {
+    let settings = target.dialect.settings::<config::SrxWebApi>()?.clone();
+    Some(Arc::new(SrxWebApiFactory { target: target.clone(), settings }))
+}
+
+struct SrxWebApiFactory {
+    target: PushTarget,
+    settings: config::SrxWebApi,
+}
+
+impl DialectFactory for SrxWebApiFactory {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            batch: self.target.batch,
+            // Entries must arrive in order.
+            parallel: 1,
+            rate: Some(self.settings.rate),
+            resync: DeliveryMode::Upsert,
+            read_back: ReadBack::None,
+            // `authentication-entry-timeout` counts from the last use of an entry, and the firewall
+            // does not report it.
+            time_to_live: None,
+            groups: GroupsModel::PerSession,
+            delete_absent: DeleteAbsent::Acknowledged,
+        }
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        vec![self.settings.password.clone()]
+    }
+
+    /// With another group filter, the firewall would keep roles that no later entry removes.
+    fn content_settings(&self) -> Option<String> {
+        let config::SrxWebApi { roles, groups, .. } = &self.settings;
+        let names: Vec<String> = groups.names.iter().map(ToString::to_string).collect();
+        let bases: Vec<String> = groups.bases.iter().map(ToString::to_string).collect();
+        Some(format!("{roles}|{}|{}|{}", groups.limit, names.join(","), bases.join(";")))
+    }
+
+    fn create(&self, clock: &Clock) -> Box<dyn Dialect> {
+        let formatter = web_api::formatter(self.settings.roles, self.settings.groups.clone());
+        let http = Http::new(self.target.clone(), clock.clone());
+        Box::new(SrxWebApi { settings: self.settings.clone(), http, formatter })
+    }
+}
+
+/// The connection to one firewall.
+struct SrxWebApi {
     settings: config::SrxWebApi,
     http: Http,
     formatter: ResponseFormatter,
 }
 
 impl SrxWebApi {
-    pub(crate) fn new(settings: config::SrxWebApi, http: Http) -> Self {
-        let formatter = web_api::formatter(settings.roles, settings.groups.clone());
-        Self { settings, http, formatter }
-    }
-
-    fn authorisation(&self) -> Result<Zeroizing<String>, PushError> {
+    fn authorization(&self) -> Result<Zeroizing<String>, PushError> {
         let config::SrxWebApi { user, password: file, .. } = &self.settings;
-        // Read each time: it is small, and may be exchanged.
+        // Read for each request: the file is small and may be replaced.
         let text = fs::read_to_string(file).map_err(|why| PushError::file(file, &why))?;
         let password = Zeroizing::new(text);
         let pair = Zeroizing::new(format!("{user}:{}", password.trim_end_matches(['\r', '\n'])));
@@ -40,19 +87,7 @@ impl SrxWebApi {
 }
 
 impl Dialect for SrxWebApi {
-    fn opening(&self) -> DeliveryMode {
-        DeliveryMode::Upsert
-    }
-
-    fn place(&mut self) -> Result<(TargetPosition, usize), PushError> {
-        Ok((TargetPosition::Unsupported, 1))
-    }
-
-    fn begin(&mut self, _: &str) -> Result<usize, PushError> {
-        Ok(1)
-    }
-
-    fn tell(&mut self, batch: &PushBatch) -> Result<Acknowledgement, PushError> {
+    fn send(&mut self, batch: &PushBatch) -> Result<Acknowledgement, PushError> {
         let mut body = Vec::new();
         srx::reported_sessions(&batch.changes)
             .for_each(|session| self.formatter.cache_groups(session));
@@ -65,35 +100,24 @@ impl Dialect for SrxWebApi {
             body: &body,
             compression: Compression::Plain,
         };
-        let authorisation = self.authorisation()?;
-        let answer = self.http.post(&post, &[("Authorization", &authorisation)])?;
-        let status = answer.status;
-        match web_api::check_response(status, &answer.success()?) {
-            Ok(()) => Ok(Acknowledgement {
-                accepted: batch.changes.len() as u64,
-                ..Acknowledgement::default()
-            }),
-            // What it says of an entry is not documented: the batch is halved until it is alone.
-            Err(web_api::PostEntryError::Error(said)) => {
-                Err(PushError::BatchRejected { status: 200, said: Some(said) })
+        let authorization = self.authorization()?;
+        let response = self.http.post(&post, &[("Authorization", &authorization)])?;
+        let status = response.status;
+        match web_api::check_response(status, &response.success()?) {
+            Ok(()) => {
+                let accepted = batch.changes.len() as u64;
+                Ok(Acknowledgement { accepted, ..Acknowledgement::default() })
             }
-            Err(other) => Err(PushError::Unaccepted(other.to_string())),
+            // The response does not identify the entry: the batch is split until the entry is alone.
+            Err(web_api::PostEntryError::Error(text)) => {
+                let (status, text) = (Some(status), Some(text));
+                Err(PushError::BatchRejected(ErrorResponse { status, text }))
+            }
+            Err(other) => Err(PushError::ProtocolError(other.to_string())),
         }
     }
 
-    fn end(&mut self, _: &str, _: &Cursor) -> Result<(), PushError> {
-        Ok(())
-    }
-
-    fn digests(&mut self) -> Result<Option<DigestPages>, PushError> {
-        Ok(None)
-    }
-
-    fn rate(&self) -> Option<u32> {
-        Some(self.settings.rate)
-    }
-
-    fn take_sent(&mut self) -> u64 {
-        self.http.take_sent()
+    fn take_bytes_sent(&mut self) -> u64 {
+        self.http.take_bytes_sent()
     }
 }

@@ -1,8 +1,9 @@
 //! Tests of a delivery when the target rejects, fails or loses batches.
 
 use super::*;
+use crate::engine::Decider;
 use crate::test_support::{address, event_at, rules, seconds};
-use crate::{ChangeLog, ChangeLogLimits, Decider, Filter, Kind, PageRequest, Revision};
+use crate::{ChangeLog, ChangeLogLimits, Filter, Kind, PageRequest, Revision};
 
 /// A log with `users` logins, each at an address of its own.
 fn log(users: usize) -> ChangeLog {

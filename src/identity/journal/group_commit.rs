@@ -22,12 +22,20 @@ pub enum JournalRequest<B, Q> {
     Query(Q),
 }
 
+/// A batch that is committed. It may be applied.
+#[derive(Debug)]
+pub struct JournalEntry<B> {
+    /// The position of its first event.
+    pub first: Revision,
+    /// The batch.
+    pub batch: B,
+}
+
 /// The outcome of a group of requests.
 #[derive(Debug)]
 pub struct GroupOutcome<B, Q> {
-    /// The committed batches in order, each with the position of its first event. They may be
-    /// published.
-    pub committed: Vec<(Revision, B)>,
+    /// The committed batches in order.
+    pub committed: Vec<JournalEntry<B>>,
     /// The batches that failed, each with the error. They are not published, and may or may not be
     /// on disk.
     pub failed: Vec<(B, JournalError)>,
@@ -47,7 +55,7 @@ pub fn commit_group<B: JournalBatch, Q>(
             JournalRequest::Query(question) => asked.push(question),
             JournalRequest::Append(batch) => {
                 match journal.append(batch.events(), batch.read_position()) {
-                    Ok(first) => appended.push((first, batch)),
+                    Ok(first) => appended.push(JournalEntry { first, batch }),
                     Err(error) => refused.push((batch, error)),
                 }
             }
@@ -56,7 +64,7 @@ pub fn commit_group<B: JournalBatch, Q>(
     if !appended.is_empty()
         && let Err(error) = journal.commit()
     {
-        let lost = appended.drain(..).map(|(_, batch)| (batch, error.clone()));
+        let lost = appended.drain(..).map(|entry| (entry.batch, error.clone()));
         refused.extend(lost);
     }
     GroupOutcome { committed: appended, failed: refused, queries: asked }
@@ -131,7 +139,7 @@ mod tests {
         let orders = [write(1), JournalRequest::Query("how far"), write(2), write(3)];
         let GroupOutcome { committed, failed: refused, queries: asked } =
             commit_group(&mut journal, orders);
-        let firsts: Vec<u64> = committed.iter().map(|(first, _)| first.0).collect();
+        let firsts: Vec<u64> = committed.iter().map(|entry| entry.first.0).collect();
         assert_eq!((firsts, asked), (vec![1, 2], vec!["how far"]));
         assert_eq!(refused[0].1.0, "it is too long");
         let nothing = commit_group(&mut journal, [JournalRequest::<Batch, _>::Query("how far")]);

@@ -5,9 +5,10 @@ use utoipa::{Modify, OpenApi};
 
 use super::report::{OnboardingRequest, ReportBatch, SyncBegin, SyncEnd};
 use super::response::{
-    AccessToken, BatchAck, DigestPages, OnboardedCredentials, ProblemDetails, ReceiverPosition,
-    RejectedReport, ReportList, SyncEnded,
+    AccessToken, BatchAck, DigestPages, OnboardedCredentials, ReceiverPosition, RejectedReport,
+    ReportList, SyncEnded,
 };
+use crate::http::ProblemDetails;
 
 /// The description as JSON with a trailing newline.
 pub fn openapi() -> String {

@@ -252,7 +252,7 @@ impl<'a> ReportBatch<'a> {
     }
 
     /// The number of reports.
-    pub fn tally(&self) -> ReportCounts {
+    pub fn counts(&self) -> ReportCounts {
         ReportCounts {
             groups: self.groups.len(),
             users: self.users.len(),
@@ -327,10 +327,10 @@ impl<'a> ReportBatch<'a> {
         // Equal sets usually share one allocation: a thousand users of one department are listed
         // once.
         let set = (groups.as_ptr() as usize, groups.len());
-        if let Some(places) = known.sets.get(&set) {
-            return places.clone();
+        if let Some(indexes) = known.sets.get(&set) {
+            return indexes.clone();
         }
-        let mut place = |group: &'a Group| {
+        let mut index = |group: &'a Group| {
             let Group { name, domain, sid, .. } = group;
             *known.groups.entry((domain, name)).or_insert_with(|| {
                 let sid = sid.as_ref().map(ToString::to_string);
@@ -338,9 +338,9 @@ impl<'a> ReportBatch<'a> {
                 self.groups.len() - 1
             })
         };
-        let places: Vec<usize> = groups.iter().map(|group| place(group)).collect();
-        known.sets.insert(set, places.clone());
-        places
+        let indexes: Vec<usize> = groups.iter().map(|group| index(group)).collect();
+        known.sets.insert(set, indexes.clone());
+        indexes
     }
 }
 
@@ -359,8 +359,8 @@ fn put<K: std::hash::Hash + Eq, T>(
     key: K,
     report: T,
 ) {
-    let place = *known.entry(key).or_insert(list.len());
-    match list.get_mut(place) {
+    let index = *known.entry(key).or_insert(list.len());
+    match list.get_mut(index) {
         Some(earlier) => *earlier = report,
         None => list.push(report),
     }

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use super::{DIGEST_PAGES, PositionToken, ReportCounts};
+use crate::http::sanitized;
 
 /// Why a response is rejected. The message never quotes the response, which may have a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -190,22 +191,22 @@ impl BatchAck {
     /// # Errors
     /// The counts do not match, or the position is another one.
     pub fn read(body: &[u8], sent: ReportCounts, next: &str) -> Result<Self, SecureEdgeError> {
-        let mut taken: Self = read(body)?;
-        for refused in &mut taken.refused {
+        let mut ack: Self = read(body)?;
+        for refused in &mut ack.refused {
             refused.reason = sanitized(&refused.reason);
         }
-        if taken.position != next {
+        if ack.position != next {
             return Err(SecureEdgeError::Position);
         }
-        let refused = u64::try_from(taken.refused.len()).unwrap_or(u64::MAX);
-        let counted = taken.accepted.saturating_add(taken.duplicates).saturating_add(refused);
+        let refused = u64::try_from(ack.refused.len()).unwrap_or(u64::MAX);
+        let counted = ack.accepted.saturating_add(ack.duplicates).saturating_add(refused);
         if usize::try_from(counted) != Ok(sent.all()) {
             return Err(SecureEdgeError::Count { counted, sent: sent.all() });
         }
-        if taken.refused.iter().any(|refused| refused.index >= refused.list.length(sent)) {
+        if ack.refused.iter().any(|refused| refused.index >= refused.list.length(sent)) {
             return Err(SecureEdgeError::UnknownReport);
         }
-        Ok(taken)
+        Ok(ack)
     }
 }
 
@@ -257,56 +258,4 @@ impl DigestPages {
             other => Err(SecureEdgeError::Pages(other)),
         }
     }
-}
-
-/// An error response (RFC 9457).
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
-#[serde(default)]
-pub struct ProblemDetails {
-    /// A short summary.
-    pub title: Option<String>,
-    /// An explanation.
-    pub detail: Option<String>,
-}
-
-impl ProblemDetails {
-    /// The message of the receiver, sanitized for a log line: at most 200 characters, without
-    /// control or bidirectional characters. `None` without a readable message.
-    pub fn read(body: &[u8]) -> Option<String> {
-        let problem: Self = read(body).ok()?;
-        Some(sanitized(&problem.detail.or(problem.title)?))
-    }
-}
-
-/// An OAuth error response (RFC 6749 section 5.2).
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct OAuthError {
-    /// The error code, such as `invalid_client`.
-    pub error: String,
-    /// The description for people.
-    #[serde(default)]
-    pub error_description: Option<String>,
-}
-
-impl OAuthError {
-    /// The error, sanitized for a log line; `None` when the body is not one.
-    pub fn read(body: &[u8]) -> Option<String> {
-        let Self { error, error_description: more } = read(body).ok()?;
-        Some(sanitized(&more.map_or(error.clone(), |more| format!("{error}: {more}"))))
-    }
-}
-
-/// The maximum length of a quoted message, in characters.
-const QUOTE_LIMIT: usize = 200;
-
-/// Sanitizes the beginning of a message for a log line.
-fn sanitized(text: &str) -> String {
-    let sanitized = |c: char| if c.is_control() { ' ' } else { c };
-    text.chars().filter(|c| !is_direction(*c)).map(sanitized).take(QUOTE_LIMIT).collect()
-}
-
-/// Separators and directional overrides that change the display of the surrounding text (UTR 36,
-/// section 3.1).
-fn is_direction(c: char) -> bool {
-    matches!(c, '\u{2028}' | '\u{2029}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }

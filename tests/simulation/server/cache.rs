@@ -1,306 +1,214 @@
-//! The cache: a decider behind a queue, which ends now and then and is replaced by one that takes over.
+//! The cache actor: a [`CacheState`] behind a queue, and its outputs as messages.
 
 use std::collections::VecDeque;
 
-use rollcall_identity::{
-    CheckpointSink, Decider, EngineRole, Event, Journal, JournalRequest, OwnershipLease, Revision,
-    StartMode, Table, TableSnapshot, Takeover, Timestamp,
-};
+use rollcall_identity::directory::{AffectedAccounts, RemovalPolicy};
+use rollcall_identity::engine::{CacheOutput, CacheSettings, CacheState, EngineRole, Rejection};
+use rollcall_identity::{Event, Journal, JournalRequest, Table, Timestamp};
 
-use super::query::{Letter as Told, Message};
-use super::{Batch, MAILBOX, Question, Server};
+use super::messages::{Message, Running};
+use super::ownership::Owner;
+use super::{Batch, MAILBOX, Question, Server, Ticket};
 use crate::simulation::faults::Fault;
-use crate::simulation::truth::{Broken, Kept};
+use crate::simulation::truth::{Broken, Kept, Promise};
 
-/// How many expiries are proposed at once.
+/// The maximum number of expiry events per batch: so few that more are due now and then.
 const EXPIRIES: usize = 2;
 
-/// What comes to the cache.
-pub(super) enum Letter {
-    Apply(Batch),
-    Committed(Revision, Batch),
-    TakeStock(CheckpointSink),
-    /// Everything that is known, for the query actor of this tenure.
-    Recount(OwnershipLease),
-}
-
-/// One cache.
-pub(super) struct Cache {
-    tenure: OwnershipLease,
-    work: Work,
-    pub(super) mailbox: VecDeque<Letter>,
-}
-
-/// What it is at.
-enum Work {
-    /// It waits for what the query actor holds.
-    Asks,
-    /// It waits for the journal; with what the query actor of that term holds, if that holds anything.
-    Recalls(Option<(u64, TableSnapshot)>),
-    Decides(Decider),
-}
-
-impl Cache {
-    pub(super) fn asks(&self) -> bool {
-        matches!(self.work, Work::Asks)
-    }
-
-    pub(super) fn decider(&self) -> Option<&Decider> {
-        match &self.work {
-            Work::Decides(decider) => Some(decider),
-            Work::Asks | Work::Recalls(_) => None,
-        }
-    }
-
-    pub(super) fn is_idle(&self) -> bool {
-        self.decider().is_some() && self.mailbox.is_empty()
-    }
-
-    pub(super) fn tenure(&self) -> OwnershipLease {
-        self.tenure
-    }
-}
+/// The state of the cache.
+pub(super) type Cache = CacheState<Ticket, u64, Owner>;
 
 impl Server {
-    /// Takes what a producer sent. What finds no room or nobody is refused, and counted.
+    /// A producer sends a batch. One that finds no room or no cache is lost and counted.
     pub(in crate::simulation) fn receive(&mut self, mut batch: Batch) {
-        if let Some(site) = batch.site {
-            self.accounts.entry(site).or_default().received += batch.events.len() as u64;
-        }
+        self.account(batch.ticket).received += batch.events.len() as u64;
         if self.fault == Some(Fault::NoDeduplication) {
             let stamped = |event: &&mut Event| event.kind.begins() || event.kind.ends();
             batch.events.iter_mut().filter(stamped).for_each(|event| event.at = event.seen);
         }
-        let room = self.cache.as_mut().filter(|cache| cache.mailbox.len() < MAILBOX);
-        match room {
-            Some(cache) => cache.mailbox.push_back(Letter::Apply(batch)),
-            None => self.lose(&batch, self.fault == Some(Fault::DropWithoutCounter)),
+        match self.cache.as_mut().filter(|cache| cache.mailbox.len() < MAILBOX) {
+            Some(cache) => cache.mailbox.push_back(Message::Apply(batch)),
+            None if self.fault == Some(Fault::DropWithoutCounter) => {
+                self.lose(Ticket { events: 0, ..batch.ticket });
+            }
+            None => self.lose(batch.ticket),
         }
     }
 
-    /// The producer at `site` asks how far was read, behind everything that was handed over before.
-    /// Whether somebody takes the question.
-    pub(in crate::simulation) fn ask_place(&mut self, site: usize) -> bool {
-        let decides = self.cache.as_ref().is_some_and(|cache| cache.decider().is_some());
-        if decides {
-            self.orders.push_back(JournalRequest::Query(Question::Tell(site)));
-        }
-        decides
+    /// The directory submits an update.
+    pub(in crate::simulation) fn update_membership(
+        &mut self,
+        (number, affected): (u64, AffectedAccounts),
+    ) {
+        self.post(EngineRole::Cache, Message::UpdateMembership(affected, number));
     }
 
-    /// Somebody new is seated, and begins as far as that can be had. Whether anybody is.
-    pub(super) fn hire_cache(&mut self, now: Timestamp) -> bool {
-        let tenure = self.offices.acquire(EngineRole::Cache);
-        let work = match self.offices.start(tenure, now) {
-            StartMode::FromLog(legacy) => {
-                Work::Decides(Decider::from_table(legacy.table, legacy.snapshot.newest))
-            }
-            StartMode::Empty => {
-                self.orders.push_back(JournalRequest::Query(Question::Recall(tenure.generation())));
-                Work::Recalls(None)
-            }
-            StartMode::FromPeer => {
-                let Some(query) = &mut self.query else { return false };
-                query.mailbox.push_back(Told { from: tenure, message: Message::Snapshot });
-                Work::Asks
-            }
-        };
-        self.cache = Some(Cache { tenure, work, mailbox: VecDeque::new() });
-        true
+    /// Starts a generation of the cache. Returns whether it runs.
+    pub(super) fn start_cache(&mut self, now: Timestamp) -> bool {
+        let owner = self.acquire(EngineRole::Cache);
+        let settings = CacheSettings { origin: self.origin.clone(), expiries: EXPIRIES, slice: 1 };
+        let mut state = CacheState::new(owner, settings);
+        state.start(now);
+        self.cache = Some(Running::new(state.generation(), state));
+        self.carry_out();
+        self.cache.is_some()
     }
 
-    /// The cache ends, with everything in its mailbox. Whether there was one.
-    pub(in crate::simulation) fn lose_cache(&mut self) -> bool {
-        let Some(cache) = self.cache.take() else { return false };
-        self.offices.release(cache.tenure);
-        self.abandon(cache);
-        true
-    }
-
-    fn abandon(&mut self, cache: Cache) {
-        for letter in cache.mailbox {
-            match letter {
-                Letter::Apply(batch) | Letter::Committed(_, batch) => self.lose(&batch, false),
-                // Whoever asked hears that nobody is there.
-                Letter::Recount(asks) => self.refuse(asks),
-                Letter::TakeStock(_) => {}
-            }
-        }
-    }
-
-    /// The cache freezes in the middle of a batch, and is replaced; what it says of that comes later.
-    pub(in crate::simulation) fn freeze_cache(&mut self, now: Timestamp) -> Kept {
-        let is_folding = self.cache.as_ref().is_some_and(|cache| {
-            matches!(cache.mailbox.front(), Some(Letter::Committed(..)))
-                && cache.decider().is_some()
+    /// The cache hangs in the middle of a batch and is replaced. Its changes arrive later.
+    pub(in crate::simulation) fn hang_cache(&mut self, now: Timestamp) -> Kept {
+        let applies = self.cache.as_ref().is_some_and(|cache| {
+            cache.state.is_ready() && matches!(cache.mailbox.front(), Some(Message::Committed(_)))
         });
-        let query = self.query.as_mut().filter(|_| is_folding);
-        let Some(told) = query.map(|query| query.mailbox.len()) else { return Ok(()) };
-        self.fold(&mut |_, _| Ok(()))?;
-        let letters = self.query.as_mut().map(|query| query.mailbox.split_off(told));
-        self.late.extend(letters.into_iter().flatten());
-        // It is not dropped: its place is filled while it still holds it.
-        if let Some(frozen) = self.cache.take() {
-            self.abandon(frozen);
+        let Some(before) = self.query.as_ref().filter(|_| applies).map(|q| q.mailbox.len()) else {
+            return Ok(());
+        };
+        self.step_cache(&mut |_, _| Ok(()))?;
+        let late = self.query.as_mut().map(|query| query.mailbox.split_off(before));
+        self.late.extend(late.into_iter().flatten());
+        // It still holds its ownership, and its committed batches, while its successor starts.
+        if let Some(Running { generation, state, mailbox }) = self.cache.take() {
+            let is_committed = |message: &Message| matches!(message, Message::Committed(_));
+            let (held, others): (VecDeque<_>, VecDeque<_>) =
+                mailbox.into_iter().partition(is_committed);
+            others.into_iter().for_each(|message| self.undelivered(message));
+            self.hung.push(Running { generation, state, mailbox: held });
         }
-        self.hire_cache(now);
+        self.start_cache(now);
         Ok(())
     }
 
-    /// It wakes up, and says what it was about to say.
-    pub(in crate::simulation) fn thaw(&mut self) -> bool {
-        let letters = std::mem::take(&mut self.late);
-        let any = !letters.is_empty();
-        for letter in letters {
-            match &mut self.query {
-                Some(query) => query.mailbox.push_back(letter),
-                None => self.unheard(&letter),
+    /// Hung caches continue: their changes arrive, and what they still hold is not applied. Returns
+    /// whether there was one.
+    pub(in crate::simulation) fn resume_hung(&mut self) -> Result<bool, Broken> {
+        let (late, hung) = (std::mem::take(&mut self.late), std::mem::take(&mut self.hung));
+        let any = !late.is_empty() || !hung.is_empty();
+        late.into_iter().for_each(|message| self.post(EngineRole::Query, message));
+        for mut cache in hung {
+            for message in cache.mailbox {
+                let Message::Committed(entry) = message else { continue };
+                cache.state.committed(entry, &self.rules, |_, _| {});
+            }
+            while let Some(output) = cache.state.poll_output() {
+                match output {
+                    CacheOutput::Reply(ticket, _) => self.lose(ticket),
+                    CacheOutput::Publish(_) => {
+                        return Err(Promise::Fencing.broken("a replaced cache decides"));
+                    }
+                    _ => {}
+                }
             }
         }
-        any
+        Ok(any)
     }
 
-    /// The query actor of the term `from` told the cache of this tenure what it holds.
-    pub(super) fn told_estate(
-        &mut self,
-        cache: OwnershipLease,
-        (from, handover): (u64, TableSnapshot),
-    ) {
-        let asks = |known: &&mut Cache| known.tenure == cache && known.asks();
-        if let Some(cache) = self.cache.as_mut().filter(asks) {
-            cache.work = Work::Recalls(Some((from, handover)));
-            self.orders
-                .push_back(JournalRequest::Query(Question::Recall(cache.tenure.generation())));
+    /// The cache of this generation gets the table of the journal.
+    pub(super) fn reload(&mut self, cache: u64) {
+        if let Some(cache) = self.cache.as_mut().filter(|known| known.generation == cache) {
+            cache.state.reloaded(self.store.reload(&self.rules));
+            self.carry_out();
         }
     }
 
-    /// The cache of this tenure hears that there is no query actor.
-    pub(super) fn refuse_cache(&mut self, cache: OwnershipLease) {
-        if self.cache.as_ref().is_some_and(|known| known.tenure == cache && known.asks()) {
-            self.lose_cache();
-        }
-    }
-
-    /// The journal has folded what the cache of this term asked for.
-    pub(super) fn recalled(&mut self, term: u64) {
-        let Ok(Some(kept)) = self.store.reload(&self.rules) else { return };
-        let Some(cache) = self.cache.as_mut().filter(|cache| cache.tenure.generation() == term)
-        else {
-            return;
-        };
-        let (tenure, work) = (cache.tenure, std::mem::replace(&mut cache.work, Work::Asks));
-        match work {
-            Work::Recalls(None) => cache.work = Work::Decides(Decider::from_table(kept.0, kept.1)),
-            Work::Recalls(Some(estate)) => self.take_over(tenure, estate, kept),
-            other => cache.work = other,
-        }
-    }
-
-    fn take_over(
-        &mut self,
-        tenure: OwnershipLease,
-        (from, handover): (u64, TableSnapshot),
-        kept: (Table, Revision),
-    ) {
-        if self.offices.complete_takeover(tenure, from).is_err() {
-            self.lose_cache();
-            return;
-        }
-        let Takeover { decider, unpublished: missed } = Decider::take_over(handover, Some(kept));
-        if let Some(cache) = &mut self.cache {
-            cache.work = Work::Decides(decider);
-        }
-        if self.fault != Some(Fault::SuccessorTellsNothing) {
-            self.tell(Told { from: tenure, message: Message::Changed(missed, None) });
-        }
-    }
-
-    /// What is committed comes to the cache. One that is gone loses it, and whoever waits hears so.
-    pub(super) fn post_committed(&mut self, entries: Vec<(Revision, Batch)>) {
-        for (first, batch) in entries {
-            match &mut self.cache {
-                Some(cache) => cache.mailbox.push_back(Letter::Committed(first, batch)),
-                None => self.lose(&batch, false),
-            }
-        }
-    }
-
-    /// The cache takes its next letter; `each` looks at the table after every event. Whether there was
-    /// one that it could take.
-    pub(in crate::simulation) fn fold(
+    /// The cache handles its next message. `each` receives every event with the table after it.
+    /// Returns whether there was one.
+    pub(in crate::simulation) fn step_cache(
         &mut self,
         each: &mut dyn FnMut(&Event, &Table) -> Kept,
     ) -> Result<bool, Broken> {
-        let Some(cache) = &mut self.cache else { return Ok(false) };
-        let Work::Decides(decider) = &mut cache.work else { return Ok(false) };
-        let Some(letter) = cache.mailbox.pop_front() else { return Ok(false) };
-        match letter {
-            Letter::TakeStock(survey) => survey(decider.snapshot()),
-            Letter::Recount(query) => {
-                let estate = (cache.tenure.generation(), decider.snapshot());
-                self.told_recount(query, estate);
+        let Some(cache) = self.cache.as_mut().filter(|cache| cache.state.is_ready()) else {
+            return Ok(false);
+        };
+        let Some(message) = cache.mailbox.pop_front() else { return Ok(false) };
+        let mut kept = Ok(());
+        match message {
+            Message::Apply(batch) => cache.state.submit(batch, &self.directory.borrow()),
+            Message::UpdateMembership(_, number)
+                if self.fault == Some(Fault::MembershipUpdateLost) =>
+            {
+                self.updated.push_back(number);
             }
-            Letter::Apply(batch) if self.orders.len() < MAILBOX => {
-                self.orders.push_back(JournalRequest::Append(batch));
+            Message::UpdateMembership(affected, number) => {
+                let source = (RemovalPolicy::default(), self.directory_origin.clone());
+                let directory = self.directory.borrow();
+                cache.state.update_membership(affected, source, (&directory, self.now), number);
             }
-            Letter::Apply(batch) => self.lose(&batch, false),
-            Letter::Committed(first, batch) if decider.is_pending(first, &batch.events) => {
-                self.settle(first, &batch, each)?;
+            Message::Committed(entry) => {
+                cache.state.committed(entry, &self.rules, |event, table| {
+                    if kept.is_ok() {
+                        kept = each(event, table);
+                    }
+                });
             }
-            Letter::Committed(_, batch) => self.lose(&batch, false),
+            Message::Rejected(batch, error) => cache.state.rejected(batch, error.into()),
+            Message::Confirm(pending, visibility) => {
+                cache.state.confirm(pending, visibility, self.now);
+            }
+            Message::Checkpoint(sink) => sink(cache.state.snapshot()),
+            Message::Export(query) => {
+                let state = cache.state.export();
+                self.state_exported(query, state);
+            }
+            other => self.undelivered(other),
         }
+        kept?;
+        self.carry_out();
         Ok(true)
     }
 
-    fn settle(
-        &mut self,
-        first: Revision,
-        batch: &Batch,
-        each: &mut dyn FnMut(&Event, &Table) -> Kept,
-    ) -> Kept {
-        let Some(cache) = &mut self.cache else { return Ok(()) };
-        let Work::Decides(decider) = &mut cache.work else { return Ok(()) };
-        let (mut changes, mut kept) = (Vec::new(), Ok(()));
-        let committed = (first, &*batch.events);
-        let receipt = decider.apply_batch(committed, &self.rules, |event, table, decision| {
-            changes.extend(decision.change);
-            if kept.is_ok() {
-                kept = each(event, table);
-            }
-        });
-        kept?;
-        if let Some(site) = batch.site {
-            let known = self.accounts.entry(site).or_default();
-            known.applied += receipt.applied as u64;
-            known.deduplicated += receipt.deduplicated as u64;
-            known.refused += receipt.refused as u64;
-        }
-        let message = Message::Changed(changes, batch.taken(first));
-        let from = cache.tenure;
-        self.tell(Told { from, message });
-        Ok(())
+    /// Sets the time that the cache reads: the clock of the server, or by mistake that of the machine.
+    pub(in crate::simulation) fn set_clock(&mut self, (now, wall): (Timestamp, Timestamp)) {
+        self.now = if self.fault == Some(Fault::ExpiryByWallClock) { wall } else { now };
     }
 
-    /// The cache proposes the end of sessions whose time has passed, by the server's own clock or by
-    /// the machine's.
-    pub(in crate::simulation) fn expire(&mut self, (now, wall): (Timestamp, Timestamp)) -> bool {
-        let now = if self.fault == Some(Fault::ExpiryByWallClock) { wall } else { now };
-        if self.orders.len() >= MAILBOX {
-            return false;
+    /// The interval of the cache has passed. Returns whether it submitted anything.
+    pub(in crate::simulation) fn tick(&mut self, clocks: (Timestamp, Timestamp)) -> bool {
+        self.set_clock(clocks);
+        let before = self.orders.len();
+        if let Some(cache) = self.cache.as_mut().filter(|cache| cache.state.is_ready()) {
+            cache.state.tick(self.now);
+            self.carry_out();
         }
-        let Some(Cache { work: Work::Decides(decider), .. }) = &mut self.cache else {
-            return false;
-        };
-        let events = decider.due_expiries(now, &self.origin, EXPIRIES);
-        let is_due = !events.is_empty();
-        if is_due {
-            self.orders.push_back(JournalRequest::Append(Batch {
-                site: None,
-                ticket: 0,
-                events,
-                read: None,
-            }));
+        self.orders.len() > before
+    }
+
+    /// Carries out the outputs of the cache.
+    pub(super) fn carry_out(&mut self) {
+        while let Some(cache) = &mut self.cache
+            && let Some(output) = cache.state.poll_output()
+        {
+            let generation = cache.generation;
+            match output {
+                CacheOutput::RequestState => {
+                    self.post(EngineRole::Query, Message::Export(generation))
+                }
+                CacheOutput::Reload => {
+                    self.orders.push_back(JournalRequest::Query(Question::Reload(generation)));
+                }
+                CacheOutput::Append(batch) if self.orders.len() < MAILBOX => {
+                    self.orders.push_back(JournalRequest::Append(batch));
+                }
+                CacheOutput::Append(batch) => cache.state.rejected(batch, Rejection::Busy),
+                CacheOutput::Publish(mut decided) => {
+                    self.settle(&mut decided.pending);
+                    let message = Message::Publish(decided.publication, Some(decided.pending));
+                    self.post(EngineRole::Query, message);
+                }
+                CacheOutput::PublishMissed(missed) => {
+                    if self.fault != Some(Fault::SuccessorTellsNothing) {
+                        self.post(EngineRole::Query, Message::Publish(missed, None));
+                    }
+                }
+                CacheOutput::Reply(ticket, result) => self.reply(ticket, result.ok()),
+                CacheOutput::InvalidateCheckpoint => self.store.invalidate_checkpoint(),
+                CacheOutput::Failed(_) => drop(self.end_actor(EngineRole::Cache)),
+                CacheOutput::NextSlice | CacheOutput::NextSliceLater => {
+                    cache.state.next_slice(&self.directory.borrow(), self.now);
+                }
+                CacheOutput::Updated(number) => self.updated.push_back(number),
+                CacheOutput::Proposed(..)
+                | CacheOutput::AddressShared(..)
+                | CacheOutput::Recovered(_) => {}
+            }
         }
-        is_due
     }
 }

@@ -1,5 +1,4 @@
-//! The cache and the query actor are lost at once: the journal knows everybody. Whoever asks it waits
-//! for a place among those who write.
+//! The cache and the query actor are lost at once: the journal returns all sessions.
 
 use rollcall_runtime::clock::Clock;
 use std::sync::Arc;
@@ -17,7 +16,7 @@ use rollcall_runtime::event_accounting::EventAccount;
 use rollcall_runtime::supervisor::{Fault, ListActors};
 use std::sync::atomic::Ordering::SeqCst;
 
-async fn restarted(engine: &Engine) {
+async fn wait_until_restarted(engine: &Engine) {
     for _ in 0..2000 {
         let all = engine.supervisor.send(ListActors).await.unwrap();
         let panicked = all.iter().filter(|one| one.restarts.get("panic").is_some_and(|n| *n > 0));
@@ -30,13 +29,13 @@ async fn restarted(engine: &Engine) {
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    panic!("they never came back");
+    panic!("the actors are not replaced");
 }
 
 #[test]
-fn when_both_are_lost_the_journal_gives_the_sessions_back() {
+fn when_both_are_lost_the_journal_returns_the_sessions() {
     System::new().block_on(async {
-        let shelf = Shelf::new(JournalOptions::default());
+        let shelf = TestFolder::new(JournalOptions::default());
         let time = Arc::clone(&shelf.time);
         let clock = Clock::from_fn(move || Timestamp::from_millis(time.load(SeqCst)));
         let engine =
@@ -45,10 +44,10 @@ fn when_both_are_lost_the_journal_gives_the_sessions_back() {
         let apply = Apply { events, read: None, account: EventAccount::open("test", 2) };
         engine.cache.send(apply).await.unwrap().unwrap();
         let before: Cursor = engine.query.send(GetNewestCursor).await.unwrap();
-        shelf.pass(Duration::from_secs(1));
+        shelf.advance(Duration::from_secs(1));
         let (cache, query) = (engine.cache.post(Fault), engine.query.post(Fault));
         assert!(cache.unwrap().await.is_err() && query.unwrap().await.is_err());
-        restarted(&engine).await;
+        wait_until_restarted(&engine).await;
         for host in [1, 2] {
             let address = Address::from(std::net::Ipv4Addr::new(10, 7, 0, host));
             assert!(
@@ -57,12 +56,12 @@ fn when_both_are_lost_the_journal_gives_the_sessions_back() {
             );
         }
         let after = engine.query.send(GetNewestCursor).await.unwrap();
-        assert!(after.epoch > before.epoch, "what was not shown to the end is told again");
+        assert!(after.epoch > before.epoch, "partly published changes require a full resync");
         let leaves = vec![event(Kind::Logout, "alice", 1, 900)];
         let apply = Apply { events: leaves, read: None, account: EventAccount::open("test", 1) };
         assert_eq!(engine.cache.send(apply).await.unwrap().unwrap().applied, 1);
         engine.stop().await;
-        let life = shelf.begin();
-        assert_eq!(life.table.len(), 1, "and the next start knows the same");
+        let life = shelf.start();
+        assert_eq!(life.table.len(), 1, "the next start has the same sessions");
     });
 }

@@ -3,6 +3,9 @@
 //!
 //! Only the cache starts with an empty table, and only if the query actor holds no state either.
 //! The query actor always follows the cache, so the two never wait for each other.
+//!
+//! A generation has one number everywhere: the one under which the supervisor started it. Later
+//! generations have higher numbers, and no two actors share one.
 
 use crate::{Revision, Table, TableSnapshot, Timestamp};
 
@@ -34,7 +37,7 @@ pub struct OwnershipLease {
     generation: u64,
 }
 
-/// The owner of a role. Generations start at 1.
+/// The owner of a role. 0 is no generation.
 #[derive(Debug, Default)]
 struct Holder {
     /// The latest generation.
@@ -72,6 +75,36 @@ pub enum StartMode {
     Empty,
 }
 
+/// The state of one actor for the other.
+#[derive(Debug)]
+pub struct StateTransfer {
+    /// The generation of the exporting actor.
+    pub generation: u64,
+    /// Its state.
+    pub snapshot: TableSnapshot,
+}
+
+/// The ownership of a role, as the state machines need it. Both roles share one [`Generations`].
+pub trait Ownership {
+    /// The generation.
+    fn generation(&self) -> u64;
+
+    /// The epoch of the cursors.
+    fn epoch(&self) -> u64;
+
+    /// Starts at `now`. The takeover is complete at once, except for [`StartMode::FromPeer`].
+    fn start(&self, now: Timestamp) -> StartMode;
+
+    /// Whether no later generation exists.
+    fn is_current(&self) -> bool;
+
+    /// Completes a takeover from the state of generation `from` of the other actor.
+    ///
+    /// # Errors
+    /// When one of the two was replaced meanwhile.
+    fn complete_takeover(&self, from: u64) -> Result<(), StaleTakeover>;
+}
+
 /// One of the two actors was replaced during the takeover.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the peer was replaced during the takeover")]
@@ -96,13 +129,15 @@ impl Generations {
         self.epoch
     }
 
-    /// Acquires the role for a new generation. The state of the previous one is no longer
-    /// reachable.
-    pub fn acquire(&mut self, role: EngineRole) -> OwnershipLease {
+    /// Acquires the role for `generation`. The state of the previous one is no longer reachable. A
+    /// generation that is started after its successor acquires nothing.
+    pub fn acquire(&mut self, role: EngineRole, generation: u64) -> OwnershipLease {
         let holder = self.holder(role);
-        holder.latest += 1;
-        holder.is_held = false;
-        OwnershipLease { role, generation: holder.latest }
+        if generation > holder.latest {
+            holder.latest = generation;
+            holder.is_held = false;
+        }
+        OwnershipLease { role, generation }
     }
 
     /// Whether no newer generation has acquired the role.
@@ -202,7 +237,7 @@ mod tests {
     fn started() -> (Generations, OwnershipLease, OwnershipLease) {
         let mut generations = Generations::new(7, RecoveredState::default());
         let (query, cache) =
-            (generations.acquire(EngineRole::Query), generations.acquire(EngineRole::Cache));
+            (generations.acquire(EngineRole::Query, 1), generations.acquire(EngineRole::Cache, 2));
         assert!(matches!(generations.start(query, *NOW), StartMode::FromLog(_)));
         assert!(matches!(generations.start(cache, *NOW), StartMode::FromLog(_)));
         (generations, query, cache)
@@ -212,22 +247,22 @@ mod tests {
     fn each_actor_takes_over_from_its_peer() {
         let (mut generations, query, cache) = started();
         generations.release(cache);
-        let cache = generations.acquire(EngineRole::Cache);
+        let cache = generations.acquire(EngineRole::Cache, 3);
         assert!(matches!(generations.start(cache, *NOW), StartMode::FromPeer));
         assert_eq!(generations.complete_takeover(cache, query.generation()), Ok(()));
         generations.release(query);
-        let query = generations.acquire(EngineRole::Query);
+        let query = generations.acquire(EngineRole::Query, 4);
         assert!(matches!(generations.start(query, *NOW), StartMode::FromPeer));
         assert_eq!(generations.complete_takeover(query, cache.generation()), Ok(()));
-        assert_eq!((generations.epoch(), cache.generation(), query.generation()), (7, 2, 2));
+        assert_eq!((generations.epoch(), cache.generation(), query.generation()), (7, 3, 4));
     }
 
     #[test]
     fn a_query_actor_that_stops_before_the_first_cache_starts_from_the_log() {
         let mut generations = Generations::new(7, RecoveredState::default());
-        let first = generations.acquire(EngineRole::Query);
+        let first = generations.acquire(EngineRole::Query, 1);
         generations.release(first);
-        let second = generations.acquire(EngineRole::Query);
+        let second = generations.acquire(EngineRole::Query, 2);
         assert!(matches!(generations.start(second, *NOW), StartMode::FromLog(_)));
     }
 
@@ -237,15 +272,15 @@ mod tests {
         generations.release(query);
         generations.release(cache);
         let (query, cache) =
-            (generations.acquire(EngineRole::Query), generations.acquire(EngineRole::Cache));
+            (generations.acquire(EngineRole::Query, 3), generations.acquire(EngineRole::Cache, 4));
         assert!(matches!(generations.start(query, *NOW), StartMode::FromPeer));
         assert!(matches!(generations.start(cache, *NOW), StartMode::Empty));
         assert_eq!(
-            generations.complete_takeover(query, 1),
+            generations.complete_takeover(query, 2),
             Err(StaleTakeover),
             "what the first cache said is void"
         );
-        assert_eq!(generations.complete_takeover(query, 2), Ok(()));
+        assert_eq!(generations.complete_takeover(query, 4), Ok(()));
         assert_eq!(generations.epoch(), 1_795_290_600_000);
     }
 
@@ -253,10 +288,10 @@ mod tests {
     fn a_received_state_survives_the_peer_that_sent_it() {
         let (mut generations, query, cache) = started();
         generations.release(query);
-        let query = generations.acquire(EngineRole::Query);
+        let query = generations.acquire(EngineRole::Query, 3);
         // The cache replies, and stops before the reply arrives.
         generations.release(cache);
-        let next = generations.acquire(EngineRole::Cache);
+        let next = generations.acquire(EngineRole::Cache, 4);
         assert_eq!(generations.complete_takeover(query, cache.generation()), Ok(()));
         assert!(matches!(generations.start(next, *NOW), StartMode::FromPeer));
         assert_eq!(
@@ -266,18 +301,27 @@ mod tests {
     }
 
     #[test]
+    fn a_generation_that_starts_after_its_successor_owns_nothing() {
+        let (mut generations, query, _) = started();
+        let cache = generations.acquire(EngineRole::Cache, 4);
+        let late = generations.acquire(EngineRole::Cache, 3);
+        assert!(generations.is_current(cache) && !generations.is_current(late));
+        assert_eq!(generations.complete_takeover(late, query.generation()), Err(StaleTakeover));
+    }
+
+    #[test]
     fn an_abandoned_generation_has_no_effect() {
         let (mut generations, query, frozen) = started();
-        let cache = generations.acquire(EngineRole::Cache);
+        let cache = generations.acquire(EngineRole::Cache, 3);
         assert!(generations.is_current(cache) && !generations.is_current(frozen));
         assert_eq!(generations.complete_takeover(frozen, query.generation()), Err(StaleTakeover));
         assert_eq!(generations.complete_takeover(cache, query.generation()), Ok(()));
         generations.release(frozen);
         generations.release(query);
-        let query = generations.acquire(EngineRole::Query);
+        let query = generations.acquire(EngineRole::Query, 4);
         assert_eq!(generations.complete_takeover(query, cache.generation()), Ok(()));
         generations.release(cache);
-        let next = generations.acquire(EngineRole::Cache);
+        let next = generations.acquire(EngineRole::Cache, 5);
         let started = generations.start(next, *NOW);
         assert!(matches!(started, StartMode::FromPeer), "the query actor holds it");
     }

@@ -1,8 +1,8 @@
-//! Targets that are ill in one place: what they refuse there is not lost, and what else they take goes on.
+//! Targets of which one part fails: nothing that they refuse there is lost, and the rest continues.
 
 use serde_json::json;
 
-use super::{agree, down, pushing, rested, status, table, up};
+use super::{agree, down, idle, pushing, status, table, up};
 use crate::harness::until;
 use crate::harness::{CLEARPASS_PASSWORD, ClearPass, ONBOARDING, Reply, SecureEdge, Server, Setup};
 
@@ -15,74 +15,78 @@ fn clear_pass(more: &str) -> (ClearPass, Server) {
 }
 
 #[test]
-fn a_firewall_that_answers_an_error_to_everything_loses_nothing() {
+fn a_firewall_that_responds_to_everything_with_an_error_loses_nothing() {
     let (lab, server) = clear_pass("");
     let mut firewall = server.client("campus-fw");
-    let ill = "<userfw-response><error>out of memory</error></userfw-response>";
-    lab.table().replies = Some(ill.to_owned());
+    let error = "<userfw-response><error>out of memory</error></userfw-response>";
+    lab.table().replies = Some(error.to_owned());
     for n in 1..=20 {
         up(&mut firewall, &format!("user{n}"), &format!("10.1.13.{n}"));
     }
-    let said = until("it was tried several times", || {
-        let said = status(&server);
-        (said["retries"].as_u64() >= Some(5)).then_some(said)
+    let current = until("there were several retries", || {
+        let current = status(&server);
+        (current["retries"].as_u64() >= Some(5)).then_some(current)
     });
-    let error = said["last_error"].as_str().unwrap_or_default();
+    let error = current["last_error"].as_str().unwrap_or_default();
     assert!(error.contains("(status 200): out of memory"), "{error}");
     lab.table().replies = None;
-    until("all are there", || (lab.table().users.len() == 20).then_some(()));
-    assert_eq!(rested(&server)["refused"], 0);
+    until("all entries are there", || (lab.table().users.len() == 20).then_some(()));
+    assert_eq!(idle(&server)["refused"], 0);
     let log = server.stop();
-    assert_eq!(log.matches("push goes on").count(), 1, "{log}");
+    assert_eq!(log.matches("push resumed").count(), 1, "{log}");
 }
 
 #[test]
-fn one_bad_entry_after_the_other_is_given_up_where_others_are_taken() {
+fn each_rejected_entry_is_discarded_while_others_are_accepted() {
     let (lab, server) = clear_pass("batch_size = 3");
     let mut firewall = server.client("campus-fw");
     up(&mut firewall, "alice", "10.1.13.100");
-    until("she is there", || (lab.table().users.len() == 1).then_some(()));
+    until("the first user is there", || (lab.table().users.len() == 1).then_some(()));
     lab.table().poison = Some("mallory".to_owned());
     for n in 1..=12 {
         up(&mut firewall, "mallory", &format!("10.1.13.{n}"));
     }
     up(&mut firewall, "bob", "10.1.13.101");
-    until("bob is there", || (lab.table().users.len() == 2).then_some(()));
-    assert_eq!(rested(&server)["refused"], 12);
+    until("the last user is there", || (lab.table().users.len() == 2).then_some(()));
+    assert_eq!(idle(&server)["refused"], 12);
     server.stop();
 }
 
 #[test]
-fn pauses_grow_though_a_target_says_where_it_is() {
+fn backoff_grows_although_a_target_reports_its_position() {
     let (edge, server) = pushing("");
     let mut firewall = server.client("campus-fw");
     up(&mut firewall, "alice", "10.1.13.1");
     agree(&server, &edge);
-    edge.state().replies.insert("/v1/reports", Reply::Instead(500, json!({"detail": "ill"})));
+    edge.state().replies.insert("/v1/reports", Reply::Instead(500, json!({"detail": "failed"})));
     up(&mut firewall, "bob", "10.1.13.2");
-    until("the pause has grown from 20 ms to the longest", || {
-        let said = status(&server);
-        let at = |key: &str| said[key].as_str()?.parse::<jiff::Timestamp>().ok();
+    until("the backoff has grown from 20 ms to the maximum", || {
+        let current = status(&server);
+        let at = |key: &str| current[key].as_str()?.parse::<jiff::Timestamp>().ok();
         let pause = at("next_try")?.duration_since(at("last_error_at")?);
         (pause.as_millis() >= 200).then_some(())
     });
     edge.state().replies.clear();
     agree(&server, &edge);
     let log = server.stop();
-    assert_eq!(log.matches("push goes on").count(), 1, "{log}");
+    assert_eq!(log.matches("push resumed").count(), 1, "{log}");
 }
 
 #[test]
-fn whoever_sells_no_token_is_said_to_refuse_the_credentials_and_nothing_is_given_up() {
+fn a_refused_token_request_is_reported_and_discards_nothing() {
     let (edge, server) = pushing("");
     let mut firewall = server.client("campus-fw");
     up(&mut firewall, "alice", "10.1.13.1");
     agree(&server, &edge);
     let refused = "refuses the credentials (status 400): invalid_client: it has expired";
     let expired = json!({"error": "invalid_client", "error_description": "it has expired"});
-    for (n, (status_code, body, said)) in [
+    for (n, (status_code, body, expected)) in [
         (400, expired, refused),
-        (401, json!({"detail": "who?"}), "refuses the credentials (status 401): who?"),
+        (
+            401,
+            json!({"detail": "no such client"}),
+            "refuses the credentials (status 401): no such client",
+        ),
         (500, json!({}), "failed (status 500)"),
         (200, json!("garbage"), "sent an invalid response"),
         (200, json!({"access_token": "a b"}), "sent an invalid response"),
@@ -93,17 +97,19 @@ fn whoever_sells_no_token_is_said_to_refuse_the_credentials_and_nothing_is_given
         edge.state().replies.insert("/v1/oauth/token", Reply::Instead(status_code, body));
         edge.revoke_tokens();
         up(&mut firewall, &format!("user{n}"), "10.1.13.2");
-        until(said, || status(&server)["last_error"].as_str()?.starts_with(said).then_some(()));
+        until(expected, || {
+            status(&server)["last_error"].as_str()?.starts_with(expected).then_some(())
+        });
         edge.state().replies.clear();
         agree(&server, &edge);
     }
-    assert_eq!(rested(&server)["refused"], 0);
+    assert_eq!(idle(&server)["refused"], 0);
     assert_eq!(edge.state().synchronised, 1);
     server.stop();
 }
 
 #[test]
-fn a_synchronisation_whose_end_was_taken_and_not_answered_is_over() {
+fn a_full_resync_whose_last_response_was_lost_is_complete() {
     let setup = Setup::new().with_secret("edge.token", ONBOARDING);
     let edge = SecureEdge::start(setup.authority());
     let end = "/v1/synchronisations/end";
@@ -114,35 +120,38 @@ fn a_synchronisation_whose_end_was_taken_and_not_answered_is_over() {
         up(&mut firewall, &format!("user{n}"), &format!("10.1.13.{n}"));
     }
     agree(&server, &edge);
-    rested(&server);
+    idle(&server);
     assert_eq!((edge.state().synchronised, &status(&server)["synchronisations"]), (1, &json!(1)));
     server.stop();
 }
 
 #[test]
-fn a_server_that_is_killed_in_a_synchronisation_begins_another() {
+fn a_server_that_is_killed_during_a_full_resync_starts_another() {
     let (edge, server) = pushing("batch_size = 2");
     let mut firewall = server.client("campus-fw");
     for n in 1..=9 {
         up(&mut firewall, &format!("user{n}"), &format!("10.1.13.{n}"));
     }
-    let in_the_middle = |server: &Server| {
-        until("it is told, and not ended", || {
-            let said = status(server);
-            let is_told =
-                said["reports"].as_u64() >= Some(1) && said["retries"].as_u64() >= Some(1);
-            is_told.then_some(())
+    let is_in_progress = |server: &Server| {
+        until("reports are sent and the resync is not complete", || {
+            let current = status(server);
+            let is_sent =
+                current["reports"].as_u64() >= Some(1) && current["retries"].as_u64() >= Some(1);
+            is_sent.then_some(())
         });
     };
     agree(&server, &edge);
     edge.state().replies.insert("/v1/synchronisations/end", Reply::Instead(500, json!({})));
     assert_eq!(server.post("/api/v1/push-targets/edge/resync").status, 202);
-    in_the_middle(&server);
-    assert!(edge.state().position.is_none() && edge.users().len() == 9, "they stay in force");
+    is_in_progress(&server);
+    assert!(
+        edge.state().position.is_none() && edge.users().len() == 9,
+        "the old sessions stay effective"
+    );
     let server = server.kill_and_restart();
     let mut firewall = server.client("campus-fw");
     down(&mut firewall, "user3", "10.1.13.3");
-    in_the_middle(&server);
+    is_in_progress(&server);
     edge.state().replies.clear();
     agree(&server, &edge);
     assert_eq!((edge.users().len(), edge.state().synchronised), (8, 2));
@@ -150,7 +159,7 @@ fn a_server_that_is_killed_in_a_synchronisation_begins_another() {
 }
 
 #[test]
-fn a_comparison_that_fails_holds_up_nothing() {
+fn a_failed_consistency_check_does_not_block_delivery() {
     let (edge, server) = pushing("");
     let mut firewall = server.client("campus-fw");
     up(&mut firewall, "alice", "10.1.13.1");
@@ -161,28 +170,28 @@ fn a_comparison_that_fails_holds_up_nothing() {
             .enumerate()
     {
         edge.state().replies.insert("/v1/digest", Reply::Instead(status_code, body));
-        let answer = server.post("/api/v1/push-targets/edge/verify");
-        assert_eq!(answer.status, 503, "{answer:?}");
+        let response = server.post("/api/v1/push-targets/edge/verify");
+        assert_eq!(response.status, 503, "{response:?}");
         up(&mut firewall, &format!("user{n}"), "10.1.13.2");
         agree(&server, &edge);
     }
-    let said = rested(&server);
-    assert_eq!((&said["retries"], &said["drift"]["outcome"]), (&json!(0), &json!("error")));
+    let current = idle(&server);
+    assert_eq!((&current["retries"], &current["drift"]["outcome"]), (&json!(0), &json!("error")));
     edge.state().replies.insert("/v1/digest", Reply::Instead(404, json!({})));
-    let untold = server.post("/api/v1/push-targets/edge/verify").json();
-    assert_eq!(untold["outcome"], "unsupported");
+    let unsupported = server.post("/api/v1/push-targets/edge/verify").json();
+    assert_eq!(unsupported["outcome"], "unsupported");
     server.stop();
 }
 
 #[test]
-fn a_session_that_was_refused_is_no_drift() {
+fn a_refused_session_is_not_drift() {
     let (edge, server) = pushing("");
     edge.state().unwanted.insert("mallory".to_owned());
     let mut firewall = server.client("campus-fw");
     up(&mut firewall, "alice", "10.1.13.1");
     up(&mut firewall, "mallory", "10.1.13.2");
-    until("it is counted", || (status(&server)["refused"] == 1).then_some(()));
-    rested(&server);
+    until("the refused report is counted", || (status(&server)["refused"] == 1).then_some(()));
+    idle(&server);
     let same = server.post("/api/v1/push-targets/edge/verify").json();
     assert_eq!((&same["outcome"], &same["unsettled"]), (&json!("same"), &json!(1)));
     assert_eq!(edge.state().synchronised, 1);
@@ -190,7 +199,7 @@ fn a_session_that_was_refused_is_no_drift() {
 }
 
 #[test]
-fn bodies_are_compressed_unless_that_is_switched_off() {
+fn bodies_are_compressed_unless_gzip_is_disabled() {
     for (more, encoding) in [("", Some("gzip".to_owned())), ("gzip = false", None)] {
         let (edge, server) = pushing(more);
         let mut firewall = server.client("campus-fw");
@@ -203,7 +212,7 @@ fn bodies_are_compressed_unless_that_is_switched_off() {
 }
 
 #[test]
-fn a_target_that_is_removed_lags_no_more() {
+fn a_removed_target_has_no_lag() {
     let (edge, server) = pushing("");
     let mut firewall = server.client("campus-fw");
     up(&mut firewall, "alice", "10.1.13.1");
@@ -211,8 +220,8 @@ fn a_target_that_is_removed_lags_no_more() {
     edge.server().down();
     up(&mut firewall, "bob", "10.1.13.2");
     let lag = |name| server.metrics().sum(name, &[("target", "edge")]);
-    until("it lags", || (lag("rollcall_push_lag_revisions") > 0).then_some(()));
-    until("for a second", || (lag("rollcall_push_lag_seconds") > 0).then_some(()));
+    until("the lag is measured", || (lag("rollcall_push_lag_revisions") > 0).then_some(()));
+    until("the lag is a second", || (lag("rollcall_push_lag_seconds") > 0).then_some(()));
     let section = edge.section("");
     server.rewrite(|text| text.replace(&section, ""));
     assert_eq!(server.post("/api/v1/reload").status, 200);
@@ -223,7 +232,7 @@ fn a_target_that_is_removed_lags_no_more() {
 }
 
 #[test]
-fn a_firewall_that_was_away_while_ends_were_forgotten_is_said_to_hold_who_is_gone() {
+fn a_firewall_that_was_down_while_tombstones_expired_is_reported_to_hold_ended_sessions() {
     let setup = Setup::new().with_secret("lab-fw.password", CLEARPASS_PASSWORD);
     let lab = ClearPass::start(setup.authority());
     let section = format!("[change_log]\nmax_tombstones = 3\n{}", lab.section(""));
@@ -232,24 +241,26 @@ fn a_firewall_that_was_away_while_ends_were_forgotten_is_said_to_hold_who_is_gon
     for n in 1..=9 {
         up(&mut firewall, &format!("user{n}"), &format!("10.1.13.{n}"));
     }
-    until("all are there", || (lab.table().users.len() == 9).then_some(()));
-    assert!(rested(&server)["may_hold_gone"].is_null(), "it was told everything");
+    until("all entries are there", || (lab.table().users.len() == 9).then_some(()));
+    assert!(idle(&server)["may_hold_gone"].is_null(), "the firewall received every change");
     lab.server().down();
     for n in 1..=5 {
         down(&mut firewall, &format!("user{n}"), &format!("10.1.13.{n}"));
     }
     lab.server().up();
-    until("what is remembered is told", || (lab.table().users.len() < 9).then_some(()));
-    let said = until("it is said", || {
-        let said = rested(&server);
-        said["may_hold_gone"].is_string().then_some(said)
+    until("the remaining tombstones are sent", || (lab.table().users.len() < 9).then_some(()));
+    let current = until("the status shows it", || {
+        let current = idle(&server);
+        current["may_hold_gone"].is_string().then_some(current)
     });
-    assert_eq!(said["synchronisations"], 1);
+    assert_eq!(current["synchronisations"], 1);
     server.wait_for_log("may hold ended sessions");
-    // As the log says: it is cleared, and told everything.
+    // The administrator clears the table and starts a full resync, as the log says.
     lab.table().users.clear();
     assert_eq!(server.post("/api/v1/push-targets/lab-fw/resync").status, 202);
-    until("it holds who is there", || (lab.table().users == table(&server)).then_some(()));
-    assert!(rested(&server)["may_hold_gone"].is_null());
+    until("the firewall holds the server's table", || {
+        (lab.table().users == table(&server)).then_some(())
+    });
+    assert!(idle(&server)["may_hold_gone"].is_null());
     server.stop();
 }

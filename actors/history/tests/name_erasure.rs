@@ -1,56 +1,56 @@
-//! Names that have had their time are gone from the files, and what happened stays.
+//! Erased names are gone from the files, and the events stay.
 
 use rollcall_identity::ReadSource;
 use rollcall_identity::directory::{Guid, KnownMembersPart};
 
 use super::*;
-use crate::{HistoryError, PointInTime, Question, Reader};
+use crate::{HistoryError, HistoryQuery, PointInTime, Reader};
 use rollcall_journal::archive_reader::Archive;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// A shelf with a sealed segment of alice and one that came a day later.
-fn two_days(names_retention: Option<Duration>) -> Shelf {
-    let shelf = Shelf::new(JournalOptions {
+/// A folder with a sealed segment of alice and one that begins a day later.
+fn two_days(names_retention: Option<Duration>) -> TestFolder {
+    let shelf = TestFolder::new(JournalOptions {
         segment_events: 2,
         names_retention,
         ..JournalOptions::default()
     });
-    let mut life = shelf.begin();
+    let mut life = shelf.start();
     let of_alice = [login("alice", 1, 0), event(Kind::Logout, "alice", 1, 1000)];
-    // A directory knew her, too.
+    // A directory knew alice, too.
     let part = KnownMembersPart::of(Guid([7; 16])).source();
     let roster = ReadPosition {
         source: ReadSource { producer: name("corp"), name: part },
         position: Arc::from(b"alice".as_slice()),
     };
     life.commit(&of_alice, Some(&roster));
-    shelf.pass(DAY);
-    life.tend(shelf.now());
+    shelf.advance(DAY);
+    life.maintain(shelf.now());
     life.commit(&[login("bob", 2, i64::try_from(DAY.as_millis()).unwrap())], None);
     let last = life.table.snapshot(life.newest);
     life.journal.close(Some(last));
     drop(life);
     // Maintenance that was not finished runs at the next start.
-    let mut life = shelf.begin();
-    life.tend(shelf.now());
+    let mut life = shelf.start();
+    life.maintain(shelf.now());
     let last = life.table.snapshot(life.newest);
     life.journal.close(Some(last));
     shelf
 }
 
-fn ask(shelf: &Shelf, millis: i64) -> Result<Option<String>, HistoryError> {
-    let (now, mut library) = (shelf.now(), Archive::new(shelf.path()));
+fn ask(shelf: &TestFolder, millis: i64) -> Result<Option<String>, HistoryError> {
+    let (now, mut archive) = (shelf.now(), Archive::new(shelf.path()));
     let clock = Clock::from_fn(move || now);
     let at = Timestamp::from_millis(START + millis);
     let address = Address::from(std::net::Ipv4Addr::new(10, 7, 0, 1));
-    let mut reader = Reader::new(&mut library, Arc::new(rules()), &clock);
-    let told = PointInTime { address, at }.answer(&mut reader)?;
-    Ok(told.explanation.session.and_then(|session| Some(session.principal.as_ref()?.to_string())))
+    let mut reader = Reader::new(&mut archive, Arc::new(rules()), &clock);
+    let answer = PointInTime { address, at }.answer(&mut reader)?;
+    Ok(answer.explanation.session.and_then(|session| Some(session.principal.as_ref()?.to_string())))
 }
 
 #[test]
-fn names_are_gone_from_the_file_and_the_counts_stay() {
+fn erased_names_are_gone_and_event_counts_stay() {
     let shelf = two_days(Some(DAY / 2));
     let segments = sealed_segments(shelf.path());
     let first = &segments[0];
@@ -59,7 +59,7 @@ fn names_are_gone_from_the_file_and_the_counts_stay() {
     assert_eq!(digest_of(&path), first.sha256);
     let bytes = fs::read(&path).unwrap();
     let is_there = |word: &[u8]| bytes.windows(word.len()).any(|window| window == word);
-    assert!(is_there(b"10.7.0.1") && is_there(b"relay"), "what happened where stays");
+    assert!(is_there(b"10.7.0.1") && is_there(b"relay"), "addresses and origins stay");
     assert!(!is_there(b"alice"), "the name is nowhere in the file");
     let sql = rusqlite::Connection::open(&path).unwrap();
     let count = "SELECT count(*) FROM history WHERE kind = 'login' AND user IS NULL";
@@ -76,20 +76,20 @@ fn names_are_gone_from_the_file_and_the_counts_stay() {
 }
 
 #[test]
-fn without_the_setting_names_stay_as_long_as_the_events() {
+fn without_names_retention_names_stay() {
     let shelf = two_days(None);
     assert_eq!(ask(&shelf, 500).unwrap().as_deref(), Some("alice"));
 }
 
 #[test]
-fn a_start_whose_snapshots_are_lost_does_not_take_nameless_events_for_the_truth() {
+fn a_start_without_snapshots_does_not_apply_events_without_names() {
     let shelf = two_days(Some(DAY / 2));
-    let epoch = shelf.begin().journal.epoch();
+    let epoch = shelf.start().journal.epoch();
     for snapshot in shelf.files("snapshot-") {
         fs::remove_file(snapshot).unwrap();
     }
-    let life = shelf.begin();
-    assert!(life.journal.epoch() > epoch, "something is missing, and consumers begin anew");
+    let life = shelf.start();
+    assert!(life.journal.epoch() > epoch, "events are missing, so consumers need a full resync");
     let there: Vec<_> = life.table.sessions().map(|session| session.address.to_string()).collect();
     assert_eq!(there, ["10.7.0.2"]);
 }
