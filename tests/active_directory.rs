@@ -1,5 +1,5 @@
-//! Stories with a real domain controller: Rollcall reads it, however it is protected, hears what
-//! changes, and says in plain words why something cannot be read.
+//! End-to-end tests with a real domain controller: Rollcall reads it by every bind method, follows
+//! its changes, and reports why something cannot be read.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -8,14 +8,14 @@ use std::process::Command;
 
 use crate::harness::{Authority, Controller, PASSWORD, peer, skip};
 
+mod change_latency;
 mod credentials;
 mod firewall;
-mod following;
-mod hearing;
 mod hostile;
 mod names;
+mod offline_changes;
 mod servers;
-mod stopped;
+mod sync;
 
 /// A folder with a configuration that reads the controller, and its password.
 fn configured(controller: &Controller, more: &str) -> tempfile::TempDir {
@@ -32,119 +32,120 @@ fn secret(folder: &Path, password: &str) {
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-/// What `rollcall test directory` says: whether it worked, and its words.
-fn tested(folder: &Path) -> (bool, String) {
-    tested_by(Command::new(env!("CARGO_BIN_EXE_rollcall")), folder)
+/// Runs `rollcall test directory`: whether it succeeded, and its output.
+fn test_directory(folder: &Path) -> (bool, String) {
+    test_directory_by(Command::new(env!("CARGO_BIN_EXE_rollcall")), folder)
 }
 
-/// The same of a `command` that runs it.
-fn tested_by(mut command: Command, folder: &Path) -> (bool, String) {
+/// The same with the `command` that runs it.
+fn test_directory_by(mut command: Command, folder: &Path) -> (bool, String) {
     let config = folder.join("rollcall.toml");
     command.arg("--config").arg(config).args(["test", "directory"]);
     let ended = command.output().unwrap();
-    let said = [ended.stdout, ended.stderr].concat();
-    (ended.status.success(), String::from_utf8(said).unwrap())
+    let output = [ended.stdout, ended.stderr].concat();
+    (ended.status.success(), String::from_utf8(output).unwrap())
 }
 
 const READER: &str = "account = \"rollcall@corp.example.com\"\n";
 
-/// The ways in which an ordinary account is let in.
-const WAYS: [(&str, &str); 9] = [
+/// The bind methods for an ordinary account.
+const BIND_METHODS: [(&str, &str); 9] = [
     ("simple over clear text", "transport = \"ldap\"\nallow_clear_text = true\n"),
     ("simple over StartTLS", "transport = \"starttls\"\nca = \"ca.pem\"\n"),
     ("simple over LDAPS", "ca = \"ca.pem\"\n"),
     ("NTLM, sealed", "transport = \"ldap\"\nbind = \"ntlm\"\n"),
     ("Kerberos, sealed", "transport = \"ldap\"\nbind = \"kerberos\"\n"),
-    ("the better of both, sealed", "transport = \"ldap\"\nbind = \"spnego\"\n"),
+    ("SPNEGO, sealed", "transport = \"ldap\"\nbind = \"spnego\"\n"),
     ("NTLM over LDAPS", "bind = \"ntlm\"\nca = \"ca.pem\"\n"),
     (
-        "Kerberos over LDAPS, not bound to it",
+        "Kerberos over LDAPS, without channel binding",
         "bind = \"kerberos\"\nca = \"ca.pem\"\nchannel_binding = false\n",
     ),
     (
-        "Kerberos over StartTLS, not bound to it",
+        "Kerberos over StartTLS, without channel binding",
         "transport = \"starttls\"\nbind = \"kerberos\"\nca = \"ca.pem\"\nchannel_binding = false\n",
     ),
 ];
 
 #[test]
-fn an_ordinary_account_reads_the_directory_in_every_way_and_hears_why_when_it_cannot() {
-    let story = "an_ordinary_account_reads_the_directory_in_every_way_and_hears_why_when_it_cannot";
+fn every_bind_method_reads_the_directory_and_failures_state_the_cause() {
+    let story = "every_bind_method_reads_the_directory_and_failures_state_the_cause";
     let Some(controller) = Controller::start(story) else { return };
-    for (way, more) in WAYS {
+    for (method, more) in BIND_METHODS {
         let folder = configured(&controller, &format!("{READER}{more}"));
-        let (worked, said) = tested(folder.path());
-        assert!(worked && said.contains("\n  ok"), "{way}:\n{said}");
-        assert!(said.contains("corp.example.com (CORP, S-1-5-21-"), "{way}:\n{said}");
-        assert!(said.contains("and more follow"), "{way}:\n{said}");
-        assert!(!said.contains(PASSWORD), "{way}");
+        let (worked, output) = test_directory(folder.path());
+        assert!(worked && output.contains("\n  ok"), "{method}:\n{output}");
+        assert!(output.contains("corp.example.com (CORP, S-1-5-21-"), "{method}:\n{output}");
+        assert!(output.contains("and more follow"), "{method}:\n{output}");
+        assert!(!output.contains(PASSWORD), "{method}");
     }
     let pinned = format!("{READER}pins = [\"{}\"]\n", controller.fingerprint());
-    assert!(tested(configured(&controller, &pinned).path()).0, "the certificate is pinned");
+    assert!(test_directory(configured(&controller, &pinned).path()).0, "the certificate is pinned");
     let by_dns = configured(&controller, &format!("{READER}ca = \"ca.pem\"\n"));
     let file = by_dns.path().join("rollcall.toml");
     let text = fs::read_to_string(&file).unwrap();
     fs::write(&file, text.replace("servers = [\"dc1.corp.example.com\"]\n", "")).unwrap();
-    let (worked, said) = tested(by_dns.path());
-    assert!(worked && said.contains("connected to dc1.corp.example.com"), "{said}");
-    wrong_clock(story, &controller);
-    why_not(&controller);
+    let (worked, output) = test_directory(by_dns.path());
+    assert!(worked && output.contains("connected to dc1.corp.example.com"), "{output}");
+    clock_difference_is_reported(story, &controller);
+    failures_state_the_cause(&controller);
 }
 
-/// A clock that is not the controller's is told. Kerberos goes by the controller's then.
-fn wrong_clock(story: &str, controller: &Controller) {
+/// A difference between the clocks is reported. Kerberos then uses the time of the controller.
+fn clock_difference_is_reported(story: &str, controller: &Controller) {
     let Some(faketime) = peer("faketime") else {
-        return skip(story, "faketime is not installed: no clock is wrong");
+        return skip(story, "faketime is not installed");
     };
-    let (simple, kerberos) = (WAYS[0].1, WAYS[4].1);
-    for (shift, way, side) in
+    let (simple, kerberos) = (BIND_METHODS[0].1, BIND_METHODS[4].1);
+    for (shift, method, side) in
         [("+10m", simple, "behind"), ("-10m", simple, "ahead of"), ("+10m", kerberos, "behind")]
     {
         let words = format!("{side} the clock of this machine: correct one of them");
-        let folder = configured(controller, &format!("{READER}{way}"));
+        let folder = configured(controller, &format!("{READER}{method}"));
         let mut command = Command::new(&faketime);
         command.args(["-f", shift, env!("CARGO_BIN_EXE_rollcall")]);
-        let (worked, said) = tested_by(command, folder.path());
-        assert!(worked && said.contains(&words), "{shift}, {way}:\n{said}");
+        let (worked, output) = test_directory_by(command, folder.path());
+        assert!(worked && output.contains(&words), "{shift}, {method}:\n{output}");
     }
 }
 
-/// Everything that goes wrong has its sentence.
-fn why_not(controller: &Controller) {
-    let says = |more: &str, password: &str, expected: &[&str]| {
+/// Each failure has an error text of its own.
+fn failures_state_the_cause(controller: &Controller) {
+    let check = |more: &str, password: &str, expected: &[&str]| {
         let folder = configured(controller, more);
         secret(folder.path(), password);
         let _other = Authority::new(folder.path());
-        let (worked, said) = tested(folder.path());
-        assert!(!worked, "{more}:\n{said}");
+        let (worked, output) = test_directory(folder.path());
+        assert!(!worked, "{more}:\n{output}");
         for words in expected {
-            assert!(said.contains(words), "{words:?} is not said:\n{said}");
+            assert!(output.contains(words), "{words:?} is missing:\n{output}");
         }
-        assert!(!said.contains(password), "{said}");
+        assert!(!output.contains(password), "{output}");
     };
-    let of = |account: &str, way: &str| format!("account = \"{account}@corp.example.com\"\n{way}");
+    let of =
+        |account: &str, more: &str| format!("account = \"{account}@corp.example.com\"\n{more}");
     let tls = "ca = \"ca.pem\"\n";
-    says(
+    check(
         &of("rollcall", tls),
         "not the password",
         &["the user name or the password is wrong", "52e"],
     );
-    says(&of("nobody", tls), PASSWORD, &["the user name or the password is wrong"]);
-    says(&of("blocked", tls), PASSWORD, &["the account is disabled", "533"]);
-    says(&of("ended", tls), PASSWORD, &["the account has expired", "701"]);
-    // An old password cannot be had here: Samba takes no age below a day, and the time of a password by
-    // LDAP only as now or never. The other code of an expired one is among the unit tests.
-    says(&of("stale", tls), PASSWORD, &["must change its password", "773"]);
+    check(&of("nobody", tls), PASSWORD, &["the user name or the password is wrong"]);
+    check(&of("blocked", tls), PASSWORD, &["the account is disabled", "533"]);
+    check(&of("ended", tls), PASSWORD, &["the account has expired", "701"]);
+    // A password that expired by age cannot be created here: Samba accepts no maximum age below a
+    // day, and sets the password time by LDAP only to now or never. A unit test covers its code.
+    check(&of("stale", tls), PASSWORD, &["must change its password", "773"]);
     for bind in ["ntlm", "kerberos"] {
-        let way = format!("transport = \"ldap\"\nbind = \"{bind}\"\n");
-        says(&of("rollcall", &way), "not the password", &["rollcall@corp.example.com", "dc1"]);
+        let method = format!("transport = \"ldap\"\nbind = \"{bind}\"\n");
+        check(&of("rollcall", &method), "not the password", &["rollcall@corp.example.com", "dc1"]);
     }
-    // Samba 4.17 does not know channel binding with Kerberos.
+    // Samba 4.17 does not support channel binding with Kerberos.
     let bound = of("rollcall", "bind = \"kerberos\"\nca = \"ca.pem\"\n");
-    says(&bound, PASSWORD, &["channel_binding = false"]);
-    // `ca.crt` is that of the stories: another authority.
+    check(&bound, PASSWORD, &["channel_binding = false"]);
+    // `ca.crt` is the authority of the tests, not of the controller.
     let wrong = of("rollcall", "ca = \"ca.crt\"\n");
-    says(
+    check(
         &wrong,
         PASSWORD,
         &[
@@ -155,30 +156,29 @@ fn why_not(controller: &Controller) {
         ],
     );
     let pins = format!("pins = [\"{}\"]\n", "ab".repeat(32));
-    says(&of("rollcall", &pins), PASSWORD, &["none of the pinned ones"]);
+    check(&of("rollcall", &pins), PASSWORD, &["does not match any pin"]);
     let bases = format!("{tls}search_bases = [\"OU=Nowhere,{}\"]\n", Controller::BASE);
-    says(&of("rollcall", &bases), PASSWORD, &["the object does not exist", "OU=Nowhere"]);
-    let nameless = of("rollcall", tls);
-    let folder = configured(controller, &nameless);
+    check(&of("rollcall", &bases), PASSWORD, &["the object does not exist", "OU=Nowhere"]);
+    let folder = configured(controller, &of("rollcall", tls));
     let file = folder.path().join("rollcall.toml");
     let text = fs::read_to_string(&file).unwrap();
     fs::write(&file, text.replace("[\"dc1.corp", "[\"dc9.corp")).unwrap();
-    let (worked, said) = tested(folder.path());
-    assert!(!worked && said.contains("cannot resolve the address of dc9.corp"), "{said}");
+    let (worked, output) = test_directory(folder.path());
+    assert!(!worked && output.contains("cannot resolve the address of dc9.corp"), "{output}");
     fs::write(&file, text.replace("[\"dc1.corp.example.com\"]", "[\"127.0.10.99\"]")).unwrap();
-    let (worked, said) = tested(folder.path());
-    assert!(!worked && said.contains("cannot connect to 127.0.10.99 port 636"), "{said}");
+    let (worked, output) = test_directory(folder.path());
+    assert!(!worked && output.contains("cannot connect to 127.0.10.99 port 636"), "{output}");
     let several = "[\"127.0.10.99\", \"dc9.corp.example.com\", \"127.0.10.10\"]";
     fs::write(&file, text.replace("[\"dc1.corp.example.com\"]", several)).unwrap();
-    let (worked, said) = tested(folder.path());
-    assert!(worked, "one of three is enough: {said}");
-    let strange = text.replace("[\"dc1.corp.example.com\"]", several).replace("ca.pem", "ca.crt");
-    fs::write(&file, strange).unwrap();
+    let (worked, output) = test_directory(folder.path());
+    assert!(worked, "one of three is enough: {output}");
+    let untrusted = text.replace("[\"dc1.corp.example.com\"]", several).replace("ca.pem", "ca.crt");
+    fs::write(&file, untrusted).unwrap();
     let _other = Authority::new(folder.path());
-    let (worked, said) = tested(folder.path());
-    assert!(!worked && said.contains("none of 3 servers can be used"), "{said}");
+    let (worked, output) = test_directory(folder.path());
+    assert!(!worked && output.contains("none of 3 servers can be used"), "{output}");
     for words in ["127.0.10.99 port 636", "the address of dc9.corp", "not signed by the authority"]
     {
-        assert!(said.contains(words), "{words:?} is not said:\n{said}");
+        assert!(output.contains(words), "{words:?} is missing:\n{output}");
     }
 }

@@ -1,10 +1,10 @@
-//! Stories of Windows event logs: a logon at a domain controller reaches a firewall, nothing is lost or
-//! repeated, whatever the controller does, and what cannot be read is said in plain words.
+//! End-to-end tests of Windows event logs: logons at a domain controller reach a firewall, no fault
+//! of a controller loses or repeats events, and errors name the cause and the remedy.
 
 mod binxml;
-pub(crate) mod promises;
+pub(crate) mod guarantees;
+mod in_flight;
 mod recordings;
-mod under_way;
 
 use serde_json::{Value, json};
 
@@ -16,17 +16,17 @@ fn setup(logs: &EventLogs, more: &str) -> Setup {
 }
 
 #[test]
-fn a_logon_at_a_domain_controller_is_seen_by_a_firewall_and_a_failed_one_by_nobody() {
-    let story = "a_logon_at_a_domain_controller_is_seen_by_a_firewall_and_a_failed_one_by_nobody";
+fn a_logon_at_a_domain_controller_reaches_a_firewall_and_a_failed_one_does_not() {
+    let story = "a_logon_at_a_domain_controller_reaches_a_firewall_and_a_failed_one_does_not";
     let Some(logs) = EventLogs::start(story, 1) else { return };
-    // One before Rollcall began, which is caught up with.
+    // A logon before the start of Rollcall, which the catch-up reads.
     logs.ticket("alice", "10.1.40.1");
     let server = Server::start(setup(&logs, ""));
     server.wait_for_user("alice", "10.1.40.1");
     for id in [4768, 4769, 4771, 4625, 4776] {
         logs.control(&json!({"id": id, "failed": true, "user": "mallory", "ip": "10.1.40.9"}));
     }
-    // Nobody works at the controller itself.
+    // A logon at the address of the controller itself is ignored.
     logs.ticket("admin", &logs.address());
     logs.control(&json!({"id": 4624, "user": "bob", "ip": "10.1.40.2"}));
     server.wait_for_user("bob", "10.1.40.2");
@@ -43,8 +43,9 @@ fn a_logon_at_a_domain_controller_is_seen_by_a_firewall_and_a_failed_one_by_nobo
 }
 
 #[test]
-fn a_restart_neither_loses_nor_repeats_an_event() {
-    let Some(logs) = EventLogs::start("a_restart_neither_loses_nor_repeats_an_event", 1) else {
+fn a_restart_neither_loses_nor_repeats_an_event_log_record() {
+    let Some(logs) = EventLogs::start("a_restart_neither_loses_nor_repeats_an_event_log_record", 1)
+    else {
         return;
     };
     logs.ticket("alice", "10.1.41.1");
@@ -55,7 +56,7 @@ fn a_restart_neither_loses_nor_repeats_an_event() {
     let server = killed.start_again();
     server.wait_for_user("bob", "10.1.41.2");
     server.wait_for_user("alice", "10.1.41.1");
-    // Only what was new: the first was not read again.
+    // Only the new event: the first one was not read again.
     assert_eq!(server.account("dc1", 1).applied, 1);
     let server = server.restart();
     logs.ticket("carol", "10.1.41.3");
@@ -65,8 +66,9 @@ fn a_restart_neither_loses_nor_repeats_an_event() {
 }
 
 #[test]
-fn whatever_a_controller_does_the_next_logon_is_seen_once() {
-    let Some(logs) = EventLogs::start("whatever_a_controller_does_the_next_logon_is_seen_once", 1)
+fn after_any_controller_fault_the_next_logon_is_applied_once() {
+    let Some(logs) =
+        EventLogs::start("after_any_controller_fault_the_next_logon_is_applied_once", 1)
     else {
         return;
     };
@@ -82,7 +84,7 @@ fn whatever_a_controller_does_the_next_logon_is_seen_once() {
         json!({"do": "fail", "call": "next", "status": 5}),
         json!({"do": "fail", "call": "next", "status": 14}),
         json!({"do": "fail", "call": "wait", "status": 1722}),
-        // ERROR_EVT_QUERY_RESULT_STALE, though nothing is lost.
+        // ERROR_EVT_QUERY_RESULT_STALE, although nothing is lost.
         json!({"do": "fail", "call": "next", "status": 0x3aa3}),
         json!({"do": "fail", "call": "wait", "status": 0x3aa3}),
         json!({"do": "slow", "seconds": 0.2}),
@@ -94,7 +96,7 @@ fn whatever_a_controller_does_the_next_logon_is_seen_once() {
         logs.ticket(&user, &address);
         server.wait_for_user(&user, &address);
     }
-    // One for each fault, that at the beginning, and the controller's own at its start.
+    // One for each fault, the first one, and the event of the controller at its start.
     let tickets = faults.len() as u64 + 1;
     let account = server.account("dc1", tickets + 1);
     assert_eq!((account.applied, account.dropped), (tickets, 1), "{account:?}");
@@ -102,8 +104,8 @@ fn whatever_a_controller_does_the_next_logon_is_seen_once() {
 }
 
 #[test]
-fn a_cleared_log_is_a_gap_that_is_told_and_caught_up_with() {
-    let Some(logs) = EventLogs::start("a_cleared_log_is_a_gap_that_is_told_and_caught_up_with", 1)
+fn a_cleared_log_is_reported_as_a_gap_and_reading_resumes() {
+    let Some(logs) = EventLogs::start("a_cleared_log_is_reported_as_a_gap_and_reading_resumes", 1)
     else {
         return;
     };
@@ -124,8 +126,8 @@ fn a_cleared_log_is_a_gap_that_is_told_and_caught_up_with() {
 }
 
 #[test]
-fn a_log_that_rolls_over_while_it_is_read_is_a_gap_that_is_told_once() {
-    let story = "a_log_that_rolls_over_while_it_is_read_is_a_gap_that_is_told_once";
+fn a_log_overwritten_while_read_is_reported_as_one_gap() {
+    let story = "a_log_overwritten_while_read_is_reported_as_one_gap";
     let Some(logs) = EventLogs::start(story, 1) else { return };
     let server = Server::start(setup(&logs, ""));
     logs.ticket("alice", "10.1.45.1");
@@ -134,11 +136,11 @@ fn a_log_that_rolls_over_while_it_is_read_is_a_gap_that_is_told_once() {
     logs.ticket("lost", "10.1.45.9");
     logs.ticket("bob", "10.1.45.2");
     logs.control(&json!({"do": "roll", "keep": 1}));
-    // In the middle of the stream: what the subscription was of is no longer there.
+    // During the subscription: the records that it refers to no longer exist.
     logs.control(&json!({"do": "fail", "call": "next", "status": 0x3aa3}));
     logs.control(&json!({"do": "silent", "is": false}));
     server.wait_for_user("bob", "10.1.45.2");
-    // By the bookmark that is refused, or, when it was asking just then, by the numbers left out.
+    // Detected by the rejected bookmark, or, during a request, by the missing record numbers.
     let gaps = || server.metrics().sum("rollcall_event_log_gaps_total", &[]);
     until("the gap is counted", || (gaps() == 1).then_some(()));
     logs.ticket("carol", "10.1.45.3");
@@ -150,8 +152,8 @@ fn a_log_that_rolls_over_while_it_is_read_is_a_gap_that_is_told_once() {
 }
 
 #[test]
-fn a_hundred_controllers_are_read_at_once() {
-    let Some(logs) = EventLogs::start("a_hundred_controllers_are_read_at_once", 100) else {
+fn a_hundred_controllers_are_read_concurrently() {
+    let Some(logs) = EventLogs::start("a_hundred_controllers_are_read_concurrently", 100) else {
         return;
     };
     let server = Server::start(setup(&logs, ""));
@@ -167,8 +169,8 @@ fn a_hundred_controllers_are_read_at_once() {
 }
 
 #[test]
-fn a_look_at_a_log_says_each_step_and_what_helps() {
-    let Some(logs) = EventLogs::start("a_look_at_a_log_says_each_step_and_what_helps", 1) else {
+fn test_event_log_prints_each_step_and_the_remedy() {
+    let Some(logs) = EventLogs::start("test_event_log_prints_each_step_and_the_remedy", 1) else {
         return;
     };
     logs.ticket("alice", "10.1.45.1");
@@ -176,31 +178,32 @@ fn a_look_at_a_log_says_each_step_and_what_helps() {
     let tested = |setup: &Setup| {
         let config = setup.write().display().to_string();
         let ended = rollcall(setup.folder(), &["--config", &config, "test", "event-log"]);
-        let said = String::from_utf8([ended.stdout, ended.stderr].concat()).unwrap();
-        assert!(!said.contains(EventLogs::PASSWORD), "{said}");
-        (ended.status.success(), said)
+        let output = String::from_utf8([ended.stdout, ended.stderr].concat()).unwrap();
+        assert!(!output.contains(EventLogs::PASSWORD), "{output}");
+        (ended.status.success(), output)
     };
-    let (worked, said) = tested(&setup);
-    assert!(worked && said.contains("\n  ok"), "{said}");
-    assert!(said.contains("from its endpoint mapper") && said.contains("4768 of"), "{said}");
-    // A mapper that answers no strangers is asked again with a proof.
+    let (worked, output) = tested(&setup);
+    assert!(worked && output.contains("\n  ok"), "{output}");
+    assert!(output.contains("from its endpoint mapper") && output.contains("4768 of"), "{output}");
+    // An endpoint mapper that rejects anonymous clients is queried again with authentication.
     logs.control(&json!({"do": "fail", "call": "map", "status": 5}));
-    let (worked, said) = tested(&setup);
-    assert!(worked && said.contains("from its endpoint mapper"), "{said}");
+    let (worked, output) = tested(&setup);
+    assert!(worked && output.contains("from its endpoint mapper"), "{output}");
     logs.control(&json!({"do": "fail", "call": "subscribe", "status": 5}));
-    let (worked, said) = tested(&setup);
-    assert!(!worked && said.contains("remedy: add the account to"), "{said}");
+    let (worked, output) = tested(&setup);
+    assert!(!worked && output.contains("remedy: add the account to"), "{output}");
     logs.control(&json!({"do": "fail", "call": "subscribe", "status": 0x3aa3}));
-    let (worked, said) = tested(&setup);
-    assert!(!worked && said.contains("make the security log of the server larger"), "{said}");
+    let (worked, output) = tested(&setup);
+    assert!(!worked && output.contains("make the security log of the server larger"), "{output}");
     let wrong = setup.with_secret("reader.password", "not the password\n");
-    let (worked, said) = tested(&wrong);
-    assert!(!worked && said.contains("remedy: check the account and its password"), "{said}");
+    let (worked, output) = tested(&wrong);
+    assert!(!worked && output.contains("remedy: check the account and its password"), "{output}");
 }
 
 #[test]
-fn events_are_pushed_where_that_is_configured() {
-    let Some(logs) = EventLogs::start("events_are_pushed_where_that_is_configured", 1) else {
+fn push_delivery_receives_events_and_survives_faults() {
+    let Some(logs) = EventLogs::start("push_delivery_receives_events_and_survives_faults", 1)
+    else {
         return;
     };
     logs.ticket("alice", "10.1.47.1");
@@ -248,20 +251,20 @@ fn a_wrong_password_is_tried_once_for_all_event_log_servers() {
     assert!(!server.stop().contains("not the password"));
 }
 
-/// What REST says of the reading of dc1, once it is as `wanted`.
-fn status_of_dc1(server: &Server, wanted: impl Fn(&Value) -> bool) -> Value {
+/// The status of dc1 in REST, as soon as `condition` holds.
+fn status_of_dc1(server: &Server, condition: impl Fn(&Value) -> bool) -> Value {
     let mut seen = Value::Null;
-    until("REST says so of dc1", || {
+    until("dc1 has the expected status", || {
         let all = server.get("/api/v1/producers/dc1").json();
         seen = all["event_log"].clone();
-        wanted(&seen).then_some(())
+        condition(&seen).then_some(())
     });
     seen
 }
 
 #[test]
-fn rest_says_of_each_log_how_it_is_and_what_helps() {
-    let Some(logs) = EventLogs::start("rest_says_of_each_log_how_it_is_and_what_helps", 2) else {
+fn rest_reports_state_and_remedy_of_each_event_log() {
+    let Some(logs) = EventLogs::start("rest_reports_state_and_remedy_of_each_event_log", 2) else {
         return;
     };
     logs.ticket("alice", "10.1.48.1");
@@ -286,8 +289,8 @@ fn rest_says_of_each_log_how_it_is_and_what_helps() {
     assert!(failing["last_error"]["error"].as_str().unwrap().contains("access denied (5)"));
     let remedy = failing["last_error"]["remedy"].as_str().unwrap();
     assert!(remedy.contains("Event Log Readers"), "{remedy}");
-    assert_eq!(failing["bookmark"], 1, "what was read stays read");
-    // The other is well, and in the list beside it.
+    assert_eq!(failing["bookmark"], 1, "the bookmark is kept");
+    // The other log is followed, and is in the same list.
     until("the other is followed", || {
         let all = server.get("/api/v1/producers").json();
         let of = |name: &str| all.as_array()?.iter().find(|one| one["actor"] == *name).cloned();
@@ -296,26 +299,26 @@ fn rest_says_of_each_log_how_it_is_and_what_helps() {
     });
     logs.control(&json!({"controller": one, "do": "fail", "call": "subscribe", "status": 0}));
     let again = status_of_dc1(&server, |log| log["state"] == "following");
-    assert!(again["last_error"]["remedy"].is_string(), "what went wrong last can still be seen");
+    assert!(again["last_error"]["remedy"].is_string(), "the last error is still reported");
     assert_eq!(server.get("/api/v1/producers/dc3").status, 404);
     server.stop();
 }
 
 #[test]
-fn events_that_are_overwritten_unread_are_a_gap_by_their_numbers() {
-    let story = "events_that_are_overwritten_unread_are_a_gap_by_their_numbers";
+fn overwritten_unread_events_are_detected_by_record_numbers() {
+    let story = "overwritten_unread_events_are_detected_by_record_numbers";
     let Some(logs) = EventLogs::start(story, 1) else { return };
     logs.ticket("alice", "10.1.49.1");
     let server = Server::start(setup(&logs, ""));
     server.wait_for_user("alice", "10.1.49.1");
     let gaps = |cause| server.metrics().sum("rollcall_event_log_gaps_total", &[("cause", cause)]);
-    // Numbers that only are of other events are no gap.
+    // Missing numbers of other events are not a gap.
     logs.control(&json!({"id": 4768, "user": "bob", "ip": "10.1.49.2", "record": 20}));
     server.wait_for_user("bob", "10.1.49.2");
     let state = || logs.control(&json!({"do": "state"}));
-    until("it was looked into", || (state()["calls"]["log_info"] == 1).then_some(()));
+    until("the gap was verified", || (state()["calls"]["log_info"] == 1).then_some(()));
     assert_eq!(gaps("overwritten"), 0);
-    // The server is busy, and its log goes round meanwhile.
+    // The log is overwritten while the server does not respond.
     logs.control(&json!({"do": "silent", "is": true}));
     logs.ticket("lost", "10.1.49.9");
     logs.control(&json!({"id": 4768, "user": "carol", "ip": "10.1.49.3", "record": 30}));
@@ -328,7 +331,7 @@ fn events_that_are_overwritten_unread_are_a_gap_by_their_numbers() {
     assert_eq!(gap["records"], 9);
     assert!(gap["remedy"].as_str().unwrap().contains("larger"), "{gap}");
     assert_eq!(server.user_at("10.1.49.9"), None);
-    // Cleared, and one event later its own event of that.
+    // The log is cleared, and its own event about it follows.
     logs.control(&json!({"do": "silent", "is": true}));
     logs.ticket("lost", "10.1.49.9");
     logs.control(&json!({"do": "clear"}));
@@ -336,7 +339,7 @@ fn events_that_are_overwritten_unread_are_a_gap_by_their_numbers() {
     logs.control(&json!({"do": "silent", "is": false}));
     until("the gap is counted", || (gaps("cleared") == 1).then_some(()));
     server.wait_for_log("event log lost events");
-    // Windows itself has lost some; that is said, too.
+    // Windows reports lost audit events.
     logs.control(&json!({"id": 1101}));
     until("the gap is counted", || (gaps("audits_lost") == 1).then_some(()));
     assert_eq!(gaps("overwritten"), 1);
@@ -344,8 +347,8 @@ fn events_that_are_overwritten_unread_are_a_gap_by_their_numbers() {
 }
 
 #[test]
-fn a_server_that_does_not_say_what_it_holds_is_read_all_the_same() {
-    let story = "a_server_that_does_not_say_what_it_holds_is_read_all_the_same";
+fn a_log_without_gap_verification_is_still_read() {
+    let story = "a_log_without_gap_verification_is_still_read";
     let Some(logs) = EventLogs::start(story, 1) else { return };
     logs.control(&json!({"do": "fail", "call": "open_log", "status": 5}));
     logs.ticket("alice", "10.1.50.1");
@@ -353,17 +356,20 @@ fn a_server_that_does_not_say_what_it_holds_is_read_all_the_same() {
     server.wait_for_user("alice", "10.1.50.1");
     logs.control(&json!({"id": 4768, "user": "bob", "ip": "10.1.50.2", "record": 20}));
     server.wait_for_user("bob", "10.1.50.2");
-    let said = status_of_dc1(&server, |log| log["gaps_unverifiable"].is_string());
-    assert!(said["gaps_unverifiable"].as_str().unwrap().contains("EvtRpcOpenLogHandle"), "{said}");
+    let status = status_of_dc1(&server, |log| log["gaps_unverifiable"].is_string());
+    assert!(
+        status["gaps_unverifiable"].as_str().unwrap().contains("EvtRpcOpenLogHandle"),
+        "{status}"
+    );
     logs.ticket("carol", "10.1.50.3");
     server.wait_for_user("carol", "10.1.50.3");
-    assert_eq!(said["last_error"], json!(null), "the connection is as good as before");
+    assert_eq!(status["last_error"], json!(null), "the connection is still usable");
     server.stop();
 }
 
 #[test]
-fn a_silent_log_is_told_while_its_connection_is_up() {
-    let Some(logs) = EventLogs::start("a_silent_log_is_told_while_its_connection_is_up", 1) else {
+fn a_silent_log_is_reported_while_connected() {
+    let Some(logs) = EventLogs::start("a_silent_log_is_reported_while_connected", 1) else {
         return;
     };
     logs.ticket("alice", "10.1.51.1");
@@ -371,24 +377,24 @@ fn a_silent_log_is_told_while_its_connection_is_up() {
     server.wait_for_user("alice", "10.1.51.1");
     let silent = || server.metrics().sum("rollcall_event_log_silent", &[]);
     assert_eq!(silent(), 0);
-    let said = status_of_dc1(&server, |log| log["state"] == "silent");
-    until("the metric says so", || (silent() == 1).then_some(()));
-    assert!(said["last_error"]["remedy"].as_str().unwrap().contains("auditpol"), "{said}");
+    let status = status_of_dc1(&server, |log| log["state"] == "silent");
+    until("the metric reports it", || (silent() == 1).then_some(()));
+    assert!(status["last_error"]["remedy"].as_str().unwrap().contains("auditpol"), "{status}");
     server.wait_for_log("event log is silent");
-    // It is no failure: the session stays, and the next event is read at once.
+    // Silence is not a failure: the session stays, and the next event is read at once.
     server.wait_for_user("alice", "10.1.51.1");
     let failures = server.metrics().sum("rollcall_event_log_failures_total", &[]);
     assert_eq!(failures, 0);
     logs.ticket("bob", "10.1.51.2");
     server.wait_for_user("bob", "10.1.51.2");
-    until("it is silent no more", || (silent() == 0).then_some(()));
+    until("the log is not silent", || (silent() == 0).then_some(()));
     status_of_dc1(&server, |log| log["state"] == "following");
     server.stop();
 }
 
 #[test]
-fn a_server_that_audits_no_logons_any_more_is_told() {
-    let Some(logs) = EventLogs::start("a_server_that_audits_no_logons_any_more_is_told", 1) else {
+fn missing_logon_auditing_is_reported() {
+    let Some(logs) = EventLogs::start("missing_logon_auditing_is_reported", 1) else {
         return;
     };
     let server = Server::start(setup(&logs, ""));
@@ -400,36 +406,40 @@ fn a_server_that_audits_no_logons_any_more_is_told() {
     };
     assert_eq!(unaudited("logon"), 0);
     logs.control(&json!({"id": 4719}));
-    until("it is said", || (unaudited("logon") == 1).then_some(()));
-    let said = status_of_dc1(&server, |log| log["unaudited"] != json!([]))["unaudited"][0].clone();
-    assert_eq!((&said["subcategory"], &said["by"]), (&json!("Logon"), &json!("policy")));
+    until("the missing subcategory is reported", || (unaudited("logon") == 1).then_some(()));
+    let missing =
+        status_of_dc1(&server, |log| log["unaudited"] != json!([]))["unaudited"][0].clone();
+    assert_eq!((&missing["subcategory"], &missing["by"]), (&json!("Logon"), &json!("policy")));
     let remedy = "on the server: auditpol /set /subcategory:\"Logon\" /success:enable";
-    assert_eq!(said["remedy"], remedy);
+    assert_eq!(missing["remedy"], remedy);
     server.wait_for_log("logons are not audited");
     logs.control(&json!({"id": 4719, "fields": {"AuditPolicyChanges": "%%8449"}}));
     until("it is audited again", || (unaudited("logon") == 0).then_some(()));
-    // Without a word: a day and a half of other events, and no ticket among them.
+    // Without a policy event: 36 hours of other events, and no ticket among them.
     logs.control(&json!({"id": 4624, "user": "bob", "ip": "10.1.52.2", "at": later(36)}));
-    until("its absence is said", || (unaudited("kerberos_authentication") == 1).then_some(()));
-    let said = status_of_dc1(&server, |log| log["unaudited"] != json!([]))["unaudited"][0].clone();
-    assert_eq!(said["by"], "absence", "{said}");
+    until("the absence of tickets is reported", || {
+        (unaudited("kerberos_authentication") == 1).then_some(())
+    });
+    let missing =
+        status_of_dc1(&server, |log| log["unaudited"] != json!([]))["unaudited"][0].clone();
+    assert_eq!(missing["by"], "absence", "{missing}");
     logs.control(&json!({"id": 4768, "user": "bob", "ip": "10.1.52.2", "at": later(37)}));
-    until("it came", || (unaudited("kerberos_authentication") == 0).then_some(()));
+    until("a ticket is read", || (unaudited("kerberos_authentication") == 0).then_some(()));
     server.stop();
 }
 
-/// The time in so many hours, as the simulator reads it.
+/// The time in `hours` hours, in the format of the simulator.
 fn later(hours: i64) -> String {
     (now() + jiff::SignedDuration::from_hours(hours)).to_string()
 }
 
 #[test]
-fn nobody_works_at_a_controller_that_another_one_tells_of() {
-    let story = "nobody_works_at_a_controller_that_another_one_tells_of";
+fn logons_at_addresses_of_other_controllers_are_ignored() {
+    let story = "logons_at_addresses_of_other_controllers_are_ignored";
     let Some(logs) = EventLogs::start(story, 3) else { return };
-    // Before Rollcall began, when each has yet to find the others.
-    for (teller, user) in [(0, "backup"), (1, "monitor"), (2, "admin")] {
-        let (controller, at) = (logs.address_of(teller), logs.address_of((teller + 1) % 3));
+    // Before the start of Rollcall, when no log knows the addresses of the others yet.
+    for (index, user) in [(0, "backup"), (1, "monitor"), (2, "admin")] {
+        let (controller, at) = (logs.address_of(index), logs.address_of((index + 1) % 3));
         logs.control(&json!({"controller": controller, "id": 4768, "user": user, "ip": at}));
     }
     logs.ticket("alice", "10.1.53.1");
@@ -444,12 +454,12 @@ fn nobody_works_at_a_controller_that_another_one_tells_of() {
 }
 
 #[test]
-fn samba_lets_the_account_in_by_each_way_and_says_what_it_has_not() {
-    let story = "samba_lets_the_account_in_by_each_way_and_says_what_it_has_not";
+fn samba_authenticates_by_each_method_and_lacks_subscriptions() {
+    let story = "samba_authenticates_by_each_method_and_lacks_subscriptions";
     let Some(_controller) = Controller::start(story) else { return };
     let kdc = format!("kdc = \"{}:88\"", Controller::ADDRESS);
     let sealed = format!("{kdc}\nendpoint_mapper = \"sealed\"");
-    // What gives out no tickets asks DNS for who does.
+    // Without `kdc`, DNS gives the KDC.
     let names = format!("name_servers = [\"{}:53\"]", Controller::ADDRESS);
     for (auth, role, more) in [
         ("ntlm", "domain_controller", ""),
@@ -471,31 +481,31 @@ fn samba_lets_the_account_in_by_each_way_and_says_what_it_has_not() {
         let setup = setup.with(&text);
         let config = setup.write().display().to_string();
         let ended = rollcall(setup.folder(), &["--config", &config, "test", "event-log"]);
-        let said = String::from_utf8(ended.stdout).unwrap();
-        assert!(said.contains("authenticated with"), "{auth}: {said}");
-        // MS-SAMR, over a connection of its own and sealed as well.
+        let output = String::from_utf8(ended.stdout).unwrap();
+        assert!(output.contains("authenticated with"), "{auth}: {output}");
+        // MS-SAMR, over a separate sealed connection.
         let domain = "it is a domain controller of CORP, SID S-1-5-21-";
-        assert_eq!(said.contains(domain), role == "domain_controller", "{auth}: {said}");
-        // It serves queries and no subscriptions.
+        assert_eq!(output.contains(domain), role == "domain_controller", "{auth}: {output}");
+        // Samba serves queries but no subscriptions.
         let queried =
             "it answers a query of its log, with 0 events, but does not support subscriptions";
-        assert!(said.contains(queried), "{auth}: {said}");
-        assert!(said.contains("nca_s_op_rng_error"), "{auth}: {said}");
+        assert!(output.contains(queried), "{auth}: {output}");
+        assert!(output.contains("nca_s_op_rng_error"), "{auth}: {output}");
         assert!(
-            said.contains("remedy: the server does not support subscriptions"),
-            "{auth}: {said}"
+            output.contains("remedy: the server does not support subscriptions"),
+            "{auth}: {output}"
         );
-        assert!(!said.contains(PASSWORD), "{said}");
+        assert!(!output.contains(PASSWORD), "{output}");
     }
 }
 
 #[test]
-fn samba_s_endpoint_mapper_hears_a_proof_where_it_is_to_be_sealed() {
-    let story = "samba_s_endpoint_mapper_hears_a_proof_where_it_is_to_be_sealed";
+fn the_samba_endpoint_mapper_is_authenticated_if_configured() {
+    let story = "the_samba_endpoint_mapper_is_authenticated_if_configured";
     let Some(_controller) = Controller::start(story) else { return };
-    // Whose password is wrong is told the port by whoever tells everybody, and not by who was asked
-    // with a proof.
-    for (mapper, is_told) in [("anonymous", true), ("sealed", false)] {
+    // With a wrong password, an anonymous query of the endpoint mapper returns the port, and an
+    // authenticated one does not.
+    for (mapper, has_port) in [("anonymous", true), ("sealed", false)] {
         let text = format!(
             "[[event_log]]\naccount = \"administrator@corp.example.com\"\nauth = \"ntlm\"\n\
              endpoint_mapper = \"{mapper}\"\nsecret_file = \"reader.password\"\n\
@@ -507,14 +517,18 @@ fn samba_s_endpoint_mapper_hears_a_proof_where_it_is_to_be_sealed() {
         let setup = Setup::new().with_secret("reader.password", "wrong").with(&text);
         let config = setup.write().display().to_string();
         let ended = rollcall(setup.folder(), &["--config", &config, "test", "event-log"]);
-        let said = String::from_utf8(ended.stdout).unwrap();
-        assert_eq!(said.contains("the event log service has port"), is_told, "{mapper}: {said}");
-        assert!(said.contains("failed: "), "{mapper}: {said}");
+        let output = String::from_utf8(ended.stdout).unwrap();
+        assert_eq!(
+            output.contains("the event log service has port"),
+            has_port,
+            "{mapper}: {output}"
+        );
+        assert!(output.contains("failed: "), "{mapper}: {output}");
     }
 }
 
 /// A ticket for `user` at 10.1.46.1, as `evtx_dump -o jsonl` writes it.
-fn written(record: u64, user: &str, status: &str) -> String {
+fn ticket_record(record: u64, user: &str, status: &str) -> String {
     let keywords = if status == "0x0" { "0x8020000000000000" } else { "0x8010000000000000" };
     let system = json!({
         "Provider": {"#attributes": {"Name": "Microsoft-Windows-Security-Auditing"}},
@@ -533,10 +547,10 @@ fn written(record: u64, user: &str, status: &str) -> String {
 fn a_recorded_log_is_replayed_with_its_decisions() {
     let folder = tempfile::tempdir().unwrap();
     let lines = [
-        written(1, "alice", "0x0"),
-        written(2, "mallory", "0x18"),
+        ticket_record(1, "alice", "0x0"),
+        ticket_record(2, "mallory", "0x18"),
         "no record".to_owned(),
-        written(4, "alice", "0x0"),
+        ticket_record(4, "alice", "0x0"),
     ];
     std::fs::write(folder.path().join("log.jsonl"), lines.join("\n")).unwrap();
     std::fs::write(folder.path().join("cut.evtx"), b"ElfFile\0").unwrap();
@@ -544,32 +558,32 @@ fn a_recorded_log_is_replayed_with_its_decisions() {
         let ended = rollcall(folder.path(), &["event-log", "replay", file]);
         (ended.status.code(), String::from_utf8([ended.stdout, ended.stderr].concat()).unwrap())
     };
-    let (code, said) = replay("log.jsonl");
-    assert_eq!(code, Some(0), "{said}");
-    let said: Vec<&str> = said.lines().collect();
-    assert!(said[0].starts_with("1: record 1, 4768: login 10.1.46.1 user=alice@"), "{said:?}");
-    assert!(said[0].ends_with("applied (first_user)"), "{said:?}");
-    assert_eq!(said[1], "2: record 2, 4768: no event: not a success audit");
-    assert!(said[2].starts_with("3: unreadable: the line is not a JSON object"), "{said:?}");
-    assert!(said[3].ends_with("deduplicated (known_already)"), "{said:?}");
-    assert!(said.last().unwrap().to_lowercase().ends_with("10.1.46.1 alice@corp"), "{said:?}");
-    let (code, said) = replay("cut.evtx");
-    assert!(code != Some(0) && said.contains("cannot read cut.evtx"), "{said}");
+    let (code, output) = replay("log.jsonl");
+    assert_eq!(code, Some(0), "{output}");
+    let output: Vec<&str> = output.lines().collect();
+    assert!(output[0].starts_with("1: record 1, 4768: login 10.1.46.1 user=alice@"), "{output:?}");
+    assert!(output[0].ends_with("applied (first_user)"), "{output:?}");
+    assert_eq!(output[1], "2: record 2, 4768: no event: not a success audit");
+    assert!(output[2].starts_with("3: unreadable: the line is not a JSON object"), "{output:?}");
+    assert!(output[3].ends_with("deduplicated (known_already)"), "{output:?}");
+    assert!(output.last().unwrap().to_lowercase().ends_with("10.1.46.1 alice@corp"), "{output:?}");
+    let (code, output) = replay("cut.evtx");
+    assert!(code != Some(0) && output.contains("cannot read cut.evtx"), "{output}");
 }
 
 #[test]
-fn a_log_that_windows_saved_is_replayed() {
-    let story = "a_log_that_windows_saved_is_replayed";
+fn a_log_saved_by_windows_is_replayed() {
+    let story = "a_log_saved_by_windows_is_replayed";
     let Some(log) = binxml::recorded("kerberos_user_enumeration.evtx") else {
         return skip(story, "there is no recording kerberos_user_enumeration.evtx");
     };
     let folder = tempfile::tempdir().unwrap();
     let ended = rollcall(folder.path(), &["event-log", "replay", log.to_str().unwrap()]);
-    let said = String::from_utf8([ended.stdout, ended.stderr].concat()).unwrap();
-    assert!(ended.status.success(), "{said}");
-    // Of 42 tries three were right, and the last of them is there; see tests/logon.rs.
+    let output = String::from_utf8([ended.stdout, ended.stderr].concat()).unwrap();
+    assert!(ended.status.success(), "{output}");
+    // Three of 42 logons succeeded, and the last of them has the session; see tests/logon.rs.
     for line in ["      37 failure", "       3 login", "       2 unproven"] {
-        assert!(said.lines().any(|said| said == line), "{line}: {said}");
+        assert!(output.lines().any(|printed| printed == line), "{line}: {output}");
     }
-    assert!(said.trim_end().ends_with("10.23.123.11 dsrm@offsec.lan"), "{said}");
+    assert!(output.trim_end().ends_with("10.23.123.11 dsrm@offsec.lan"), "{output}");
 }

@@ -1,5 +1,5 @@
-//! Stories of the past: who had an address when, over rekeys, restarts, kills and sealed segments,
-//! and what is said where nobody knows.
+//! End-to-end tests of history: which user had an address at which time, across rekeys, restarts,
+//! kills and sealed segments, and how unknown periods are reported.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -9,25 +9,25 @@ use serde_json::{Value, json};
 
 use crate::harness::{Server, Setup, now, rollcall, until};
 
-/// Segments so small that a story fills some.
+/// Segments that are small enough for a test to fill.
 const SMALL: &str = "[journal]\nsegment_events = 100";
 
 fn event(kind: &str, address: &str, user: &str) -> Value {
     json!({"kind": kind, "address": address, "user": user})
 }
 
-/// Pushes events, and returns a moment after them and before anything else.
+/// Pushes events, and returns a time after them and before all later events.
 fn push(server: &Server, events: &Value) -> String {
     assert_eq!(server.client("script").post_events(events).status, 200);
     let at = now();
-    until("the clock has gone on", || (now() > at).then_some(()));
+    until("the clock has advanced", || (now() > at).then_some(()));
     let millis = jiff::Timestamp::from_millisecond(at.as_millisecond() + 1).unwrap();
-    until("that millisecond has come", || (now() > millis).then_some(()));
+    until("that millisecond has passed", || (now() > millis).then_some(()));
     millis.to_string()
 }
 
-/// Fills the segment that is written, until it is sealed.
-fn turn_over(server: &Server, round: u8) {
+/// Fills the open segment until it is sealed.
+fn seal_segment(server: &Server, round: u8) {
     let all: Vec<Value> =
         (0..100u8).map(|n| event("login", &format!("10.99.{round}.{n}"), "crowd")).collect();
     let before = sealed(server);
@@ -41,61 +41,62 @@ fn sealed(server: &Server) -> usize {
     names.filter(|name| name.starts_with("events-") && !name.contains(".open.")).count()
 }
 
-/// What was told of a moment.
+/// The history of an address at a time.
 fn at(server: &Server, address: &str, at: &str) -> Value {
     let answer = server.get(&format!("/api/v1/history/addresses/{address}?at={at}"));
     assert_eq!(answer.status, 200, "{answer:?}");
     answer.json()
 }
 
-fn user_at(told: &Value) -> Option<&str> {
-    told["session"]["user"].as_str()
+fn user_at(answer: &Value) -> Option<&str> {
+    answer["session"]["user"].as_str()
 }
 
 #[test]
-fn a_tunnel_is_told_of_at_each_moment_over_a_sealed_segment_a_restart_and_a_kill() {
+fn history_is_exact_across_a_sealed_segment_a_restart_and_a_kill() {
     let server = Server::start(Setup::new().with(SMALL));
     let address = "10.70.0.7";
     let connected = push(&server, &event("vpn_up", address, "alice@corp"));
-    turn_over(&server, 1);
+    seal_segment(&server, 1);
     let rekeyed = push(&server, &event("rekey", address, "alice@corp"));
     let server = server.restart();
     let others = push(&server, &event("vpn_up", address, "bob@corp"));
     let refused = push(&server, &event("logout", address, "alice@corp"));
     let server = server.kill_and_restart();
     let left = push(&server, &event("vpn_down", address, "bob@corp"));
-    turn_over(&server, 2);
+    seal_segment(&server, 2);
     for _ in 0..2 {
-        for (moment, user) in [
+        for (time, user) in [
             (&connected, Some("alice")),
             (&rekeyed, Some("alice")),
             (&others, Some("bob")),
             (&refused, Some("bob")),
             (&left, None),
         ] {
-            let told = at(&server, address, moment);
-            assert_eq!(user_at(&told), user, "{moment}: {told}");
-            assert_eq!(told["sources"]["notes"], json!([]), "{told}");
-            let segments = told["sources"]["segments"].as_array().unwrap().len();
-            assert!((1..=3).contains(&segments), "{told}");
+            let answer = at(&server, address, time);
+            assert_eq!(user_at(&answer), user, "{time}: {answer}");
+            assert_eq!(answer["sources"]["notes"], json!([]), "{answer}");
+            let segments = answer["sources"]["segments"].as_array().unwrap().len();
+            assert!((1..=3).contains(&segments), "{answer}");
         }
-        let told = at(&server, address, &refused);
-        let competed = told["competed"].as_array().unwrap();
-        assert!(competed.iter().any(|one| one["reason"] == "other_user"), "{told}");
+        let answer = at(&server, address, &refused);
+        let competed = answer["competed"].as_array().unwrap();
+        assert!(competed.iter().any(|one| one["reason"] == "other_user"), "{answer}");
         let path = format!("/api/v1/history/addresses/{address}?from={connected}");
-        let told = server.get(&path).json();
-        let stays = told["stays"].as_array().unwrap();
+        let answer = server.get(&path).json();
+        let stays = answer["stays"].as_array().unwrap();
         let users: Vec<_> = stays.iter().map(|stay| &stay["session"]["user"]).collect();
         assert_eq!(users, ["alice", "bob"]);
-        assert_eq!(stays[0]["until"], stays[1]["learnt"], "one after the other");
+        assert_eq!(stays[0]["until"], stays[1]["learnt"], "the intervals are adjacent");
         assert_eq!(stays[1]["ended_by"]["kind"], "vpn_down");
-        let told = server.get(&format!("/api/v1/history/users/CORP%5CBob?from={connected}")).json();
-        assert_eq!(told["stays"].as_array().unwrap().len(), 1, "{told}");
-        assert_eq!(told["stays"][0]["session"]["address"], address);
+        let answer =
+            server.get(&format!("/api/v1/history/users/CORP%5CBob?from={connected}")).json();
+        assert_eq!(answer["stays"].as_array().unwrap().len(), 1, "{answer}");
+        assert_eq!(answer["stays"][0]["session"]["address"], address);
         let path = format!("/api/v1/history/diff?from={rekeyed}&to={refused}&cidr=10.70.0.0/24");
-        let told = server.get(&path).json();
-        assert_eq!(told["differences"].as_array().unwrap().len(), 1, "{told}");
-        let found = &told["differences"][0];
+        let answer = server.get(&path).json();
+        assert_eq!(answer["differences"].as_array().unwrap().len(), 1, "{answer}");
+        let found = &answer["differences"][0];
         assert_eq!(
             (&found["what"], &found["before"]["user"], &found["after"]["user"]),
             (&json!("replaced"), &json!("alice"), &json!("bob"))
@@ -106,14 +107,14 @@ fn a_tunnel_is_told_of_at_each_moment_over_a_sealed_segment_a_restart_and_a_kill
 }
 
 #[test]
-fn where_nobody_knows_it_is_said_and_never_told_as_nobody() {
+fn an_unknown_period_is_never_reported_as_no_session() {
     let server = Server::start(Setup::new().with(SMALL));
     push(&server, &event("login", "10.70.1.1", "alice"));
-    let ask = |query: &str| server.get(&format!("/api/v1/history/{query}"));
-    let before = ask("addresses/10.70.1.1?at=2020-01-01T00:00:00Z");
+    let query = |query: &str| server.get(&format!("/api/v1/history/{query}"));
+    let before = query("addresses/10.70.1.1?at=2020-01-01T00:00:00Z");
     assert_eq!(before.status, 404);
     assert!(before.text.contains("the journal reaches back to"), "{before:?}");
-    let later = ask("addresses/10.70.1.1?at=2100-01-01T00:00:00Z");
+    let later = query("addresses/10.70.1.1?at=2100-01-01T00:00:00Z");
     assert_eq!(later.status, 400);
     assert!(later.text.contains("is in the future"), "{later:?}");
     for wrong in [
@@ -125,10 +126,10 @@ fn where_nobody_knows_it_is_said_and_never_told_as_nobody() {
         "diff",
         "diff?from=2026-01-01T00:00:00Z&cidr=x",
     ] {
-        let answer = ask(wrong);
+        let answer = query(wrong);
         assert_eq!(answer.status, 400, "{wrong}: {answer:?}");
     }
-    assert_eq!(ask("addresses/10.70.1.1?at=2020-01-01T00:00:00Z").json()["status"], 404);
+    assert_eq!(query("addresses/10.70.1.1?at=2020-01-01T00:00:00Z").json()["status"], 404);
     server.stop();
     let server = Server::start(Setup::new().with("[journal]\nstorage = \"memory\""));
     let answer = server.get("/api/v1/history/addresses/10.70.1.1?at=2026-11-01T00:00:00Z");
@@ -138,12 +139,12 @@ fn where_nobody_knows_it_is_said_and_never_told_as_nobody() {
 }
 
 #[test]
-fn a_damaged_segment_is_named_and_what_the_others_know_is_told() {
+fn a_damaged_segment_is_reported_and_other_segments_are_used() {
     let server = Server::start(Setup::new().with(SMALL));
     let early = push(&server, &event("login", "10.70.2.1", "alice"));
-    turn_over(&server, 1);
+    seal_segment(&server, 1);
     let middle = push(&server, &event("logout", "10.70.2.1", "alice"));
-    turn_over(&server, 2);
+    seal_segment(&server, 2);
     let late = push(&server, &event("login", "10.70.2.1", "bob"));
     let folder = server.data().join("journal");
     let mut files: Vec<_> = fs::read_dir(&folder)
@@ -161,16 +162,16 @@ fn a_damaged_segment_is_named_and_what_the_others_know_is_told() {
     assert_eq!(user_at(&at(&server, "10.70.2.1", &early)), Some("alice"));
     assert_eq!(user_at(&at(&server, "10.70.2.1", &late)), Some("bob"));
     let path = format!("/api/v1/history/addresses/10.70.2.1?from={early}");
-    let told = server.get(&path).json();
-    assert!(told["sources"]["notes"].to_string().contains("is missing"), "{told}");
+    let answer = server.get(&path).json();
+    assert!(answer["sources"]["notes"].to_string().contains("is missing"), "{answer}");
     let answer = server.get(&format!("/api/v1/history/addresses/10.70.2.1?at={middle}"));
-    assert_eq!(answer.status, 404, "never simply nobody: {answer:?}");
+    assert_eq!(answer.status, 404, "unknown, not \"no session\": {answer:?}");
     assert!(answer.text.contains("is missing, between"), "{answer:?}");
     server.stop();
 }
 
 #[test]
-fn the_command_line_tells_of_the_past_and_who_asked_is_on_record() {
+fn the_command_line_queries_history_and_each_query_is_audited() {
     let server = Server::new();
     let began = push(&server, &event("login", "10.70.3.1", "alice@corp"));
     let left = push(&server, &event("logout", "10.70.3.1", "alice@corp"));
@@ -208,7 +209,7 @@ fn the_command_line_tells_of_the_past_and_who_asked_is_on_record() {
     let mut records: Vec<PathBuf> =
         records.map(|entry| entry.unwrap().path()).filter(is_record).collect();
     records.sort();
-    // Two, when midnight has passed meanwhile.
+    // Two files, if midnight has passed meanwhile.
     let text: Vec<String> = records.iter().map(|path| fs::read_to_string(path).unwrap()).collect();
     let (record, text) = (records[0].clone(), text.concat());
     assert_eq!(fs::metadata(&record).unwrap().permissions().mode() & 0o777, 0o600);

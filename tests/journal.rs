@@ -1,4 +1,4 @@
-//! Stories of the journal: what was acknowledged is there after a kill, a restart and a full disk.
+//! End-to-end tests of the journal: acknowledged events survive a kill, a restart and a full disk.
 
 mod clock;
 mod copying;
@@ -21,16 +21,16 @@ fn login(address: &str, user: &str) -> Value {
     json!({"kind": "login", "address": address, "user": user})
 }
 
-/// A server whose listener of firewalls keeps its port over restarts.
-fn on_one_port(setup: Setup) -> Setup {
+/// A configuration whose enforcement listener keeps its port across restarts.
+fn with_fixed_port(setup: Setup) -> Setup {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let listen = format!("listen = [\"{}\"]", free.local_addr().unwrap());
     setup.replacing("listen = [\"127.0.0.1:0\"]", &listen)
 }
 
 #[test]
-fn a_firewall_goes_on_with_its_cookie_after_a_kill_and_hears_only_what_is_new() {
-    let server = Server::start(on_one_port(Setup::new()));
+fn a_firewall_resumes_with_its_cookie_after_a_kill_and_receives_only_changes() {
+    let server = Server::start(with_fixed_port(Setup::new()));
     let (mut script, mut firewall) = (server.client("script"), server.client("campus-fw"));
     assert_eq!(script.post_events(&login("10.60.0.1", "alice")).status, 200);
     assert_eq!(script.post_events(&login("10.60.0.2", "bob")).status, 200);
@@ -41,7 +41,7 @@ fn a_firewall_goes_on_with_its_cookie_after_a_kill_and_hears_only_what_is_new() 
     let server = server.kill_and_restart();
     assert_eq!(server.user_at("10.60.0.1").as_deref(), Some("alice"));
     assert_eq!(server.user_at("10.60.0.2"), None);
-    assert_eq!(firewall.page(0).unwrap(), 1, "the logout, and nothing that it knows");
+    assert_eq!(firewall.page(0).unwrap(), 1, "the logout, and no known entry");
     assert_eq!(firewall.user_at("10.60.0.1"), Some("alice"));
     assert_eq!(firewall.user_at("10.60.0.2"), None);
     let after = firewall.cookie().unwrap();
@@ -50,9 +50,9 @@ fn a_firewall_goes_on_with_its_cookie_after_a_kill_and_hears_only_what_is_new() 
 }
 
 #[test]
-fn a_session_whose_logoff_time_passed_while_the_server_was_away_ends_for_everybody() {
+fn a_session_that_expired_while_stopped_ends_for_all_consumers() {
     let rules = "[rules]\nlogoff_time = \"1m\"";
-    let server = Server::start(on_one_port(Setup::new().with(rules)));
+    let server = Server::start(with_fixed_port(Setup::new().with(rules)));
     let (mut script, mut firewall) = (server.client("script"), server.client("campus-fw"));
     let at = (crate::harness::now() - jiff::SignedDuration::from_secs(56)).to_string();
     let login =
@@ -61,8 +61,9 @@ fn a_session_whose_logoff_time_passed_while_the_server_was_away_ends_for_everybo
     firewall.poll();
     assert_eq!(firewall.user_at("10.60.1.1"), Some("alice"));
     let server = server.kill_and_restart();
-    // Whether its time came before the start or after it: nobody may be left with it.
-    until("the firewall hears of the end", || {
+    // The session may expire before or after the start; in both cases the firewall receives the
+    // end.
+    until("the firewall receives the end", || {
         firewall.poll();
         firewall.user_at("10.60.1.1").is_none().then_some(())
     });
@@ -71,16 +72,16 @@ fn a_session_whose_logoff_time_passed_while_the_server_was_away_ends_for_everybo
 }
 
 #[test]
-fn a_clean_stop_writes_everybody_down_and_a_damaged_file_does_not_keep_the_server_from_starting() {
+fn a_clean_stop_writes_a_snapshot_and_a_damaged_file_does_not_prevent_a_start() {
     let server = Server::new();
     let mut script = server.client("script");
     assert_eq!(script.post_events(&login("10.60.2.1", "alice")).status, 200);
     let server = server.restart();
     assert_eq!(server.user_at("10.60.2.1").as_deref(), Some("alice"));
     let folder = server.data().join("journal");
-    let find = |fits: fn(&str) -> bool| {
+    let find = |matches: fn(&str) -> bool| {
         let entries = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
-        let mut files = entries.filter(|path| fits(path.file_name().unwrap().to_str().unwrap()));
+        let mut files = entries.filter(|path| matches(path.file_name().unwrap().to_str().unwrap()));
         files.next().unwrap_or_else(|| panic!("no such file in {}", folder.display()))
     };
     find(|name| name.starts_with("snapshot-"));
@@ -96,7 +97,7 @@ fn a_clean_stop_writes_everybody_down_and_a_damaged_file_does_not_keep_the_serve
 }
 
 #[test]
-fn a_journal_in_memory_leaves_nothing_behind() {
+fn a_journal_in_memory_writes_no_files() {
     let server = Server::start(Setup::new().with("[journal]\nstorage = \"memory\""));
     assert_eq!(server.client("script").post_events(&login("10.60.3.1", "alice")).status, 200);
     assert!(!server.data().join("journal").exists());
@@ -106,13 +107,13 @@ fn a_journal_in_memory_leaves_nothing_behind() {
 }
 
 #[test]
-fn the_command_line_checks_the_journal_and_takes_it_out_while_the_server_runs() {
-    let terms = "[journal]\nsegment_events = 100";
-    let server = Server::start(Setup::new().with(terms));
+fn the_command_line_verifies_and_exports_the_journal_of_a_running_server() {
+    let limits = "[journal]\nsegment_events = 100";
+    let server = Server::start(Setup::new().with(limits));
     let mut script = server.client("script");
     let all: Vec<Value> = (0..250u8).map(|n| login(&format!("10.60.4.{n}"), "alice")).collect();
-    for some in all.chunks(50) {
-        assert_eq!(script.post_events(&json!(some)).status, 200);
+    for chunk in all.chunks(50) {
+        assert_eq!(script.post_events(&json!(chunk)).status, 200);
     }
     let config = server.setup().folder().join("rollcall.toml").display().to_string();
     let command = |arguments: &[&str]| {
@@ -141,10 +142,10 @@ fn the_command_line_checks_the_journal_and_takes_it_out_while_the_server_runs() 
     assert_eq!((&events[7]["address"], &events[7]["user"]), (&json!("10.60.4.7"), &json!("alice")));
     let nothing = command(&["export", "--until", "2020-01-01T00:00:00Z"]);
     assert_eq!((nothing.0, nothing.1.as_str()), (Some(0), ""));
-    // Somebody changes a file that never changes.
+    // A sealed file is modified.
     let mut bytes = fs::read(&segment).unwrap();
-    let place = bytes.windows(9).position(|window| window == b"10.60.4.7").unwrap();
-    bytes[place] = b'2';
+    let offset = bytes.windows(9).position(|window| window == b"10.60.4.7").unwrap();
+    bytes[offset] = b'2';
     fs::remove_file(&segment).unwrap();
     fs::write(&segment, bytes).unwrap();
     let (code, text, error) = command(&["verify"]);

@@ -1,5 +1,5 @@
-//! Real security logs of Windows servers: every record of them, what it comes to, and who is where
-//! in the end. The logs are others' recordings and not part of this tree.
+//! Real security logs of Windows servers: the outcome of every record, and the sessions at the end.
+//! The logs are third-party recordings and not part of this repository.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -14,15 +14,15 @@ use serde_json::Value;
 use crate::harness::{run, skip};
 
 /// The fields of a record as `records.py` writes them.
-struct Written<'a>(&'a Value);
+struct RecordFields<'a>(&'a Value);
 
-impl Fields for Written<'_> {
+impl Fields for RecordFields<'_> {
     fn text(&self, name: &str) -> Option<Cow<'_, str>> {
         self.0.get(name)?.as_str().map(Cow::Borrowed)
     }
 }
 
-/// The folder of recorded logs: `ROLLCALL_DATA`, or `shared/data` beside the repository.
+/// The path of a recorded log, in `ROLLCALL_DATA` or in `shared/data` beside the repository.
 fn recorded(file: &str) -> Option<PathBuf> {
     let folders = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
     let mut folders = folders.map(|folder| folder.join("shared/data"));
@@ -31,8 +31,8 @@ fn recorded(file: &str) -> Option<PathBuf> {
     Some(folder.join("windows").join(file)).filter(|path| path.is_file())
 }
 
-/// The records of a log, in their order; `None` when this machine has no such log, or nothing that
-/// reads it.
+/// The records of a log, in their order. Skips the test and returns `None` when the log or the
+/// simulator is missing.
 fn records(story: &str, file: &str) -> Option<Vec<Value>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let python = root.join("target/peers/dc-simulator/bin/python");
@@ -55,7 +55,8 @@ fn text<'a>(record: &'a Value, field: &str) -> &'a str {
     record[field].as_str().unwrap()
 }
 
-/// What `computer` wrote, read in its role: how many records come to what, and who is where then.
+/// Reads the records of `computer` in its role: the number of records for each outcome, and the
+/// sessions at the end.
 fn follow(
     records: &[Value],
     computer: &str,
@@ -74,7 +75,7 @@ fn follow(
             continue;
         }
         let time: Timestamp = text(record, "time").parse().unwrap();
-        let fields = Written(&record["fields"]);
+        let fields = RecordFields(&record["fields"]);
         let record = LogRecord {
             id: u16::try_from(record["id"].as_u64().unwrap()).unwrap(),
             time,
@@ -85,7 +86,7 @@ fn follow(
             keywords: record["keywords"].as_u64().unwrap(),
             fields: &fields,
         };
-        let came_to = match reader.read(&record, time) {
+        let outcome = match reader.read(&record, time) {
             ReadOutcome::Event(event) => {
                 table.apply(Revision(position as u64 + 1), &event, &rules);
                 event.kind.as_str()
@@ -93,61 +94,63 @@ fn follow(
             ReadOutcome::Unresolved(_) => "unplaced",
             ReadOutcome::Ignored(reason) => reason.as_str(),
         };
-        *counts.entry(came_to.to_owned()).or_default() += 1;
+        *counts.entry(outcome.to_owned()).or_default() += 1;
     }
-    let mut there: Vec<String> = table
+    let mut sessions: Vec<String> = table
         .sessions()
         .map(|session| match (&session.principal, &session.device) {
             (Some(user), _) => format!("{user} at {}", session.address),
             (None, device) => format!("<{}> at {}", device.as_ref().unwrap(), session.address),
         })
         .collect();
-    there.sort();
-    (counts.into_iter().collect(), there)
+    sessions.sort();
+    (counts.into_iter().collect(), sessions)
 }
 
-/// A computer of a recording: its role, what its records come to, and who is where in the end.
+/// A computer of a recording: its name, its role, the number of records for each outcome, and the
+/// sessions at the end.
 type Expected<'a> = (&'a str, ServerRole, &'a [(&'a str, u32)], &'a [&'a str]);
 
-/// Every record of `file` comes to what is expected of the computer that wrote it.
+/// Verifies the outcomes and the sessions of each computer in `file`.
 #[track_caller]
-fn comes_to(story: &str, file: &str, expected: &[Expected<'_>]) {
+fn verify_outcomes(story: &str, file: &str, expected: &[Expected<'_>]) {
     let Some(records) = records(story, file) else { return };
     for (computer, role, counts, sessions) in expected {
-        let (counted, there) = follow(&records, computer, *role);
+        let (counted, found) = follow(&records, computer, *role);
         let counted: Vec<_> = counted.iter().map(|(what, n)| (what.as_str(), *n)).collect();
         assert_eq!(counted, *counts, "{file} {computer}");
-        assert_eq!(there, *sessions, "{file} {computer}");
+        assert_eq!(found, *sessions, "{file} {computer}");
     }
     let computers = records.iter().map(|record| text(record, "computer"));
-    let strange = computers.filter(|known| expected.iter().all(|(computer, ..)| computer != known));
-    assert_eq!(strange.count(), 0, "{file}: a computer that nothing is expected of");
+    let unexpected =
+        computers.filter(|known| expected.iter().all(|(computer, ..)| computer != known));
+    assert_eq!(unexpected.count(), 0, "{file}: a computer without expectations");
 }
 
-/// HealthMailbox accounts, the server's own as SYSTEM, services; at fe80::, ::1, 127.0.0.1 and its own
-/// address. Nobody works there.
+/// Logons of HealthMailbox accounts, of SYSTEM and of services, at fe80::, ::1, 127.0.0.1 and the
+/// own address of the server. None is of a user at a client.
 #[test]
-fn an_idle_exchange_server_is_all_noise() {
-    comes_to(
-        "an_idle_exchange_server_is_all_noise",
+fn an_idle_exchange_server_gives_no_session() {
+    verify_outcomes(
+        "an_idle_exchange_server_gives_no_session",
         "proxylogon_ssrf_rce_poc.zip",
         &[(
             "MXS01.azsentinel.local",
             ServerRole::Exchange,
-            // 11: nine ends of connections, and two services (type 5).
+            // logon_type: nine ends of connections, and two services (type 5).
             &[("logon_type", 11), ("noise", 5), ("not_of_domain", 14), ("not_read", 5197)],
             &[],
         )],
     );
 }
 
-/// Somebody tries passwords for names: 37 times in vain. Two accounts need no pre-authentication, so
-/// that anybody gets a ticket for them; of three the password was guessed, which no log can tell from
-/// their owners' logon. The last of those is there then.
+/// An attacker guesses passwords: 37 guesses fail. Two accounts need no pre-authentication, so that
+/// any client gets a ticket for them. Three guesses succeed, which no log distinguishes from a
+/// logon of the owner. The last of them has the session.
 #[test]
-fn of_guessed_passwords_only_the_right_ones_are_logins() {
-    comes_to(
-        "of_guessed_passwords_only_the_right_ones_are_logins",
+fn only_successful_password_guesses_are_logins() {
+    verify_outcomes(
+        "only_successful_password_guesses_are_logins",
         "kerberos_user_enumeration.evtx",
         &[(
             "rootdc1.offsec.lan",
@@ -158,12 +161,12 @@ fn of_guessed_passwords_only_the_right_ones_are_logins() {
     );
 }
 
-/// Bob, who is there, gets a ticket of Alice's in the same way. The controller's own logons are
-/// SYSTEM's, and once it asks for a ticket to itself.
+/// A ticket of Alice without pre-authentication is requested from the address of Bob. The logons of
+/// the controller itself are of SYSTEM, and one is a ticket to itself.
 #[test]
-fn a_roasted_account_displaces_nobody() {
-    comes_to(
-        "a_roasted_account_displaces_nobody",
+fn an_as_rep_roasted_account_displaces_no_session() {
+    verify_outcomes(
+        "an_as_rep_roasted_account_displaces_no_session",
         "asrep_roasting_security.evtx",
         &[(
             "DC-Server-1.labcorp.local",
@@ -182,25 +185,27 @@ fn a_roasted_account_displaces_nobody() {
     );
 }
 
-/// A forged ticket names a user who does not exist. Tickets begin nothing; a connection with one does,
-/// at a file server, and its SID (of the Administrator) is there for a directory to see.
+/// A forged ticket names a user who does not exist. At a controller it creates no session. A
+/// connection with it to a file server does; its SID (of the Administrator) allows a directory to
+/// detect it.
 #[test]
-fn a_forged_ticket_begins_nothing_at_a_controller() {
-    let story = "a_forged_ticket_begins_nothing_at_a_controller";
+fn a_forged_ticket_creates_no_session_at_a_controller() {
+    let story = "a_forged_ticket_creates_no_session_at_a_controller";
     let dc = [("refresh", 8), ("to_itself", 2)];
     let controller = ("rootdc1.offsec.lan", ServerRole::DomainController, &dc[..], &[][..]);
-    comes_to(story, "golden_ticket_4769.evtx", &[controller]);
-    let there = ["admmig@offsec at 10.23.23.9"];
-    let server = ("fs02.offsec.lan", ServerRole::Exchange, &[("login", 10)][..], &there[..]);
-    comes_to(story, "golden_ticket_4624.evtx", &[server]);
+    verify_outcomes(story, "golden_ticket_4769.evtx", &[controller]);
+    let sessions = ["admmig@offsec at 10.23.23.9"];
+    let server = ("fs02.offsec.lan", ServerRole::Exchange, &[("login", 10)][..], &sessions[..]);
+    verify_outcomes(story, "golden_ticket_4624.evtx", &[server]);
 }
 
-/// A computer's account is renamed to the controller's name without `$` and logs on: by its name a
-/// user. Only the SID tells a directory that it is a computer; the ticket to itself is ignored.
+/// A computer account is renamed to the name of the controller without `$` and logs on: by its name
+/// it is a user. Only by its SID a directory recognizes a computer. The ticket to itself is
+/// ignored.
 #[test]
-fn a_renamed_computer_is_known_by_its_sid_alone() {
-    comes_to(
-        "a_renamed_computer_is_known_by_its_sid_alone",
+fn a_renamed_computer_is_recognizable_only_by_its_sid() {
+    verify_outcomes(
+        "a_renamed_computer_is_recognizable_only_by_its_sid",
         "samaccount_spoofing_dc.evtx",
         &[(
             "01566s-win16-ir.threebeesco.com",
@@ -217,21 +222,21 @@ fn a_renamed_computer_is_known_by_its_sid_alone() {
     );
 }
 
-/// One user of a small domain, who runs an attack's tool from one computer against two others.
+/// One user of a small domain, who runs an attack tool from one computer against two others.
 #[test]
-fn a_day_of_a_small_domain_has_one_user_and_its_devices() {
-    let there = ["pgustavo@theshire.local at 172.18.39.5"];
-    let visited = |failures, others| {
+fn the_logs_of_a_small_domain_give_one_user_and_its_devices() {
+    let sessions = ["pgustavo@theshire.local at 172.18.39.5"];
+    let target = |failures, others| {
         [("failure", failures), ("login", 1), ("logon_type", 4), ("no_address", 4), others]
     };
-    comes_to(
-        "a_day_of_a_small_domain_has_one_user_and_its_devices",
+    verify_outcomes(
+        "the_logs_of_a_small_domain_give_one_user_and_its_devices",
         "purplesharp_ad_playbook_I.zip",
         &[
             (
                 "MORDORDC.theshire.local",
                 ServerRole::DomainController,
-                // The tool tries passwords; computers ask for tickets to themselves.
+                // The tool guesses passwords; computers request tickets to themselves.
                 &[
                     ("device_seen", 3),
                     ("failure", 157),
@@ -250,18 +255,18 @@ fn a_day_of_a_small_domain_has_one_user_and_its_devices() {
                     "pgustavo@theshire.local at 172.18.39.5",
                 ],
             ),
-            // Somebody connected to it from the computer where they are.
+            // The user connected to it from WORKSTATION5.
             (
                 "WORKSTATION6.theshire.local",
                 ServerRole::Exchange,
-                &visited(3, ("not_read", 504)),
-                &there,
+                &target(3, ("not_read", 504)),
+                &sessions,
             ),
             (
                 "WORKSTATION7.theshire.local",
                 ServerRole::Exchange,
-                &visited(3, ("not_read", 506)),
-                &there,
+                &target(3, ("not_read", 506)),
+                &sessions,
             ),
             (
                 "WORKSTATION5.theshire.local",
@@ -273,12 +278,12 @@ fn a_day_of_a_small_domain_has_one_user_and_its_devices() {
     );
 }
 
-/// The same user, by remote desktop from 1.2.3.4. The controller knows where the tickets are used, and
-/// hears nothing of the client.
+/// The same user, by remote desktop from 1.2.3.4. The log of the controller has the address where
+/// the tickets are used, and not that of the remote desktop client.
 #[test]
-fn a_visit_by_remote_desktop_moves_nobody_at_a_controller() {
-    comes_to(
-        "a_visit_by_remote_desktop_moves_nobody_at_a_controller",
+fn a_remote_desktop_logon_moves_no_session_at_a_controller() {
+    verify_outcomes(
+        "a_remote_desktop_logon_moves_no_session_at_a_controller",
         "rdp_interactive_taskmanager_lsass_dump.zip",
         &[
             (
@@ -297,7 +302,7 @@ fn a_visit_by_remote_desktop_moves_nobody_at_a_controller() {
             (
                 "WORKSTATION5.theshire.local",
                 ServerRole::Exchange,
-                // Network level authentication comes first, as a connection of type 3.
+                // Network Level Authentication comes first, as a logon of type 3.
                 &[("failure", 13), ("login", 1), ("logon_type", 10), ("not_read", 540)],
                 &["pgustavo@theshire at 1.2.3.4"],
             ),

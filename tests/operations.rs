@@ -1,4 +1,4 @@
-//! Stories of operating it: starting wrong, reloading, stopping, and starting again.
+//! End-to-end tests of operations: invalid configurations, reloads, stops and restarts.
 
 use std::fs;
 use std::net::{TcpStream, UdpSocket};
@@ -23,13 +23,13 @@ fn login(address: &str, user: &str) -> Value {
 }
 
 /// Sends a VPN line from the address of the portal.
-fn portal_says(server: &Server, user: &str, address: &str) {
+fn send_from_portal(server: &Server, user: &str, address: &str) {
     let socket = UdpSocket::bind("127.0.0.9:0").unwrap();
     let line = frame_3164(&Vpn { user, address }.up(), SignedDuration::ZERO);
     socket.send_to(line.as_bytes(), server.udp()).unwrap();
 }
 
-/// Reloads by `reload`, with another client in the file, and checks that nothing was lost.
+/// Adds a client to the file, reloads by `reload`, and verifies that nothing is lost.
 fn a_reload_adds_a_client(reload: impl FnOnce(&Server)) {
     let server = Server::new();
     let mut script = server.client("script");
@@ -37,25 +37,25 @@ fn a_reload_adds_a_client(reload: impl FnOnce(&Server)) {
     let mut firewall = server.client("campus-fw");
     firewall.poll();
     let stream = Stream::open(&server, "", None);
-    portal_says(&server, "bob", "10.40.0.2");
+    send_from_portal(&server, "bob", "10.40.0.2");
     server.account("syslog", 1);
-    assert_eq!(server.user_at("10.40.0.2"), None, "the portal is not known yet");
+    assert_eq!(server.user_at("10.40.0.2"), None, "the portal is not configured yet");
 
     server.rewrite(|text| format!("{text}{PORTAL}"));
     reload(&server);
-    until("the portal is heard", || {
-        portal_says(&server, "bob", "10.40.0.2");
+    until("the portal is accepted", || {
+        send_from_portal(&server, "bob", "10.40.0.2");
         server.user_at("10.40.0.2")
     });
     assert_eq!(server.user_at("10.40.0.1").as_deref(), Some("alice"), "no session was lost");
-    assert_eq!(stream.next().data["address"], "10.40.0.2", "the live stream goes on");
-    // The firewall's token and cookie are as good as before: it hears what is new, and no more.
+    assert_eq!(stream.next().data["address"], "10.40.0.2", "the live stream continues");
+    // The token and the cookie of the firewall stay valid: it receives only the new entry.
     assert_eq!(firewall.page(0).unwrap(), 1);
     server.stop();
 }
 
 #[test]
-fn plain_http_to_firewalls_is_warned_of_and_seen_in_the_metrics() {
+fn plain_http_to_firewalls_is_logged_and_measured() {
     let tls = "[enforcement.tls]\ncertificate = \"server.crt\"\nkey = \"server.key\"\n";
     let gauge = "rollcall_http_insecure_listeners";
     let server = Server::start(Setup::new().replacing(tls, "insecure = true\n"));
@@ -69,12 +69,12 @@ fn plain_http_to_firewalls_is_warned_of_and_seen_in_the_metrics() {
 }
 
 #[test]
-fn a_reload_by_sighup_adds_a_client_and_loses_no_session() {
+fn a_reload_by_sighup_adds_a_client_and_keeps_sessions() {
     a_reload_adds_a_client(|server| server.signal(Signal::SIGHUP));
 }
 
 #[test]
-fn a_reload_by_rest_adds_a_client_and_loses_no_session() {
+fn a_reload_by_rest_adds_a_client_and_keeps_sessions() {
     a_reload_adds_a_client(|server| {
         let answer = server.post("/api/v1/reload");
         assert_eq!(answer.status, 200, "{answer:?}");
@@ -82,7 +82,7 @@ fn a_reload_by_rest_adds_a_client_and_loses_no_session() {
 }
 
 #[test]
-fn a_wrong_file_changes_nothing_and_everything_that_is_wrong_is_said() {
+fn a_reload_of_an_invalid_file_changes_nothing_and_reports_all_errors() {
     let server = Server::new();
     assert_eq!(server.client("script").post_events(&login("10.41.0.1", "alice")).status, 200);
     server.rewrite(|text| {
@@ -98,31 +98,31 @@ fn a_wrong_file_changes_nothing_and_everything_that_is_wrong_is_said() {
     server.signal(Signal::SIGHUP);
     server.wait_for_log("parsecs");
     assert_eq!(server.user_at("10.41.0.1").as_deref(), Some("alice"));
-    portal_says(&server, "bob", "10.41.0.2");
+    send_from_portal(&server, "bob", "10.41.0.2");
     let tunnel = Vpn { user: "carol", address: "10.41.0.3" };
     server.datagram(frame_3164(&tunnel.up(), SignedDuration::ZERO));
     server.wait_for_user("carol", "10.41.0.3");
-    assert_eq!(server.user_at("10.41.0.2"), None, "nothing of the wrong file is in force");
+    assert_eq!(server.user_at("10.41.0.2"), None, "nothing of the invalid file is effective");
     server.stop();
 }
 
 #[test]
-fn a_wrong_configuration_never_starts_half() {
+fn an_invalid_configuration_prevents_the_start_and_all_errors_are_reported() {
     let setup = Setup::new().with("[nonsense]\nkey = 1\n").with(&PORTAL.replace("vpn_up", "fly"));
     let path = setup.write().display().to_string();
     for arguments in [&["check", "--config", &path][..], &["--config", &path][..]] {
         let output = rollcall(setup.folder(), arguments);
         assert_eq!(output.status.code(), Some(2), "{output:?}");
-        let said = [output.stdout, output.stderr].concat();
-        let said = String::from_utf8_lossy(&said);
-        assert!(said.contains("nonsense") && said.contains("allow"), "all at once: {said}");
-        assert!(said.contains("rollcall.toml"), "with the file: {said}");
+        let text = [output.stdout, output.stderr].concat();
+        let text = String::from_utf8_lossy(&text);
+        assert!(text.contains("nonsense") && text.contains("allow"), "all errors at once: {text}");
+        assert!(text.contains("rollcall.toml"), "with the file: {text}");
     }
-    assert!(!setup.folder().join("data/admin.token").exists(), "nothing was begun");
+    assert!(!setup.folder().join("data/admin.token").exists(), "the start was not begun");
 }
 
 #[test]
-fn check_prints_what_is_resolved_and_hides_what_is_secret() {
+fn check_prints_the_resolved_configuration_without_secrets() {
     let setup = Setup::new();
     let path = setup.write().display().to_string();
     let output = rollcall(setup.folder(), &["check", "--config", &path]);
@@ -133,18 +133,18 @@ fn check_prints_what_is_resolved_and_hides_what_is_secret() {
 }
 
 #[test]
-fn every_example_is_a_configuration_of_this_very_binary() {
+fn every_example_configuration_is_valid() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/examples");
     let scratch = tempfile::tempdir().unwrap();
     let mut tried = 0;
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let output = rollcall(scratch.path(), &["check", "--config", path.to_str().unwrap()]);
-        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-        assert!(!said.contains("panicked"), "{said}");
-        // Their secrets and certificates are not here; nothing else may be wrong.
-        let complaints = said.lines().filter(|line| line.contains(".toml:") && line.contains(": "));
-        for line in complaints.filter(|_| output.status.code() != Some(0)) {
+        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert!(!text.contains("panicked"), "{text}");
+        // Their secrets and certificates do not exist here; no other error is allowed.
+        let errors = text.lines().filter(|line| line.contains(".toml:") && line.contains(": "));
+        for line in errors.filter(|_| output.status.code() != Some(0)) {
             let of_files = ["secret", "certificate", "key", "client_ca", ".ca ", "_file"];
             assert!(of_files.iter().any(|word| line.contains(word)), "{}: {line}", path.display());
         }
@@ -154,7 +154,7 @@ fn every_example_is_a_configuration_of_this_very_binary() {
 }
 
 #[test]
-fn sigterm_drains_and_what_was_acknowledged_was_visible() {
+fn sigterm_drains_and_acknowledged_events_are_visible() {
     let server = Server::new();
     let mut script = server.client("script");
     let stream = Stream::open(&server, "", None);
@@ -164,11 +164,11 @@ fn sigterm_drains_and_what_was_acknowledged_was_visible() {
     server.wait_for_user("bob", "10.42.0.2");
     assert_eq!(script.post_events(&login("10.42.0.1", "alice")).status, 200);
     assert_eq!(server.user_at("10.42.0.1").as_deref(), Some("alice"));
-    let told = [stream.next(), stream.next()].map(|event| event.data["address"].clone());
-    assert_eq!(told, [json!("10.42.0.2"), json!("10.42.0.1")]);
-    // With an open syslog stream and an open live stream it ends in time all the same.
+    let addresses = [stream.next(), stream.next()].map(|event| event.data["address"].clone());
+    assert_eq!(addresses, [json!("10.42.0.2"), json!("10.42.0.1")]);
+    // The server ends in time with an open syslog stream and an open live stream.
     server.stop();
-    assert!(stream.ends(), "the live stream is ended, and not cut");
+    assert!(stream.ends(), "the live stream ends cleanly");
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn a_killed_server_starts_again() {
 }
 
 #[test]
-fn a_changed_secret_is_in_force_at_once_and_revokes_what_was_bought_with_the_old_one() {
+fn a_changed_secret_is_effective_at_once_and_revokes_existing_tokens() {
     let server = Server::new();
     let (mut campus, mut branch) = (server.client("campus-fw"), server.client("branch-fw"));
     campus.poll();
@@ -194,7 +194,7 @@ fn a_changed_secret_is_in_force_at_once_and_revokes_what_was_bought_with_the_old
     assert_eq!(server.post("/api/v1/reload").status, 200);
     match campus.page(0) {
         Err(RequestError::Refused(answer)) => assert_eq!(answer.status, 401),
-        other => panic!("its token and its old secret are still good: {other:?}"),
+        other => panic!("its token or its old secret is still valid: {other:?}"),
     }
     branch.poll();
     let authority = server.setup().authority().certificate();
@@ -206,7 +206,7 @@ fn a_changed_secret_is_in_force_at_once_and_revokes_what_was_bought_with_the_old
 }
 
 #[test]
-fn a_reload_puts_rules_in_force_without_a_restart() {
+fn a_reload_applies_rules_without_a_restart() {
     let server = Server::new();
     let mut script = server.client("script");
     assert_eq!(script.post_events(&login("10.44.0.1", "svc-backup")).status, 200);
@@ -215,15 +215,19 @@ fn a_reload_puts_rules_in_force_without_a_restart() {
     assert_eq!(server.post("/api/v1/reload").status, 200);
     assert_eq!(script.post_events(&login("10.44.0.2", "svc-backup")).status, 200);
     assert_eq!(server.user_at("10.44.0.2"), None, "ignored from now on");
-    assert_eq!(server.user_at("10.44.0.1").as_deref(), Some("svc-backup"), "what is, stays");
+    assert_eq!(
+        server.user_at("10.44.0.1").as_deref(),
+        Some("svc-backup"),
+        "existing sessions stay"
+    );
     server.stop();
 }
 
 #[test]
-fn a_reload_moves_a_listener_and_refuses_an_address_that_is_taken() {
+fn a_reload_moves_a_listener_and_rejects_an_address_in_use() {
     let server = Server::new();
-    let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let (old, port) = ("udp = [\"127.0.0.1:0\"]", taken.local_addr().unwrap().port());
+    let occupied = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let (old, port) = ("udp = [\"127.0.0.1:0\"]", occupied.local_addr().unwrap().port());
     let new = format!("udp = [\"127.0.0.1:{port}\"]");
     server.rewrite(|text| text.replace(old, &new));
     let refused = server.post("/api/v1/reload");
@@ -233,11 +237,11 @@ fn a_reload_moves_a_listener_and_refuses_an_address_that_is_taken() {
     server.datagram(frame_3164(&tunnel.up(), SignedDuration::ZERO));
     server.wait_for_user("alice", "10.45.0.1");
 
-    drop(taken);
+    drop(occupied);
     let moved = server.post("/api/v1/reload");
     assert_eq!(moved.status, 200, "{moved:?}");
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    until("the new address is heard", || {
+    until("the new address is served", || {
         let tunnel = Vpn { user: "bob", address: "10.45.0.2" };
         let line = frame_3164(&tunnel.up(), SignedDuration::ZERO);
         socket.send_to(line.as_bytes(), ("127.0.0.1", port)).unwrap();
@@ -248,21 +252,23 @@ fn a_reload_moves_a_listener_and_refuses_an_address_that_is_taken() {
 }
 
 #[test]
-fn the_two_lines_of_a_first_start_can_be_pasted() {
-    let story = "the_two_lines_of_a_first_start_can_be_pasted";
+fn the_commands_printed_at_the_first_start_work() {
+    let story = "the_commands_printed_at_the_first_start_work";
     let Some(unshare) = peer("unshare") else { return skip(story, "unshare is not installed") };
-    // In a network of its own the default ports are surely free.
-    let alone = ["--user", "--map-root-user", "--net"];
-    if peer("ip").is_none() || !run(&unshare, &[&alone[..], &["true"]].concat()).status.success() {
-        return skip(story, "this system grants no network namespace, or has no ip");
+    // In a separate network namespace the default ports are free.
+    let namespace = ["--user", "--map-root-user", "--net"];
+    if peer("ip").is_none()
+        || !run(&unshare, &[&namespace[..], &["true"]].concat()).status.success()
+    {
+        return skip(story, "network namespaces are not permitted, or ip is not installed");
     }
     let folder = tempfile::tempdir().unwrap();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/first-start.sh");
     let (script, folder) = (script.display().to_string(), folder.path().display().to_string());
     let arguments = ["/bin/sh", &script, env!("CARGO_BIN_EXE_rollcall"), &folder];
-    let output = run(&unshare, &[&alone[..], &arguments].concat());
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && said.contains("alice"), "{output:?}");
+    let output = run(&unshare, &[&namespace[..], &arguments].concat());
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("alice"), "{output:?}");
 }
 
 #[test]
@@ -277,13 +283,17 @@ fn a_second_start_keeps_the_token_and_the_certificate() {
     let (token, before) = (server.token().to_owned(), fs::read(&authority).unwrap());
     let server = server.restart();
     assert_eq!(server.token(), token);
-    assert_eq!(fs::read(&authority).unwrap(), before, "the firewalls' ca-profile stays good");
+    assert_eq!(
+        fs::read(&authority).unwrap(),
+        before,
+        "the ca-profile of the firewalls stays valid"
+    );
     firewall(&server);
     server.stop();
 }
 
 #[test]
-fn what_is_secret_in_the_data_folder_is_for_its_owner_alone() {
+fn secrets_in_the_data_folder_are_readable_only_by_the_owner() {
     let files = "certificate = \"server.crt\"\nkey = \"server.key\"";
     let server = Server::start(Setup::new().replacing(files, "names = [\"rollcall.example\"]"));
     let (mut folders, mut secrets) = (vec![server.data()], 0);
@@ -308,11 +318,11 @@ fn what_is_secret_in_the_data_folder_is_for_its_owner_alone() {
 }
 
 #[test]
-fn the_unit_file_is_hardened() {
-    let story = "the_unit_file_is_hardened";
+fn the_systemd_unit_file_is_hardened() {
+    let story = "the_systemd_unit_file_is_hardened";
     let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/rollcall.service");
     if !unit.exists() {
-        return skip(story, "packaging/rollcall.service is not there");
+        return skip(story, "packaging/rollcall.service does not exist");
     }
     let Some(analyse) = peer("systemd-analyze") else {
         return skip(story, "systemd-analyze is not installed");
@@ -325,16 +335,16 @@ fn the_unit_file_is_hardened() {
 }
 
 #[test]
-fn the_unit_file_allows_what_the_server_asks_the_system_for() {
+fn the_unit_file_permits_what_the_server_needs() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let unit = fs::read_to_string(root.join("packaging/rollcall.service")).unwrap();
     let families = unit.lines().find_map(|line| line.strip_prefix("RestrictAddressFamilies="));
     let families: Vec<&str> = families.unwrap().split(' ').collect();
-    // getifaddrs(3) asks for the machine's addresses by netlink.
+    // getifaddrs(3) reads the addresses of the machine by netlink.
     for family in ["AF_INET", "AF_INET6", "AF_NETLINK"] {
         assert!(families.contains(&family), "{family} is not in {families:?}");
     }
-    // Of /proc a service with this line sees its own processes only.
+    // With this line, a service sees only process folders in /proc.
     assert!(unit.lines().any(|line| line == "ProcSubset=pid"));
     let mut folders = vec![root.join("actors"), root.join("src")];
     while let Some(folder) = folders.pop() {
@@ -345,23 +355,23 @@ fn the_unit_file_allows_what_the_server_asks_the_system_for() {
                 let source = fs::read_to_string(&path).unwrap();
                 let hidden =
                     source.split("\"/proc/").skip(1).find(|rest| !rest.starts_with("self/"));
-                assert_eq!(hidden, None, "{}: not seen under the unit", path.display());
+                assert_eq!(hidden, None, "{}: hidden by the unit", path.display());
             }
         }
     }
 }
 
-/// Destroys the UDP socket of the server, as its administrator can with `ss --kill`: its reader ends
-/// with an error, and stays bound.
+/// Destroys the UDP socket of the server, as an administrator can with `ss --kill`: its reader ends
+/// with an error, and the socket stays bound.
 fn destroy_socket(ss: &Path, port: u16) {
     run(ss, &["-K", "-n", "-u", "-a", "src", &format!("127.0.0.1:{port}")]);
 }
 
 #[test]
-fn a_producer_that_fails_again_and_again_is_seen_from_outside_and_the_rest_serves_on() {
-    let story = "a_producer_that_fails_again_and_again_is_seen_from_outside_and_the_rest_serves_on";
+fn a_repeatedly_failing_producer_is_reported_and_other_actors_continue() {
+    let story = "a_repeatedly_failing_producer_is_reported_and_other_actors_continue";
     let Some(ss) = peer("ss") else { return skip(story, "ss is not installed") };
-    // A port of its own: one that the kernel chose is lost with the socket.
+    // A fixed port, because a port that the kernel chose is lost with the socket.
     let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let fixed = format!("udp = [\"127.0.0.1:{port}\"]");
     let server = Server::start(Setup::new().replacing("udp = [\"127.0.0.1:0\"]", &fixed));
@@ -372,7 +382,7 @@ fn a_producer_that_fails_again_and_again_is_seen_from_outside_and_the_rest_serve
     destroy_socket(&ss, port);
     let first = within(Duration::from_secs(5), || (failures() > 0).then_some(()));
     if first.is_none() {
-        return skip(story, "this kernel does not let ss destroy sockets");
+        return skip(story, "this kernel does not permit ss to destroy sockets");
     }
     until("it failed four times", || {
         destroy_socket(&ss, port);
@@ -383,18 +393,18 @@ fn a_producer_that_fails_again_and_again_is_seen_from_outside_and_the_rest_serve
         |name: &str| actors.as_array().unwrap().iter().find(|a| a["actor"] == name).unwrap();
     assert!(actor("syslog")["restarts"]["error"].as_u64() >= Some(4), "{actors}");
     let why = actor("syslog")["last_error"].as_str().unwrap_or_default();
-    assert!(why.contains("abort"), "the error of its last end is told: {actors}");
+    assert!(why.contains("abort"), "the last error is reported: {actors}");
     for other in ["cache", "query", "ptim"] {
         assert_eq!(actor(other)["restarts"], json!({}), "{other}: {actors}");
     }
-    // The rest: a push is taken, and a firewall hears it.
+    // The other actors: a push is accepted and reaches a firewall.
     let mut script = server.client("script");
     assert_eq!(script.post_events(&login("10.41.0.1", "alice")).status, 200);
     let mut firewall = server.client("campus-fw");
     firewall.poll();
     assert_eq!(firewall.user_at("10.41.0.1"), Some("alice"));
     server.wait_for_log("syslog");
-    // Once it is left alone it is back, on the same port.
+    // Without further failures it receives again, on the same port.
     until("datagrams are read again", || {
         let line =
             frame_3164(&Vpn { user: "bob", address: "10.41.0.2" }.up(), SignedDuration::ZERO);

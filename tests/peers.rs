@@ -1,5 +1,5 @@
-//! Stories with programs of others: `logger`, rsyslog and syslog-ng send, Prometheus scrapes, curl
-//! asks as an SRX may.
+//! End-to-end tests with external programs: `logger`, rsyslog and syslog-ng send, Prometheus
+//! scrapes, and curl queries like an SRX.
 
 use std::fs;
 use std::io::Write;
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::harness::{Answer, Running, SECRET, Server, Setup, Vpn, peer, run, skip, until};
 
-/// A gateway that writes local times, and TLS for those with a certificate.
+/// A sender with local times, and a TLS listener that requires a client certificate.
 fn setup_for_relays() -> Setup {
     let setup = Setup::new().replacing("zone = \"UTC\"", "zone = \"local\"");
     setup.authority().client("relay.example.com");
@@ -29,13 +29,13 @@ fn setup_for_relays() -> Setup {
         )
 }
 
-/// A configuration of a peer with its words filled in, in a folder of its own.
-fn filled(name: &str, server: &Server, folder: &TempDir) -> PathBuf {
+/// A copy of the configuration of a peer with its placeholders replaced, in `folder`.
+fn render_config(name: &str, server: &Server, folder: &TempDir) -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers").join(name);
     let port = |address: SocketAddr| address.port().to_string();
     let of_setup = |file: &str| server.setup().folder().join(file).display().to_string();
     let mut text = fs::read_to_string(source).unwrap();
-    for (word, value) in [
+    for (placeholder, value) in [
         ("@FOLDER@", folder.path().display().to_string()),
         ("@UDP@", port(server.udp())),
         ("@TCP@", port(server.tcp())),
@@ -43,7 +43,7 @@ fn filled(name: &str, server: &Server, folder: &TempDir) -> PathBuf {
         ("@CERTIFICATE@", of_setup("relay.example.com.crt")),
         ("@KEY@", of_setup("relay.example.com.key")),
     ] {
-        text = text.replace(word, &value);
+        text = text.replace(placeholder, &value);
     }
     if text.contains("@TLS@") {
         text = text.replace("@TLS@", &port(server.tls()));
@@ -53,7 +53,7 @@ fn filled(name: &str, server: &Server, folder: &TempDir) -> PathBuf {
     path
 }
 
-/// Hands a line to a relay's socket, under the program name that chooses its transport.
+/// Writes a line to the socket of a relay. The program name `tag` selects the transport.
 fn log_to(socket: &Path, tag: &str, text: &str) {
     let logger = peer("logger").expect("logger belongs to every Debian (util-linux, bsdutils)");
     let socket = socket.display().to_string();
@@ -61,14 +61,14 @@ fn log_to(socket: &Path, tag: &str, text: &str) {
     assert!(sent.status.success(), "{sent:?}");
 }
 
-/// Sends a tunnel's begin over each of `transports`, and waits until each is visible.
+/// Sends a VPN connect over each of `transports`, and waits until each session is visible.
 fn every_transport_arrives(
     server: &Server,
     relay: &mut Running,
     socket: &Path,
     transports: &[&str],
 ) {
-    until("the relay has opened its socket", || {
+    until("the relay listens on its socket", || {
         relay.assert_alive();
         socket.exists().then_some(())
     });
@@ -84,7 +84,7 @@ fn every_transport_arrives(
 }
 
 #[test]
-fn logger_is_heard_in_every_framing_it_knows() {
+fn logger_messages_are_received_in_every_framing() {
     let server = Server::start(setup_for_relays());
     let logger = peer("logger").expect("logger belongs to every Debian (util-linux, bsdutils)");
     let (udp, tcp) = (server.udp().port().to_string(), server.tcp().port().to_string());
@@ -114,8 +114,8 @@ fn logger_is_heard_in_every_framing_it_knows() {
 }
 
 #[test]
-fn rsyslog_is_heard_over_udp_tcp_and_tls_of_both_its_libraries() {
-    let story = "rsyslog_is_heard_over_udp_tcp_and_tls_of_both_its_libraries";
+fn rsyslog_messages_are_received_over_udp_tcp_and_both_tls_libraries() {
+    let story = "rsyslog_messages_are_received_over_udp_tcp_and_both_tls_libraries";
     let Some(rsyslogd) = peer("rsyslogd") else { return skip(story, "rsyslog is not installed") };
     let modules = [
         "/usr/lib/x86_64-linux-gnu/rsyslog",
@@ -129,7 +129,7 @@ fn rsyslog_is_heard_over_udp_tcp_and_tls_of_both_its_libraries() {
     }
     let server = Server::start(setup_for_relays());
     let folder = tempfile::tempdir().unwrap();
-    let config = filled("rsyslog.conf", &server, &folder);
+    let config = render_config("rsyslog.conf", &server, &folder);
     let mut relay = Running::start(
         Command::new(rsyslogd)
             .arg("-n")
@@ -145,13 +145,13 @@ fn rsyslog_is_heard_over_udp_tcp_and_tls_of_both_its_libraries() {
 }
 
 #[test]
-fn syslog_ng_is_heard_over_udp_tcp_and_tls() {
-    let story = "syslog_ng_is_heard_over_udp_tcp_and_tls";
-    // It conflicts with rsyslog in Debian, so tests/run only unpacks it.
+fn syslog_ng_messages_are_received_over_udp_tcp_and_tls() {
+    let story = "syslog_ng_messages_are_received_over_udp_tcp_and_tls";
+    // The package conflicts with rsyslog in Debian, so tests/run only unpacks it.
     let unpacked = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers/syslog-ng");
     let program = unpacked.join("usr/sbin/syslog-ng");
     let libraries = unpacked.join("usr/lib/syslog-ng");
-    // The modules are in a folder that has the version for its name.
+    // The modules are in a folder that is named after the version.
     let versions = fs::read_dir(&libraries).into_iter().flatten().flatten();
     let mut modules = versions.map(|entry| entry.path().join("libafsocket.so"));
     let Some(module) = modules.find(|module| module.exists()).filter(|_| program.exists()) else {
@@ -159,7 +159,7 @@ fn syslog_ng_is_heard_over_udp_tcp_and_tls() {
     };
     let server = Server::start(setup_for_relays());
     let folder = tempfile::tempdir().unwrap();
-    let config = filled("syslog-ng.conf", &server, &folder);
+    let config = render_config("syslog-ng.conf", &server, &folder);
     let in_folder = |name: &str| folder.path().join(name);
     let mut relay = Running::start(
         Command::new(program)
@@ -184,8 +184,8 @@ fn syslog_ng_is_heard_over_udp_tcp_and_tls() {
 }
 
 #[test]
-fn prometheus_scrapes_and_knows_who_is_up() {
-    let story = "prometheus_scrapes_and_knows_who_is_up";
+fn prometheus_scrapes_the_server_and_reports_it_as_up() {
+    let story = "prometheus_scrapes_the_server_and_reports_it_as_up";
     let Some(prometheus) = peer("prometheus") else {
         return skip(story, "prometheus is not installed");
     };
@@ -193,7 +193,7 @@ fn prometheus_scrapes_and_knows_who_is_up() {
     let login = json!({"kind": "login", "address": "10.52.0.1", "user": "alice"});
     assert_eq!(server.client("script").post_events(&login).status, 200);
     let folder = tempfile::tempdir().unwrap();
-    let config = filled("prometheus.yml", &server, &folder);
+    let config = render_config("prometheus.yml", &server, &folder);
     let text = fs::read_to_string(&config).unwrap();
     let rest = server.rest().trim_start_matches("http://");
     let token = server.data().join("admin.token").display().to_string();
@@ -212,17 +212,17 @@ fn prometheus_scrapes_and_knows_who_is_up() {
         let value = body["data"]["result"][0]["value"][1].as_str()?;
         value.parse::<f64>().ok()
     };
-    until("Prometheus says that Rollcall is up", || {
+    until("Prometheus reports Rollcall as up", || {
         (ask("up{job=\"rollcall\"}")? == 1.0).then_some(())
     });
-    let sessions = until("it has the sessions", || ask("rollcall_sessions"));
+    let sessions = until("Prometheus has the sessions", || ask("rollcall_sessions"));
     assert!((sessions - 1.0).abs() < f64::EPSILON, "{sessions}");
     server.stop();
 }
 
 #[test]
-fn promtool_finds_no_fault_in_the_metrics() {
-    let story = "promtool_finds_no_fault_in_the_metrics";
+fn promtool_accepts_the_metrics() {
+    let story = "promtool_accepts_the_metrics";
     let Some(promtool) = peer("promtool") else { return skip(story, "promtool is not installed") };
     let server = Server::new();
     let mut firewall = server.client("campus-fw");
@@ -245,19 +245,20 @@ fn promtool_finds_no_fault_in_the_metrics() {
     server.stop();
 }
 
-/// One request as curl makes it: the arguments after the standing ones.
+/// Sends one request with curl; `arguments` follow the common ones. Returns the status and the
+/// body.
 fn curl(program: &Path, server: &Server, arguments: &[&str]) -> (u16, String) {
     let authority = server.setup().authority().certificate().display().to_string();
-    let standing = ["-sS", "--max-time", "20", "--cacert", &authority, "-w", "\n%{http_code}"];
-    let output = run(program, &[&standing[..], arguments].concat());
+    let common = ["-sS", "--max-time", "20", "--cacert", &authority, "-w", "\n%{http_code}"];
+    let output = run(program, &[&common[..], arguments].concat());
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let (body, status) = text.rsplit_once('\n').unwrap_or_else(|| panic!("{output:?}"));
     (status.parse().unwrap(), body.to_owned())
 }
 
 #[test]
-fn curl_asks_as_an_srx_in_every_candidate_form() {
-    let story = "curl_asks_as_an_srx_in_every_candidate_form";
+fn curl_queries_succeed_in_every_candidate_srx_form() {
+    let story = "curl_queries_succeed_in_every_candidate_srx_form";
     let Some(program) = peer("curl") else { return skip(story, "curl is not installed") };
     let server = Server::new();
     let events: Vec<Value> = (1..=3)
@@ -293,7 +294,7 @@ fn curl_asks_as_an_srx_in_every_candidate_form() {
         (status, serde_json::from_str::<Value>(&answer).unwrap_or_else(|_| panic!("{answer}")))
     };
     let reports = |answer: &Value| answer["report_entries"].as_array().unwrap().len();
-    // First batches, then the cookie of each, in every place where it may be sent.
+    // The first batch of each form, then its cookie in every supported place.
     for first in [
         "/user_query/v2?begintime=0&entry_count=2",
         "/user_query/v2/users/endpoints?timestamp=0&count=2",
@@ -341,7 +342,7 @@ fn curl_asks_as_an_srx_in_every_candidate_form() {
     server.stop();
 }
 
-/// Whether a token looks as those that a real SRX shows.
+/// Whether a token has the form of tokens that a real SRX shows.
 fn is_uuid(text: &str) -> bool {
     let groups: Vec<usize> = text.split('-').map(str::len).collect();
     groups == [8, 4, 4, 4, 12] && text.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit())

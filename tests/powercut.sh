@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Lets the power fail a hundred times under the journal, and once more under a disk that lies.
+# Cuts the power of the journal disk a hundred times, and then with a disk that ignores syncs.
 # Usage: tests/powercut.sh [CUTS]. Needs root, loop devices, mkfs.ext4 and strace; no kernel module.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -1,4 +1,4 @@
-//! Stories of pushes: a firewall, a captive portal and a script say who came and who left.
+//! End-to-end tests of pushes from a firewall, a captive portal and a script.
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::harness::{Server, Setup, Stream, Vpn, frame_3164, now};
 
 #[test]
-fn the_same_vpn_event_by_syslog_and_by_push_is_one_session() {
+fn the_same_vpn_event_by_syslog_and_push_is_one_session() {
     let server = Server::new();
     let mut firewall = server.client("campus-fw");
     let tunnel = Vpn { user: "alice", address: "10.1.11.18" };
@@ -22,19 +22,19 @@ fn the_same_vpn_event_by_syslog_and_by_push_is_one_session() {
     assert_eq!(
         (account.applied, account.refused),
         (0, 0),
-        "the push said nothing new: {account:?}"
+        "the push has no new information: {account:?}"
     );
     let second = server.get("/api/v1/sessions/10.1.11.18").json();
     assert_eq!(second["since"], first["since"]);
     assert_eq!(second["revision"], first["revision"]);
-    // And the same line once more.
+    // The same line again.
     server.datagram(&line);
     assert_eq!(server.account("syslog", 2).deduplicated, 1);
     server.stop();
 }
 
 #[test]
-fn a_push_is_visible_when_it_is_answered() {
+fn a_push_is_visible_when_it_is_acknowledged() {
     let server = Server::new();
     let mut firewall = server.client("campus-fw");
     for n in 1..=50 {
@@ -43,14 +43,14 @@ fn a_push_is_visible_when_it_is_answered() {
         let form = "application/x-www-form-urlencoded";
         let answer = firewall.push("/user_query/v2/user", form, &push);
         assert!((200..300).contains(&answer.status), "{answer:?}");
-        // No waiting here: the answer is the promise.
+        // There is no wait here: the acknowledgement guarantees visibility.
         assert_eq!(server.user_at(&address), Some(format!("user{n}")));
     }
     server.stop();
 }
 
 #[test]
-fn every_candidate_form_of_a_vpn_push_is_understood() {
+fn every_candidate_form_of_a_vpn_push_is_accepted() {
     let server = Server::new();
     let mut firewall = server.client("campus-fw");
     let (form, json, xml) =
@@ -94,13 +94,13 @@ fn every_candidate_form_of_a_vpn_push_is_understood() {
 }
 
 #[test]
-fn a_machine_account_does_not_displace_the_human() {
+fn a_machine_account_does_not_displace_a_user() {
     let server = Server::new();
     let mut script = server.client("script");
     let earlier = (now() - SignedDuration::from_secs(30)).to_string();
-    let human =
+    let user =
         json!({"kind": "login", "address": "10.1.15.1", "user": "CORP\\alice", "at": earlier});
-    assert_eq!(script.post_events(&human).status, 200);
+    assert_eq!(script.post_events(&user).status, 200);
     let machine = json!({"kind": "login", "address": "10.1.15.1", "user": "CORP\\PC7$"});
     assert_eq!(script.post_events(&machine).status, 200);
     let session = server.get("/api/v1/sessions/10.1.15.1").json();
@@ -110,7 +110,7 @@ fn a_machine_account_does_not_displace_the_human() {
 }
 
 #[test]
-fn a_failed_authentication_is_refused_in_every_form() {
+fn a_failed_authentication_is_rejected_in_every_form() {
     let server = Server::new();
     let mut firewall = server.client("campus-fw");
     let (form, json) = ("application/x-www-form-urlencoded", "application/json");
@@ -131,7 +131,7 @@ fn a_failed_authentication_is_refused_in_every_form() {
 }
 
 #[test]
-fn a_body_with_one_bad_event_is_refused_as_a_whole() {
+fn a_body_with_one_invalid_event_is_rejected_completely() {
     let server = Server::new();
     let mut script = server.client("script");
     let events = json!([
@@ -140,15 +140,14 @@ fn a_body_with_one_bad_event_is_refused_as_a_whole() {
     ]);
     let answer = script.post_events(&events);
     assert_eq!(answer.status, 400);
-    assert!(answer.text.contains("address"), "the reason is told: {answer:?}");
+    assert!(answer.text.contains("address"), "the reason is reported: {answer:?}");
     assert_eq!(server.user_at("10.1.17.1"), None);
-    let unauthorised = ureq_without_token(&server);
-    assert_eq!(unauthorised, 401);
+    assert_eq!(status_without_token(&server), 401);
     server.stop();
 }
 
-/// The status of a post without a token.
-fn ureq_without_token(server: &Server) -> u16 {
+/// The status of a push with an invalid token.
+fn status_without_token(server: &Server) -> u16 {
     let mut firewall = server.client("script");
     firewall.corrupt_tokens();
     let event: Value = json!({"kind": "login", "address": "10.1.17.2", "user": "mallory"});
@@ -156,7 +155,7 @@ fn ureq_without_token(server: &Server) -> u16 {
 }
 
 #[test]
-fn a_null_user_does_not_overwrite_a_valid_one_and_a_logout_ends_only_its_own_session() {
+fn an_event_without_a_user_keeps_the_user_and_a_logout_ends_only_its_own_session() {
     let server = Server::new();
     let mut script = server.client("script");
     let ago = |seconds| (now() - SignedDuration::from_secs(seconds)).to_string();
@@ -175,7 +174,7 @@ fn a_null_user_does_not_overwrite_a_valid_one_and_a_logout_ends_only_its_own_ses
 }
 
 #[test]
-fn a_session_past_its_logoff_time_is_gone_for_everybody() {
+fn an_expired_session_ends_for_all_consumers() {
     let server = Server::start(Setup::new().with("[rules]\nlogoff_time = \"1m\""));
     let (mut script, mut firewall) = (server.client("script"), server.client("campus-fw"));
     let stream = Stream::open(&server, "", None);

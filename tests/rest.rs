@@ -1,4 +1,5 @@
-//! Stories of administrators: who is there and why, what changes, and the command line that asks.
+//! End-to-end tests of the REST interface and the command line: sessions, explanations, the live
+//! stream and the status.
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -10,7 +11,7 @@ fn login(address: &str, user: &str) -> Value {
 }
 
 #[test]
-fn explain_says_why_this_user_and_why_not_the_others() {
+fn explain_gives_the_reason_for_the_user_and_against_competitors() {
     let server = Server::new();
     let mut script = server.client("script");
     let ago = |seconds| (now() - SignedDuration::from_secs(seconds)).to_string();
@@ -35,15 +36,15 @@ fn explain_says_why_this_user_and_why_not_the_others() {
         assert_eq!(record["reason"], reason, "{record}");
         assert!(!record["sentence"].as_str().unwrap().is_empty());
     }
-    // Where nobody ever was, that is the answer.
-    let nobody = server.get("/api/v1/sessions/10.1.20.2/explain");
-    assert_eq!(nobody.status, 200);
-    assert_eq!(nobody.json()["session"], json!(null));
+    // An address without a session has an explanation, too.
+    let none = server.get("/api/v1/sessions/10.1.20.2/explain");
+    assert_eq!(none.status, 200);
+    assert_eq!(none.json()["session"], json!(null));
     server.stop();
 }
 
 #[test]
-fn the_live_stream_resumes_where_it_was_left() {
+fn the_live_stream_resumes_at_the_last_event_id() {
     let server = Server::new();
     let mut script = server.client("script");
     let stream = Stream::open(&server, "", None);
@@ -61,7 +62,7 @@ fn the_live_stream_resumes_where_it_was_left() {
     assert_eq!((second.name.as_str(), &second.data["address"]), ("began", &json!("10.1.21.2")));
     assert_eq!((third.name.as_str(), &third.data["address"]), ("ended", &json!("10.1.21.1")));
 
-    // One that begins at the start hears of everybody who is there, and of nobody who left.
+    // A stream from the start has all active sessions and no ended ones.
     let stream = Stream::open(&server, "?from=start&cidr=10.1.21.0/24", None);
     loop {
         let event = stream.next();
@@ -75,7 +76,7 @@ fn the_live_stream_resumes_where_it_was_left() {
 }
 
 #[test]
-fn a_cursor_of_another_life_begins_anew_with_a_resync() {
+fn a_stream_cursor_of_another_epoch_causes_a_resync() {
     let server = Server::new();
     assert_eq!(server.client("script").post_events(&login("10.1.21.1", "alice")).status, 200);
     let stream = Stream::open(&server, "", Some("1.7"));
@@ -127,7 +128,7 @@ fn sessions_are_filtered_and_paged() {
 }
 
 #[test]
-fn whatever_is_wrong_is_told_as_problem_details() {
+fn errors_are_reported_as_problem_details() {
     let server = Server::new();
     for (path, status) in [
         ("/api/v1/sessions/10.0.0", 400),
@@ -151,7 +152,7 @@ fn whatever_is_wrong_is_told_as_problem_details() {
 }
 
 #[test]
-fn without_the_token_nobody_is_told_who_is_where() {
+fn requests_without_the_token_are_rejected() {
     let server = Server::new();
     assert_eq!(server.client("script").post_events(&login("10.1.23.1", "alice")).status, 200);
     let paths = [
@@ -176,13 +177,13 @@ fn without_the_token_nobody_is_told_who_is_where() {
     }
     for path in ["/healthz", "/readyz"] {
         let answer = agent.get(format!("{}{path}", server.rest())).call().unwrap();
-        assert_eq!(answer.status(), 200, "{path} is for load balancers");
+        assert_eq!(answer.status(), 200, "{path} needs no token: load balancers use it");
     }
     server.stop();
 }
 
 #[test]
-fn the_status_pages_know_every_producer_point_and_actor() {
+fn the_status_resources_list_every_producer_point_and_actor() {
     let server = Server::new();
     let mut firewall = server.client("campus-fw");
     firewall.poll();
@@ -205,7 +206,7 @@ fn the_status_pages_know_every_producer_point_and_actor() {
 }
 
 #[test]
-fn the_command_line_answers_who_is_there_and_why() {
+fn the_command_line_looks_up_and_explains_sessions() {
     let server = Server::new();
     let tunnel = Vpn { user: "alice", address: "10.1.24.1" };
     server.datagram(frame_3164(&tunnel.up(), SignedDuration::ZERO));
@@ -221,13 +222,13 @@ fn the_command_line_answers_who_is_there_and_why() {
     assert_eq!(code, Some(0), "{errors}");
     assert!(text.contains("alice"), "{text}");
     let (code, text, errors) = ask(&["lookup", "10.1.24.2"]);
-    assert_eq!(code, Some(1), "nobody is an answer for scripts: {text}{errors}");
+    assert_eq!(code, Some(1), "the exit status shows that there is no session: {text}{errors}");
     let (code, text, _) = ask(&["explain", "10.1.24.1"]);
     assert!(code == Some(0) && text.contains("alice") && text.contains("junos-vpn"), "{text}");
     let (code, text, _) = ask(&["sessions"]);
     assert!(code == Some(0) && text.contains("10.1.24.1"), "{text}");
     server.datagram("nothing that any template knows");
-    until("the lost line is listed with its reason", || {
+    until("the dropped line is listed with its reason", || {
         let (code, text, errors) = ask(&["status", "producers"]);
         assert_eq!(code, Some(0), "{errors}");
         text.contains("\nsyslog: dropped 1 unmatched\n").then_some(())
@@ -240,7 +241,7 @@ fn the_command_line_answers_who_is_there_and_why() {
     let (code, _, errors) = ask(&["reload"]);
     assert!(
         code == Some(2) && errors.contains("shutdown_timeout"),
-        "what is wrong is said: {errors}"
+        "the error is reported: {errors}"
     );
     let (code, text, _) = ask(&["sessions", "--json"]);
     assert_eq!(code, Some(0));
@@ -250,7 +251,7 @@ fn the_command_line_answers_who_is_there_and_why() {
         "{text}"
     );
     server.stop();
-    // A server that is not there is said in words.
+    // An unreachable server gives an error text.
     let folder = tempfile::tempdir().unwrap();
     let output = rollcall(folder.path(), &["lookup", "10.0.0.1", "--url", "http://127.0.0.1:1"]);
     assert_ne!(output.status.code(), Some(0));
@@ -259,7 +260,7 @@ fn the_command_line_answers_who_is_there_and_why() {
 }
 
 #[test]
-fn client_add_makes_a_firewall_that_is_let_in() {
+fn client_add_creates_a_firewall_that_can_authenticate() {
     let server = Server::new();
     let config = server.setup().folder().join("rollcall.toml").display().to_string();
     let token = server.data().join("admin.token").display().to_string();
@@ -275,9 +276,12 @@ fn client_add_makes_a_firewall_that_is_let_in() {
     let (id, secret) = (after("primary client-id "), after("primary client-secret "));
     assert!(secret.len() >= 22, "128 bits at least");
     let clients = std::fs::read_to_string(server.data().join("clients.toml")).unwrap();
-    assert!(clients.contains("$argon2id$") && !clients.contains(&secret), "only its hash is kept");
+    assert!(
+        clients.contains("$argon2id$") && !clients.contains(&secret),
+        "only its hash is stored"
+    );
     let authority = server.setup().authority().certificate();
-    until("the new firewall buys a token", || {
+    until("the new firewall obtains a token", || {
         let new = crate::harness::Srx::new(&id, &secret, &authority, &[&server.enforcement()]);
         (new.request_token(0).unwrap().status == 200).then_some(())
     });

@@ -1,7 +1,7 @@
-//! Stories of attackers: stolen secrets, forged names, hostile XML, replays, old ciphers.
+//! End-to-end tests of attacks: stolen secrets, hostile names and XML, replays, old ciphers.
 
-mod crowds;
 mod limits;
+mod many_connections;
 
 use std::fs;
 use std::net::{SocketAddr, UdpSocket};
@@ -17,15 +17,15 @@ use crate::harness::{
     skip,
 };
 
-/// Both HTTP listeners, of which one speaks plainly.
+/// The addresses of both HTTP listeners; the REST listener has no TLS.
 fn http_listeners(server: &Server) -> [SocketAddr; 2] {
     let address = |url: &str| url.split("//").nth(1).unwrap().parse().unwrap();
     [address(&server.enforcement()), address(server.rest())]
 }
 
-/// A firewall, an administrator and a sender are served.
+/// Verifies that a sender, an administrator and a firewall are served.
 #[track_caller]
-fn others_are_served(server: &Server, n: u8) {
+fn verify_others_are_served(server: &Server, n: u8) {
     let address = format!("10.60.0.{n}");
     server
         .datagram(frame_3164(&Vpn { user: "alice", address: &address }.up(), SignedDuration::ZERO));
@@ -36,70 +36,70 @@ fn others_are_served(server: &Server, n: u8) {
 }
 
 #[test]
-fn no_secret_is_ever_shown_at_whatever_level_of_the_log() {
+fn no_secret_is_shown_at_any_log_level() {
     let setup = Setup::new().replacing("level = \"debug\"", "level = \"trace\"");
     let server = Server::start(setup);
     let mut firewall = server.client("campus-fw");
     firewall.poll();
-    let bought =
+    let access_token =
         firewall.request_token(0).unwrap().json()["access_token"].as_str().unwrap().to_owned();
-    let mut said = String::new();
-    // A wrong secret, the right one of another, both in an address nobody knows, and in a bad body.
+    let mut shown = String::new();
+    // Secrets in a wrong login, in unknown paths, in queries and in invalid bodies.
     let authority = server.setup().authority().certificate();
     let wrong = "canary-wrong-secret-5d0c";
     let other = Srx::new("campus-fw", wrong, &authority, &[&server.enforcement()]);
-    said += &other.request_token(0).unwrap().text;
+    shown += &other.request_token(0).unwrap().text;
     for rest in [
         format!("/strange?client_secret={SECRET}&password={SECRET}"),
-        // A token in two places is no token.
-        format!("?access_token={bought}"),
+        // A token in two places is rejected.
+        format!("?access_token={access_token}"),
         format!("/ip/{SECRET}"),
         format!("?cookie={SECRET}"),
     ] {
-        said += &format!("{:?}", firewall.ask(0, &rest).map(|answer| answer.text));
+        shown += &format!("{:?}", firewall.ask(0, &rest).map(|answer| answer.text));
     }
     for body in [format!("{{\"client_secret\":\"{SECRET}\""), format!("password={SECRET}&ip=x")] {
-        said += &firewall.push("/user_query/v2/user", "application/json", &body).text;
+        shown += &firewall.push("/user_query/v2/user", "application/json", &body).text;
         let nowhere = format!("/nowhere?client_id=campus-fw&client_secret={SECRET}");
-        said += &firewall.push(&nowhere, "application/json", &body).text;
+        shown += &firewall.push(&nowhere, "application/json", &body).text;
     }
-    said += &server.get(&format!("/api/v1/nothing?token={}", server.token())).text;
+    shown += &server.get(&format!("/api/v1/nothing?token={}", server.token())).text;
     let id = server.id();
-    said += &String::from_utf8_lossy(&fs::read(format!("/proc/{id}/cmdline")).unwrap());
-    said += &String::from_utf8_lossy(&fs::read(format!("/proc/{id}/environ")).unwrap());
+    shown += &String::from_utf8_lossy(&fs::read(format!("/proc/{id}/cmdline")).unwrap());
+    shown += &String::from_utf8_lossy(&fs::read(format!("/proc/{id}/environ")).unwrap());
     for path in ["/metrics", "/api/v1/enforcement-points", "/api/v1/actors", "/api/v1/producers"] {
-        said += &server.get(path).text;
+        shown += &server.get(path).text;
     }
     let config = server.setup().folder().join("rollcall.toml").display().to_string();
     let check = rollcall(server.setup().folder(), &["check", "--config", &config]);
-    said += &String::from_utf8_lossy(&[check.stdout, check.stderr].concat());
+    shown += &String::from_utf8_lossy(&[check.stdout, check.stderr].concat());
     let token = server.token().to_owned();
     let log = server.stop();
-    assert!(log.contains("TRACE") || log.contains("trace"), "the log was at its loudest");
+    assert!(log.contains("TRACE") || log.contains("trace"), "the log has trace level");
     let unknown = log.lines().filter(|line| line.contains("request for an unknown path"));
-    assert!(unknown.count() >= 3, "strange requests are logged in full: {log}");
-    said += &log;
+    assert!(unknown.count() >= 3, "unknown requests are logged in full: {log}");
+    shown += &log;
     for (what, secret) in [
         ("the client secret", SECRET),
         ("a wrong secret", wrong),
-        ("an access token", bought.as_str()),
+        ("an access token", access_token.as_str()),
         ("the administrators' token", token.as_str()),
         ("a hash", hash(SECRET).as_str()),
     ] {
-        // The error about an unknown path may quote the path; it redacts what is secret in it.
-        let at = said.find(secret);
+        // The error about an unknown path may quote the path; secrets in it are redacted.
+        let at = shown.find(secret);
         let around =
-            at.map(|at| &said[at.saturating_sub(120)..(at + secret.len() + 20).min(said.len())]);
+            at.map(|at| &shown[at.saturating_sub(120)..(at + secret.len() + 20).min(shown.len())]);
         assert!(around.is_none(), "{what} was shown: {around:?}");
     }
 }
 
 #[test]
-fn metrics_hold_no_user_and_no_address() {
+fn metrics_contain_no_user_and_no_address() {
     let server = Server::new();
-    others_are_served(&server, 1);
-    let stranger = UdpSocket::bind("127.0.0.9:0").unwrap();
-    stranger.send_to(b"user canary-user at 10.60.9.9", server.udp()).unwrap();
+    verify_others_are_served(&server, 1);
+    let unknown = UdpSocket::bind("127.0.0.9:0").unwrap();
+    unknown.send_to(b"user canary-user at 10.60.9.9", server.udp()).unwrap();
     server.account("syslog", 2);
     let metrics = server.metrics();
     for text in metrics.texts() {
@@ -111,7 +111,7 @@ fn metrics_hold_no_user_and_no_address() {
 }
 
 #[test]
-fn hostile_xml_is_refused() {
+fn hostile_xml_bodies_are_rejected_completely() {
     let server = Server::new();
     let mut firewall = server.client("campus-fw");
     let bomb = "<!DOCTYPE a [<!ENTITY b 'x'><!ENTITY c '&b;&b;&b;&b;&b;&b;&b;&b;&b;&b;'>]>\
@@ -135,17 +135,17 @@ fn hostile_xml_is_refused() {
 }
 
 #[test]
-fn a_hostile_name_is_one_line_in_the_log_and_text_in_every_answer() {
+fn a_hostile_name_is_escaped_in_the_log_and_in_every_response() {
     let server = Server::start(Setup::new().replacing("level = \"debug\"", "level = \"trace\""));
     let mut script = server.client("script");
-    // Control characters are no part of a name.
+    // Control characters are invalid in a name.
     for name in ["a\nFORGED line", "a\u{1b}[2J", "a\0b", "a\r\nb"] {
         let event = json!({"kind": "login", "address": "10.63.0.1", "user": name});
         assert_eq!(script.post_events(&event).status, 400, "{name:?}");
     }
     let long = json!({"kind": "login", "address": "10.63.0.1", "user": "x".repeat(257)});
     assert_eq!(script.post_events(&long).status, 400);
-    // Everything else is text wherever it comes out.
+    // All other characters are escaped in every output.
     for (n, name) in [
         "\"},{\"ip-address\":\"10.0.0.1",
         "<script>alert(1)</script>",
@@ -167,11 +167,11 @@ fn a_hostile_name_is_one_line_in_the_log_and_text_in_every_answer() {
     assert_eq!(firewall.table().len(), 5, "{:?}", firewall.table());
     let log = server.stop();
     assert!(!log.lines().any(|line| line.starts_with("FORGED")), "{log}");
-    assert!(!log.contains('\u{1b}'), "no terminal is steered by the log");
+    assert!(!log.contains('\u{1b}'), "the log has no terminal escapes");
 }
 
 #[test]
-fn a_replayed_day_changes_nothing() {
+fn events_replayed_from_yesterday_are_rejected() {
     let server = Server::new();
     let mut script = server.client("script");
     let event = |n: usize, hours: i64| -> Value {
@@ -180,7 +180,7 @@ fn a_replayed_day_changes_nothing() {
         json!({"kind": "login", "address": address, "user": "mallory", "at": at})
     };
     let day: Vec<Value> = (1..=48).map(|n| event(n, 1 + n as i64 / 2)).collect();
-    assert_eq!(script.post_events(&day.into()).status, 200, "the sender cannot mend it");
+    assert_eq!(script.post_events(&day.into()).status, 200, "the sender cannot correct old events");
     let account = server.account("ptim", 48);
     assert_eq!((account.applied, account.refused), (0, 48));
     assert_eq!(server.get("/api/v1/sessions").json()["sessions"], json!([]));
@@ -188,32 +188,37 @@ fn a_replayed_day_changes_nothing() {
 }
 
 #[test]
-fn old_tls_and_weak_ciphers_are_refused_on_every_encrypted_port() {
-    let story = "old_tls_and_weak_ciphers_are_refused_on_every_encrypted_port";
+fn old_tls_and_weak_ciphers_are_rejected_on_every_tls_port() {
+    let story = "old_tls_and_weak_ciphers_are_rejected_on_every_tls_port";
     let Some(openssl) = peer("openssl") else { return skip(story, "openssl is not installed") };
     let tls = "tcp = [\"127.0.0.1:0\"]\n\n[syslog.tls]\nlisten = [\"127.0.0.1:0\"]\n\
                certificate = \"server.crt\"\nkey = \"server.key\"\n";
     let setup = Setup::new().replacing("tcp = [\"127.0.0.1:0\"]\n", tls);
     let server = Server::start(setup);
     for port in [http_listeners(&server)[0], server.tls()] {
-        let shakes = |arguments: &[&str]| shakes_hands(&openssl, &server, port, arguments);
-        assert!(shakes(&["-tls1_3"]), "{port}");
-        assert!(shakes(&["-tls1_2"]), "{port}");
+        let connects = |arguments: &[&str]| completes_handshake(&openssl, &server, port, arguments);
+        assert!(connects(&["-tls1_3"]), "{port}");
+        assert!(connects(&["-tls1_2"]), "{port}");
         let weak = "DEFAULT@SECLEVEL=0";
-        assert!(!shakes(&["-tls1", "-cipher", weak]), "TLS 1.0 at {port}");
-        assert!(!shakes(&["-tls1_1", "-cipher", weak]), "TLS 1.1 at {port}");
+        assert!(!connects(&["-tls1", "-cipher", weak]), "TLS 1.0 at {port}");
+        assert!(!connects(&["-tls1_1", "-cipher", weak]), "TLS 1.1 at {port}");
         for cipher in
             ["AES128-GCM-SHA256", "ECDHE-ECDSA-AES128-SHA256", "NULL-SHA256", "DES-CBC3-SHA"]
         {
             let weak = format!("{cipher}:@SECLEVEL=0");
-            assert!(!shakes(&["-tls1_2", "-cipher", &weak]), "{cipher} at {port}");
+            assert!(!connects(&["-tls1_2", "-cipher", &weak]), "{cipher} at {port}");
         }
     }
     server.stop();
 }
 
-/// Whether openssl and the server agree upon a session.
-fn shakes_hands(openssl: &Path, server: &Server, port: SocketAddr, arguments: &[&str]) -> bool {
+/// Whether openssl completes a TLS handshake with the server.
+fn completes_handshake(
+    openssl: &Path,
+    server: &Server,
+    port: SocketAddr,
+    arguments: &[&str],
+) -> bool {
     let output = Command::new(openssl)
         .args(["s_client", "-verify_return_error", "-connect", &port.to_string(), "-CAfile"])
         .arg(server.setup().authority().certificate())
@@ -221,12 +226,12 @@ fn shakes_hands(openssl: &Path, server: &Server, port: SocketAddr, arguments: &[
         .stdin(Stdio::null())
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    output.status.success() && said.contains("Verify return code: 0 (ok)")
+    let shown = String::from_utf8_lossy(&output.stdout);
+    output.status.success() && shown.contains("Verify return code: 0 (ok)")
 }
 
 #[test]
-fn secrets_that_others_can_read_are_not_used() {
+fn world_readable_secret_files_are_rejected() {
     let readable = |file: &str| {
         let setup = Setup::new();
         fs::create_dir_all(setup.folder().join("data")).unwrap();
@@ -237,20 +242,20 @@ fn secrets_that_others_can_read_are_not_used() {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         let config = setup.write().display().to_string();
         let output = rollcall(setup.folder(), &["--config", &config]);
-        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-        (output.status.code(), said)
+        let shown = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        (output.status.code(), shown)
     };
     for file in ["server.key", "data/admin.token"] {
-        let (code, said) = readable(file);
-        assert!(code.is_some_and(|code| code != 0), "{file}: {said}");
+        let (code, shown) = readable(file);
+        assert!(code.is_some_and(|code| code != 0), "{file}: {shown}");
         let name = file.rsplit('/').next().unwrap();
-        assert!(said.contains(name), "{file} is named: {said}");
-        assert!(!said.contains("a1a1a1a1"), "and not shown: {said}");
+        assert!(shown.contains(name), "{file} is named: {shown}");
+        assert!(!shown.contains("a1a1a1a1"), "the secret is not shown: {shown}");
     }
 }
 
 #[test]
-fn nothing_listens_plainly_beyond_loopback_unless_it_is_written() {
+fn plain_http_beyond_loopback_must_be_configured_explicitly() {
     let refused = |setup: &Setup| {
         let config = setup.write().display().to_string();
         let output = rollcall(setup.folder(), &["check", "--config", &config]);
@@ -261,7 +266,7 @@ fn nothing_listens_plainly_beyond_loopback_unless_it_is_written() {
 }
 
 #[test]
-fn two_points_of_one_name_or_one_client_id_are_refused() {
+fn two_points_with_the_same_name_or_client_id_are_rejected() {
     let setup = Setup::new().with(&enforcement_point("campus-fw", ""));
     let config = setup.write().display().to_string();
     let output = rollcall(setup.folder(), &["check", "--config", &config]);

@@ -1,6 +1,6 @@
-//! Simulations: producers, the journal, the cache, the query actor and consumers live through crashes
-//! and replacements at every step, power cuts, ill disks and clocks that are set, all of it from one
-//! number that repeats it.
+//! Deterministic simulation: producers, the journal, the cache, the query actor and consumers run
+//! through crashes and replacements at every step, power cuts, disk faults and clock changes. One
+//! seed determines a run and repeats it.
 
 mod checks;
 mod consumers;
@@ -22,23 +22,23 @@ use self::faults::Fault;
 use self::truth::Broken;
 use self::world::World;
 
-/// How long a session lasts: so short that many end of themselves.
+/// The logoff time: short, so that many sessions expire.
 const LOGOFF: Duration = Duration::from_secs(20);
 
-/// How many seeds are lived through; `tests/simulation.sh` sets more.
+/// The number of seeds that are simulated; `tests/simulation.sh` sets more.
 const SEEDS: u64 = 500;
 
-/// How many seeds a mistake may hide in.
-const HIDES: u64 = 200;
+/// The maximum number of seeds until an injected defect must be detected.
+const DETECTION_SEEDS: u64 = 200;
 
-/// Lives through one seed; how many crashes there were.
-fn live(seed: u64, fault: Option<Fault>) -> Result<u64, Broken> {
+/// Simulates one seed, and returns the number of crashes.
+fn simulate(seed: u64, fault: Option<Fault>) -> Result<u64, Broken> {
     let mut world = World::new(seed, fault);
     world.run().map(|()| world.crashes)
 }
 
 #[test]
-fn whatever_happens_every_promise_is_kept() {
+fn every_guarantee_holds_under_any_sequence_of_faults() {
     let number = |name: &str| env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
     let seeds = match number("ROLLCALL_SEED") {
         Some(seed) => seed..seed + 1,
@@ -46,18 +46,20 @@ fn whatever_happens_every_promise_is_kept() {
     };
     let (count, mut crashes) = (seeds.end - seeds.start, 0);
     for seed in seeds {
-        crashes += live(seed, None).unwrap_or_else(|broken| {
-            panic!("ROLLCALL_SEED={seed} tests/simulation.sh shows it again: {broken:?}")
+        crashes += simulate(seed, None).unwrap_or_else(|broken| {
+            panic!("ROLLCALL_SEED={seed} tests/simulation.sh repeats it: {broken:?}")
         });
     }
-    println!("{count} seeds, {crashes} crashes, every promise kept");
+    println!("{count} seeds, {crashes} crashes, every guarantee holds");
 }
 
 #[test]
-fn every_mistake_that_is_planted_is_found() {
+fn every_injected_defect_is_detected_by_the_simulation() {
     for fault in Fault::ALL {
-        let found = (0..HIDES).find_map(|seed| Some((seed, live(seed, Some(fault)).err()?)));
-        let (seed, broken) = found.unwrap_or_else(|| panic!("{fault:?} hides from {HIDES} seeds"));
+        let found =
+            (0..DETECTION_SEEDS).find_map(|seed| Some((seed, simulate(seed, Some(fault)).err()?)));
+        let (seed, broken) =
+            found.unwrap_or_else(|| panic!("{fault:?} is not detected in {DETECTION_SEEDS} seeds"));
         assert!(fault.breaks().contains(&broken.promise), "{fault:?}: seed {seed}: {broken:?}");
         println!("{fault:?}: seed {seed}: {:?}: {}", broken.promise, broken.how);
     }

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Lives through ten thousand simulated worlds, and says which promise is broken in which.
-# Usage: tests/simulation.sh [SEEDS]. A seed that fails is named; ROLLCALL_SEED=… repeats that one.
+# Simulates ten thousand seeds, and reports each violated guarantee with its seed.
+# Usage: tests/simulation.sh [SEEDS]. ROLLCALL_SEED=… repeats one seed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export ROLLCALL_SEEDS=${1:-10000}
 cargo test --locked --test stories -- --exact --nocapture \
-    simulation::whatever_happens_every_promise_is_kept
+    simulation::every_guarantee_holds_under_any_sequence_of_faults

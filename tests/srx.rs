@@ -1,4 +1,4 @@
-//! Stories of firewalls that ask: batches and cookies, the secondary, filters, tokens, lock-out.
+//! End-to-end tests of SRX queries: batches and cookies, failover, filters, tokens, lockout.
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
@@ -14,13 +14,13 @@ use crate::harness::{
     frame_3164, now, peer, run, skip, until,
 };
 
-/// The addresses and users of a firewall's table.
+/// The addresses and users in the table of a firewall.
 fn users(firewall: &Srx) -> BTreeMap<String, String> {
-    let entry = |(address, heard): (&String, &TableEntry)| (address.clone(), heard.user.clone());
+    let entry = |(address, entry): (&String, &TableEntry)| (address.clone(), entry.user.clone());
     firewall.table().iter().map(entry).collect()
 }
 
-/// The active sessions that REST lists, page by page.
+/// The active sessions in REST, page by page.
 fn listed(server: &Server) -> BTreeMap<String, String> {
     let mut all = BTreeMap::new();
     let mut after = String::new();
@@ -38,7 +38,7 @@ fn listed(server: &Server) -> BTreeMap<String, String> {
 }
 
 #[test]
-fn a_vpn_user_connects_is_seen_by_both_firewalls_within_one_poll_rekeys_disconnects_and_is_gone() {
+fn a_vpn_session_reaches_both_firewalls_within_one_poll_survives_a_rekey_and_ends() {
     let server = Server::start(Setup::new().replacing("zone = \"UTC\"", "zone = \"local\""));
     let (mut campus, mut branch) = (server.client("campus-fw"), server.client("branch-fw"));
     campus.poll();
@@ -54,8 +54,8 @@ fn a_vpn_user_connects_is_seen_by_both_firewalls_within_one_poll_rekeys_disconne
     assert_eq!(campus.user_at("10.1.11.18"), Some("alice"));
     assert_eq!(branch.user_at("10.1.11.18"), Some("alice"));
 
-    // Lines of RFC 3164 have whole seconds: what follows must be surely after the first.
-    until("the second of the first line is over", || {
+    // RFC 3164 lines have whole seconds: later events must have a later second.
+    until("the second of the first line has passed", || {
         (now() > connected + SignedDuration::from_secs(1)).then_some(())
     });
     let before = server.get("/api/v1/sessions/10.1.11.18").json();
@@ -69,7 +69,7 @@ fn a_vpn_user_connects_is_seen_by_both_firewalls_within_one_poll_rekeys_disconne
     assert_eq!(listed(&server).len(), 1);
 
     let rekeyed = now();
-    until("the second of the rekey is over", || {
+    until("the second of the rekey has passed", || {
         (now() > rekeyed + SignedDuration::from_secs(1)).then_some(())
     });
     logger(&server, &tunnel.down());
@@ -81,7 +81,7 @@ fn a_vpn_user_connects_is_seen_by_both_firewalls_within_one_poll_rekeys_disconne
     server.stop();
 }
 
-/// Sends a line with util-linux's `logger`, as the README shows it.
+/// Sends a line with `logger` of util-linux, as in the README.
 fn logger(server: &Server, text: &str) {
     let port = server.udp().port().to_string();
     let logger = peer("logger").expect("logger belongs to every Debian (util-linux, bsdutils)");
@@ -91,66 +91,66 @@ fn logger(server: &Server, text: &str) {
 }
 
 #[test]
-fn an_ip_query_answers_who_is_there_and_a_miss_is_told() {
+fn an_ip_query_returns_the_user_or_no_entry() {
     let server = Server::new();
     let mut firewall = server.client("campus-fw");
     assert_eq!(firewall.query_address(0, "10.1.11.18"), None);
     let tunnel = Vpn { user: "alice", address: "10.1.11.18" };
     server.datagram(frame_3164(&tunnel.up(), SignedDuration::ZERO));
     server.wait_for_user("alice", "10.1.11.18");
-    let heard = firewall.query_address(0, "10.1.11.18").expect("alice is there");
-    assert_eq!(heard.user, "alice");
+    let entry = firewall.query_address(0, "10.1.11.18").expect("alice is there");
+    assert_eq!(entry.user, "alice");
     assert_eq!(firewall.query_address(0, "10.1.11.19"), None);
     server.stop();
 }
 
 #[test]
-fn who_wants_a_probe_hears_what_is_known_and_it_is_counted_that_none_was_made() {
+fn a_probe_request_returns_the_known_session_and_is_counted_as_unsupported() {
     let server = Server::new();
     let mut firewall = server.client("campus-fw");
     let login = json!({"kind": "login", "address": "10.2.0.1", "user": "alice"});
     assert_eq!(server.client("script").post_events(&login).status, 200);
     let metric = "rollcall_enforcement_probes_unsupported_total";
-    for (address, wanted) in [("10.2.0.1", json!(["alice"])), ("10.2.0.2", json!([]))] {
-        let asked = format!("/user_query/v2?ip={address}&force-probe=true");
-        let answer = firewall.ask(0, &asked).expect("it is answered").json();
+    for (address, expected) in [("10.2.0.1", json!(["alice"])), ("10.2.0.2", json!([]))] {
+        let query = format!("/user_query/v2?ip={address}&force-probe=true");
+        let answer = firewall.ask(0, &query).expect("the query succeeds").json();
         let reports = answer["report_entries"].as_array().unwrap().iter();
         let users: Value = reports.map(|report| report["user-name"].clone()).collect();
-        assert_eq!(users, wanted, "{answer}");
+        assert_eq!(users, expected, "{answer}");
     }
     assert_eq!(server.metrics().sum(metric, &[("point", "campus-fw")]), 2);
     server.stop();
 }
 
 #[test]
-fn the_state_of_a_device_reaches_the_firewall_as_a_role_and_changes_there() {
+fn the_posture_of_a_device_reaches_the_firewall_as_a_role() {
     let server = Server::new();
     let mut firewall = server.client("campus-fw");
-    let says = |state: &str| {
+    let log_in = |state: &str| {
         let login = json!({"kind": "login", "address": "10.2.0.1", "user": "alice", "device": "pc1",
             "groups": ["staff"], "posture": state});
         assert_eq!(server.client("script").post_events(&login).status, 200);
     };
-    says("healthy");
+    log_in("healthy");
     firewall.poll();
     assert_eq!(firewall.table()["10.2.0.1"].roles, ["posture-healthy", "staff"]);
-    says("infected");
+    log_in("infected");
     firewall.poll();
     assert_eq!(firewall.table()["10.2.0.1"].roles, ["posture-infected", "staff"]);
-    let heard = firewall.query_address(0, "10.2.0.1").expect("alice is there");
-    assert_eq!(heard.roles, ["posture-infected", "staff"]);
+    let entry = firewall.query_address(0, "10.2.0.1").expect("alice is there");
+    assert_eq!(entry.roles, ["posture-infected", "staff"]);
     server.stop();
 }
 
 #[test]
-fn a_firewall_falls_to_its_secondary_and_returns_when_the_primary_is_back() {
+fn a_firewall_fails_over_to_the_secondary_and_back() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let listen = format!("listen = [\"127.0.0.1:{port}\"]");
     let primary = || Setup::new().replacing("listen = [\"127.0.0.1:0\"]", &listen);
     let first = Server::start(primary());
     let second = Server::new();
     let urls = [first.enforcement(), second.enforcement()];
-    // Both servers are of one authority to the firewall.
+    // The firewall trusts the authorities of both servers.
     let mut both = std::fs::read(first.setup().authority().certificate()).unwrap();
     both.extend(std::fs::read(second.setup().authority().certificate()).unwrap());
 
@@ -163,17 +163,17 @@ fn a_firewall_falls_to_its_secondary_and_returns_when_the_primary_is_back() {
     assert_eq!(firewall.user_at("10.2.0.1"), Some("alice"));
 
     first.stop();
-    let news = json!({"kind": "login", "address": "10.2.0.2", "user": "bob"});
-    assert_eq!(second.client("script").post_events(&news).status, 200);
-    assert_eq!(firewall.poll(), 1, "the secondary answers when the primary is gone");
+    let later = json!({"kind": "login", "address": "10.2.0.2", "user": "bob"});
+    assert_eq!(second.client("script").post_events(&later).status, 200);
+    assert_eq!(firewall.poll(), 1, "the secondary answers when the primary is stopped");
     assert_eq!(firewall.user_at("10.2.0.1"), Some("alice"), "nothing was lost");
     assert_eq!(firewall.user_at("10.2.0.2"), Some("bob"));
 
     let back = Server::start(primary());
     both.extend(std::fs::read(back.setup().authority().certificate()).unwrap());
     let mut firewall = firewall_of(&urls, &both);
-    assert_eq!(firewall.poll(), 0, "the primary is asked again");
-    assert!(firewall.table().is_empty(), "it knows only what happened since it is back");
+    assert_eq!(firewall.poll(), 0, "the primary is queried again");
+    assert!(firewall.table().is_empty(), "the new primary has no sessions");
     second.stop();
     back.stop();
 }
@@ -187,7 +187,7 @@ fn firewall_of(urls: &[String; 2], bundle: &[u8]) -> Srx {
 }
 
 #[test]
-fn a_cookie_misses_nobody_in_2500_sessions_while_events_go_on() {
+fn a_paged_read_of_2500_sessions_misses_none_under_load() {
     let server = Server::new();
     let mut script = server.client("script");
     let address = |n: usize| format!("10.3.{}.{}", n / 250, n % 250 + 1);
@@ -209,30 +209,30 @@ fn a_cookie_misses_nobody_in_2500_sessions_while_events_go_on() {
         });
         let mut pages = 0;
         loop {
-            let going_on = !events.is_finished();
+            let finished = events.is_finished();
             let full = firewall.page(0).unwrap() == 100;
             pages += 1;
-            if !going_on && !full {
+            if finished && !full {
                 break;
             }
         }
         events.join().unwrap();
         pages
     });
-    assert!(pages > 25, "it was read in pages, and not at once: {pages}");
+    assert!(pages > 25, "the sessions are read in pages: {pages}");
     firewall.poll();
-    let wanted = listed(&server);
-    assert_eq!(wanted.len(), 2500 - (0..2500).step_by(21).count());
-    assert_eq!(users(&firewall), wanted);
-    // Clearing the table refills it by the next batch.
+    let expected = listed(&server);
+    assert_eq!(expected.len(), 2500 - (0..2500).step_by(21).count());
+    assert_eq!(users(&firewall), expected);
+    // After the table is cleared, the next batches fill it again.
     firewall.clear();
     firewall.poll();
-    assert_eq!(users(&firewall), wanted);
+    assert_eq!(users(&firewall), expected);
     server.stop();
 }
 
 #[test]
-fn a_firewall_hears_only_of_what_its_filter_and_its_question_let_through() {
+fn a_firewall_receives_only_entries_that_its_filter_and_query_admit() {
     let filter = "[enforcement.points.filter]\ndomains = [\"corp.example\"]\n\
                   include = [\"10.4.0.0/16\"]\nexclude = [\"10.4.9.0/24\"]";
     let server = Server::start(Setup::new().with(&enforcement_point("clinic-fw", filter)));
@@ -249,25 +249,29 @@ fn a_firewall_hears_only_of_what_its_filter_and_its_question_let_through() {
     assert_eq!(server.client("script").post_events(&Value::from(events)).status, 200);
     let mut clinic = server.client("clinic-fw");
     clinic.poll();
-    let heard: Vec<_> = clinic.table().keys().map(String::as_str).collect();
-    assert_eq!(heard, ["10.4.0.1", "10.4.1.1"]);
-    assert_eq!(clinic.query_address(0, "10.5.0.1"), None, "an IP query is filtered as well");
+    let received: Vec<_> = clinic.table().keys().map(String::as_str).collect();
+    assert_eq!(received, ["10.4.0.1", "10.4.1.1"]);
+    assert_eq!(clinic.query_address(0, "10.5.0.1"), None, "an IP query is also filtered");
 
     let asked = clinic.ask(0, "?begintime=0&include-ip=10.4.1.0/24").unwrap().json();
     let reports = asked["report_entries"].as_array().unwrap();
     let addresses: Vec<_> = reports.iter().map(|r| r["ip-address"].as_str().unwrap()).collect();
-    assert_eq!(addresses, ["10.4.1.1"], "the question's own filter narrows further");
+    assert_eq!(addresses, ["10.4.1.1"], "the filter of the query restricts further");
     let wider = clinic.ask(0, "?begintime=0&include-ip=10.0.0.0/8").unwrap().json();
-    assert_eq!(wider["report_entries"].as_array().unwrap().len(), 2, "and never widens");
+    assert_eq!(
+        wider["report_entries"].as_array().unwrap().len(),
+        2,
+        "the filter of the query does not extend"
+    );
 
     let mut campus = server.client("campus-fw");
     campus.poll();
-    assert_eq!(campus.table().len(), 5, "another firewall hears of all");
+    assert_eq!(campus.table().len(), 5, "another firewall receives all");
     server.stop();
 }
 
 #[test]
-fn a_logout_reaches_a_firewall_whose_filter_let_the_login_through() {
+fn a_session_end_reaches_a_firewall_whose_filter_admitted_the_login() {
     let filter = "[enforcement.points.filter]\ndomains = [\"corp.example\"]";
     let server = Server::start(Setup::new().with(&enforcement_point("clinic-fw", filter)));
     let mut script = server.client("script");
@@ -276,7 +280,7 @@ fn a_logout_reaches_a_firewall_whose_filter_let_the_login_through() {
     assert_eq!(script.post_events(&login).status, 200);
     clinic.poll();
     assert_eq!(clinic.user_at("10.4.0.1"), Some("alice"));
-    // Somebody whom the filter hides takes the address over: for this firewall alice is gone.
+    // A user whom the filter hides replaces alice: for this firewall the session ends.
     let later = json!({"kind": "login", "address": "10.4.0.1", "user": "bob@other.example"});
     assert_eq!(script.post_events(&later).status, 200);
     server.wait_for_user("bob", "10.4.0.1");
@@ -286,7 +290,7 @@ fn a_logout_reaches_a_firewall_whose_filter_let_the_login_through() {
 }
 
 #[test]
-fn a_cookie_of_another_server_is_answered_with_everything() {
+fn a_cookie_of_another_server_causes_a_full_resync() {
     let server = Server::new();
     let login = json!({"kind": "login", "address": "10.2.0.1", "user": "alice"});
     assert_eq!(server.client("script").post_events(&login).status, 200);
@@ -299,7 +303,7 @@ fn a_cookie_of_another_server_is_answered_with_everything() {
 }
 
 #[test]
-fn a_firewall_goes_on_with_a_server_that_was_started_anew() {
+fn a_firewall_resumes_after_a_server_restart() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let listen = format!("listen = [\"127.0.0.1:{port}\"]");
     let server = Server::start(Setup::new().replacing("listen = [\"127.0.0.1:0\"]", &listen));
@@ -309,14 +313,14 @@ fn a_firewall_goes_on_with_a_server_that_was_started_anew() {
     firewall.poll();
     let server = server.restart();
     assert_eq!(server.client("script").post_events(&login(2)).status, 200);
-    // Its token is unknown now: it buys another, and its cookie still says what it knows.
+    // The server does not know its token: the firewall obtains another, and its cookie stays valid.
     assert_eq!(firewall.poll(), 0);
     assert_eq!(firewall.user_at("10.2.1.2"), Some("alice"));
     server.stop();
 }
 
 #[test]
-fn a_firewall_whose_token_is_over_buys_another_and_goes_on() {
+fn a_firewall_with_an_invalid_token_obtains_another_and_resumes() {
     let server = Server::new();
     let mut firewall = server.client("campus-fw");
     firewall.poll();
@@ -326,56 +330,56 @@ fn a_firewall_whose_token_is_over_buys_another_and_goes_on() {
 }
 
 #[test]
-fn a_server_of_another_authority_is_not_asked() {
+fn a_server_with_an_untrusted_certificate_is_not_queried() {
     let (server, other) = (Server::new(), Server::new());
     let authority = other.setup().authority().certificate();
     let firewall = Srx::new("campus-fw", SECRET, &authority, &[&server.enforcement()]);
     match firewall.request_token(0) {
         Err(RequestError::Unreachable(why)) => assert!(why.contains("certificate"), "{why}"),
-        other => panic!("the secret went to a server that nobody vouches for: {other:?}"),
+        other => panic!("the secret was sent to an untrusted server: {other:?}"),
     }
     server.stop();
     other.stop();
 }
 
 #[test]
-fn wrong_secrets_lock_out_the_client_at_that_address_and_nobody_else() {
-    let story = "wrong_secrets_lock_out_the_client_at_that_address_and_nobody_else";
+fn wrong_secrets_lock_out_only_the_client_at_that_address() {
+    let story = "wrong_secrets_lock_out_only_the_client_at_that_address";
     let Some(curl) = peer("curl") else { return skip(story, "curl is not installed") };
     let lockout =
         "[enforcement.lockout]\nthreshold = 2\ninitial_delay = \"60s\"\nmax_delay = \"60s\"";
     let server = Server::start(Setup::new().with(lockout));
     for _ in 0..3 {
-        assert_eq!(buy(&curl, &server, "127.0.0.2", "campus-fw", "wrong").0, 401);
+        assert_eq!(obtain_token(&curl, &server, "127.0.0.2", "campus-fw", "wrong").0, 401);
     }
-    let (status, headers) = buy(&curl, &server, "127.0.0.2", "campus-fw", SECRET);
-    assert_eq!(status, 429, "even the right secret has to wait: {headers}");
+    let (status, headers) = obtain_token(&curl, &server, "127.0.0.2", "campus-fw", SECRET);
+    assert_eq!(status, 429, "the right secret is also locked out: {headers}");
     assert!(headers.to_ascii_lowercase().contains("retry-after:"), "{headers}");
-    // The real firewall, elsewhere, is not locked out by who guesses its secret.
-    assert_eq!(buy(&curl, &server, "127.0.0.3", "campus-fw", SECRET).0, 200);
-    assert_eq!(buy(&curl, &server, "127.0.0.2", "branch-fw", SECRET).0, 200);
-    // Somebody unknown is told the same as somebody with a wrong secret.
-    assert_eq!(buy(&curl, &server, "127.0.0.4", "nobody", "wrong").0, 401);
+    // The real firewall at another address is not locked out.
+    assert_eq!(obtain_token(&curl, &server, "127.0.0.3", "campus-fw", SECRET).0, 200);
+    assert_eq!(obtain_token(&curl, &server, "127.0.0.2", "branch-fw", SECRET).0, 200);
+    // An unknown client gets the same answer as a wrong secret.
+    assert_eq!(obtain_token(&curl, &server, "127.0.0.4", "nobody", "wrong").0, 401);
     server.stop();
 }
 
 #[test]
-fn who_tries_one_client_after_the_other_waits_at_that_address_and_a_known_firewall_does_not() {
-    let story =
-        "who_tries_one_client_after_the_other_waits_at_that_address_and_a_known_firewall_does_not";
+fn failed_logins_for_different_client_ids_are_throttled_by_address() {
+    let story = "failed_logins_for_different_client_ids_are_throttled_by_address";
     let Some(curl) = peer("curl") else { return skip(story, "curl is not installed") };
     let server = Server::start(Setup::new().with("[enforcement.lockout]\nthreshold = 1"));
-    assert_eq!(buy(&curl, &server, "127.0.0.2", "campus-fw", SECRET).0, 200);
-    let mut guesses = (0..64).map(|n| buy(&curl, &server, "127.0.0.2", &format!("fw{n}"), "wrong"));
-    let (_, headers) = guesses.find(|(status, _)| *status == 429).expect("all were checked");
+    assert_eq!(obtain_token(&curl, &server, "127.0.0.2", "campus-fw", SECRET).0, 200);
+    let mut guesses =
+        (0..64).map(|n| obtain_token(&curl, &server, "127.0.0.2", &format!("fw{n}"), "wrong"));
+    let (_, headers) = guesses.find(|(status, _)| *status == 429).expect("no login was throttled");
     assert!(headers.to_ascii_lowercase().contains("retry-after:"), "{headers}");
-    assert_eq!(buy(&curl, &server, "127.0.0.2", "campus-fw", SECRET).0, 200);
-    assert_eq!(buy(&curl, &server, "127.0.0.3", "branch-fw", SECRET).0, 200);
+    assert_eq!(obtain_token(&curl, &server, "127.0.0.2", "campus-fw", SECRET).0, 200);
+    assert_eq!(obtain_token(&curl, &server, "127.0.0.3", "branch-fw", SECRET).0, 200);
     server.stop();
 }
 
-/// Buys a token from one of the loopback addresses: the status, and the headers.
-fn buy(curl: &Path, server: &Server, from: &str, id: &str, secret: &str) -> (u16, String) {
+/// Requests a token from the loopback address `from`: the status, and the response.
+fn obtain_token(curl: &Path, server: &Server, from: &str, id: &str, secret: &str) -> (u16, String) {
     let authority = server.setup().authority().certificate();
     let output = Command::new(curl)
         .args(["-sS", "-i", "--max-time", "20", "--interface", from, "--cacert"])
@@ -393,12 +397,12 @@ fn buy(curl: &Path, server: &Server, from: &str, id: &str, secret: &str) -> (u16
 }
 
 #[test]
-fn a_token_is_worth_nothing_to_another_address() {
-    let story = "a_token_is_worth_nothing_to_another_address";
+fn a_token_is_invalid_from_another_address() {
+    let story = "a_token_is_invalid_from_another_address";
     let Some(curl) = peer("curl") else { return skip(story, "curl is not installed") };
     let fixed = enforcement_point("fixed-fw", "").replace("127.0.0.0/8", "127.0.0.5");
     let server = Server::start(Setup::new().with(&fixed));
-    let (status, answer) = buy(&curl, &server, "127.0.0.5", "fixed-fw", SECRET);
+    let (status, answer) = obtain_token(&curl, &server, "127.0.0.5", "fixed-fw", SECRET);
     assert_eq!(status, 200, "{answer}");
     let body: Value = serde_json::from_str(answer.rsplit("\r\n\r\n").next().unwrap()).unwrap();
     let token = body["access_token"].as_str().unwrap();
@@ -415,12 +419,12 @@ fn a_token_is_worth_nothing_to_another_address() {
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
     assert_eq!(ask("127.0.0.5"), "200");
-    assert!(["401", "403"].contains(&ask("127.0.0.6").as_str()), "a stolen token");
+    assert!(["401", "403"].contains(&ask("127.0.0.6").as_str()), "a stolen token is rejected");
     server.stop();
 }
 
 #[test]
-fn an_answer_in_xml_escapes_what_users_are_called() {
+fn an_xml_response_escapes_user_and_group_names() {
     let server = Server::start(
         Setup::new()
             .with(&enforcement_point("xml-fw", "[enforcement.points.dialect]\nformat = \"xml\"")),
@@ -437,23 +441,23 @@ fn an_answer_in_xml_escapes_what_users_are_called() {
 }
 
 #[test]
-fn a_question_that_makes_no_sense_is_answered_with_its_reason() {
+fn an_invalid_query_is_rejected_with_its_reason() {
     let server = Server::new();
     let mut firewall = server.client("campus-fw");
-    for (question, status) in [
+    for (query, status) in [
         ("?begintime=yesterday", 400),
         ("?begintime=0&entry_count=0", 400),
         ("/ip/10.0.0", 400),
         ("/nothing/like/this", 404),
     ] {
-        let refused = match firewall.ask(0, question) {
+        let refused = match firewall.ask(0, query) {
             Err(RequestError::Refused(answer)) => answer,
-            other => panic!("{question}: {other:?}"),
+            other => panic!("{query}: {other:?}"),
         };
-        assert_eq!(refused.status, status, "{question}: {refused:?}");
-        assert!(refused.json()["detail"].is_string(), "{question}: {refused:?}");
+        assert_eq!(refused.status, status, "{query}: {refused:?}");
+        assert!(refused.json()["detail"].is_string(), "{query}: {refused:?}");
     }
-    // It is logged for whoever wants to learn what a real firewall asks.
+    // An unknown request is logged, so that the queries of real firewalls can be learned.
     server.wait_for_log("GET /user_query/v2/nothing/like/this");
     let answers = |code| {
         let labels = [("listener", "enforcement"), ("code", code)];

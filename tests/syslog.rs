@@ -1,4 +1,5 @@
-//! Stories of lines: who may send them, which begin a session, and which never do.
+//! End-to-end tests of syslog: permitted senders, lines that create sessions, and lines that never
+//! do.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,7 +10,7 @@ use std::path::Path;
 use jiff::SignedDuration;
 use serde_json::json;
 
-use crate::event_log::promises::{FAILED_AUDITS, FAILED_STATUSES};
+use crate::event_log::guarantees::{FAILED_AUDITS, FAILED_STATUSES};
 use crate::harness::{Server, Setup, Vpn, frame_3164, now, run, until};
 
 const NOW: SignedDuration = SignedDuration::ZERO;
@@ -35,14 +36,14 @@ fn a_late_older_line_does_not_overwrite() {
 }
 
 #[test]
-fn a_later_line_of_another_user_takes_the_address_over() {
+fn a_later_line_of_another_user_replaces_the_session() {
     let server = Server::new();
     for (user, seconds) in [("alice", 60), ("bob", 10)] {
         let tunnel = Vpn { user, address: "10.1.11.18" };
         server.datagram(frame_3164(&tunnel.up(), SignedDuration::from_secs(seconds)));
         server.wait_for_user(user, "10.1.11.18");
     }
-    // The end of the first tunnel, told late, does not end the second.
+    // The late end of the first tunnel does not end the second.
     let first = Vpn { user: "alice", address: "10.1.11.18" };
     server.datagram(frame_3164(&first.down(), NOW));
     assert_eq!(server.account("syslog", 3).refused, 1);
@@ -51,7 +52,7 @@ fn a_later_line_of_another_user_takes_the_address_over() {
 }
 
 #[test]
-fn a_line_of_a_day_ago_is_history_and_begins_nothing() {
+fn a_syslog_line_of_yesterday_creates_no_session() {
     let server = Server::new();
     for hours in [1, 24] {
         let tunnel = Vpn { user: "alice", address: "10.1.11.18" };
@@ -69,15 +70,15 @@ fn a_line_of_a_day_ago_is_history_and_begins_nothing() {
 fn an_unknown_sender_is_counted_and_ignored() {
     let server = Server::new();
     let line = frame_3164(&Vpn { user: "mallory", address: "10.1.11.18" }.up(), NOW);
-    let stranger = UdpSocket::bind("127.0.0.9:0").unwrap();
-    stranger.send_to(line.as_bytes(), server.udp()).unwrap();
+    let unknown = UdpSocket::bind("127.0.0.9:0").unwrap();
+    unknown.send_to(line.as_bytes(), server.udp()).unwrap();
     let account = server.account("syslog", 1);
     assert_eq!(account.dropped, 1);
     assert_eq!(server.metrics().dropped("syslog", "sender_unknown"), 1);
     assert_eq!(server.user_at("10.1.11.18"), None);
-    // Who it is stands in the log; of many lines a minute ten at most.
+    // The log has the address of the sender, at most ten times per minute.
     for _ in 0..20 {
-        stranger.send_to(line.as_bytes(), server.udp()).unwrap();
+        unknown.send_to(line.as_bytes(), server.udp()).unwrap();
     }
     server.account("syslog", 21);
     let named = |line: &&str| line.contains("no [[syslog.clients]] has this sender's address");
@@ -91,7 +92,7 @@ fn an_unknown_sender_is_counted_and_ignored() {
 }
 
 #[test]
-fn a_sender_without_a_grant_may_end_a_session_but_not_begin_one() {
+fn a_sender_without_permission_can_end_but_not_create_sessions() {
     let plain = "[[syslog.clients]]\nname = \"plain\"\naddresses = [\"127.0.0.7\"]\nzone = \"UTC\"";
     let server = Server::start(Setup::new().with(plain));
     let send = |line: String| {
@@ -113,7 +114,7 @@ fn a_sender_without_a_grant_may_end_a_session_but_not_begin_one() {
 }
 
 #[test]
-fn a_sender_speaks_only_for_its_networks() {
+fn a_sender_is_limited_to_its_networks() {
     let branch = "[[syslog.clients]]\nname = \"branch\"\naddresses = [\"127.0.0.7\"]\nzone = \"UTC\"\n\
                   allow = [\"vpn_up\"]\nallow_networks = [\"10.7.0.0/16\"]";
     let server = Server::start(Setup::new().with(branch));
@@ -130,7 +131,7 @@ fn a_sender_speaks_only_for_its_networks() {
 }
 
 #[test]
-fn a_tunnel_with_both_families_is_two_sessions_and_ipv4_mapped_is_ipv4() {
+fn a_dual_stack_tunnel_is_two_sessions_and_ipv4_mapped_is_ipv4() {
     let server = Server::new();
     let line = Vpn { user: "alice", address: "10.1.11.18" }.up();
     let both = line.replace(
@@ -145,13 +146,13 @@ fn a_tunnel_with_both_families_is_two_sessions_and_ipv4_mapped_is_ipv4() {
 }
 
 #[test]
-fn streams_are_read_in_both_framings_whole_and_in_pieces() {
+fn streams_are_read_in_both_framings_and_in_fragments() {
     let server = Server::new();
     let line = |n: u8| {
         let address = format!("10.1.12.{n}");
         frame_3164(&Vpn { user: "alice", address: &address }.up(), NOW)
     };
-    // Newlines between messages, one of them cut across two writes, the last without an end.
+    // Newlines between messages; one message is split across two writes, the last has no newline.
     let mut stream = TcpStream::connect(server.tcp()).unwrap();
     stream.set_nodelay(true).unwrap();
     let text = format!("{}\n{}\r\n{}", line(1), line(2), line(3));
@@ -173,7 +174,7 @@ fn streams_are_read_in_both_framings_whole_and_in_pieces() {
     server.stop();
 }
 
-/// The lines of all shipped templates' samples that must give no event, with the reason.
+/// The samples of all shipped templates that must give no event, with the reason.
 fn refused_samples() -> Vec<(String, String)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/syslog");
     let mut samples = Vec::new();
@@ -190,9 +191,9 @@ fn refused_samples() -> Vec<(String, String)> {
     samples
 }
 
-/// By what the samples of failed logons among them are known: how each product writes that somebody
-/// was not let in. The others are lines that rightly give nothing, such as a lease that is offered.
-const NOT_LET_IN: [&str; 12] = [
+/// Texts that identify the samples of failed logons, one for each product and kind of failure.
+/// Other samples without an event are not failures, for example a lease offer.
+const FAILURE_MARKS: [&str; 12] = [
     "Common.Login-Status=REJECT",
     "Session could not be established",
     "Failed-Attempt: Authentication failed",
@@ -207,37 +208,37 @@ const NOT_LET_IN: [&str; 12] = [
     "EAP-MS-CHAPv2 verification failed",
 ];
 
-/// Lines of failed logons that products wrote, each way of failing once: the samples, and what was
-/// recorded beside them.
+/// Lines of failed logons of all products, each kind of failure once: the samples, and the recorded
+/// lines that are not among them.
 fn failed_logons() -> BTreeSet<String> {
     let samples = refused_samples();
-    let known_by = |mark: &&str| {
-        let of_mark = samples.iter().find(|(line, _)| line.contains(*mark));
-        of_mark.unwrap_or_else(|| panic!("no template has a sample with {mark}")).0.clone()
+    let sample_of = |mark: &&str| {
+        let sample = samples.iter().find(|(line, _)| line.contains(*mark));
+        sample.unwrap_or_else(|| panic!("no template has a sample with {mark}")).0.clone()
     };
-    let samples: BTreeSet<String> = NOT_LET_IN.iter().map(known_by).collect();
+    let samples: BTreeSet<String> = FAILURE_MARKS.iter().map(sample_of).collect();
     let recorded = include_str!("corpus/failed-logons.log").lines();
     let is_new = |line: &&str| !samples.iter().any(|sample| sample.contains(after_tag(line)));
     let new: Vec<String> = recorded.filter(is_new).map(|line| format!("<29>{line}")).collect();
     samples.into_iter().chain(new).collect()
 }
 
-/// A line without the process that wrote it: the samples have the same under another name.
+/// A line without its process name, which differs in the samples.
 fn after_tag(line: &str) -> &str {
     line.split_once("]: ").map_or(line, |(_, text)| text.trim_start())
 }
 
 #[test]
-fn a_failed_logon_is_never_a_session() {
+fn a_failed_logon_never_creates_a_session() {
     let server = Server::new();
     let failures = failed_logons();
-    // Success only, over 30 ways to fail: these, and the audits of failures of the event logs.
-    let of_logs = FAILED_AUDITS.len() + FAILED_STATUSES.len();
+    // At least 30 kinds of failure: these, and the failure audits of the event logs.
+    let audits = FAILED_AUDITS.len() + FAILED_STATUSES.len();
     assert!(failures.len() >= 16, "{failures:#?}");
-    assert!(failures.len() + of_logs >= 30, "{} and {of_logs}", failures.len());
+    assert!(failures.len() + audits >= 30, "{} and {audits}", failures.len());
     let mut lines: Vec<String> = failures.into_iter().collect();
     lines.extend(refused_samples().into_iter().map(|(line, _)| line));
-    // What a push would call it, read by every template.
+    // Generic wordings of failures, which every template reads.
     for word in ["failed", "denied", "rejected", "invalid password"] {
         lines.push(format!("<38>Nov 21 19:50:32 fw1 vpnd: login {word} user alice ip 10.9.0.1"));
     }
@@ -246,12 +247,12 @@ fn a_failed_logon_is_never_a_session() {
         server.datagram(line);
     }
     let account = server.account("syslog", count);
-    assert_eq!((account.applied, account.refused), (0, 0), "not even an event: {account:?}");
+    assert_eq!((account.applied, account.refused), (0, 0), "no line gives an event: {account:?}");
     assert_eq!(server.get("/api/v1/sessions").json()["sessions"], json!([]));
     let mut firewall = server.client("campus-fw");
     firewall.poll();
-    assert!(firewall.table().is_empty(), "not a word to a firewall: {:?}", firewall.table());
-    // And yet the server reads lines.
+    assert!(firewall.table().is_empty(), "a firewall has no entry: {:?}", firewall.table());
+    // The server still reads valid lines.
     let tunnel = Vpn { user: "alice", address: "10.1.11.18" };
     server.datagram(frame_3164(&tunnel.up(), NOW));
     server.wait_for_user("alice", "10.1.11.18");
@@ -259,7 +260,7 @@ fn a_failed_logon_is_never_a_session() {
 }
 
 #[test]
-fn a_recorded_failure_is_never_a_session_whatever_wrote_it() {
+fn no_recorded_failure_of_any_product_creates_a_session() {
     let recorded = include_str!("corpus/failed-logons.log");
     let server = Server::new();
     for line in recorded.lines() {
@@ -270,7 +271,8 @@ fn a_recorded_failure_is_never_a_session_whatever_wrote_it() {
     assert!(count >= 9, "{count}");
     assert_eq!(server.account("syslog", count).dropped, count);
     assert_eq!(server.get("/api/v1/sessions").json()["sessions"], json!([]));
-    // The same record with the status and the number of a success is one: it was really read.
+    // The same record with the status and event ID of a success creates a session, which shows that
+    // the template reads it.
     let success = recorded.lines().find(|line| line.contains("\"logonType\": 3")).unwrap();
     let success = success
         .replace("NT_STATUS_WRONG_PASSWORD", "NT_STATUS_OK")
@@ -282,7 +284,7 @@ fn a_recorded_failure_is_never_a_session_whatever_wrote_it() {
 }
 
 #[test]
-fn a_template_of_ones_own_is_tried_on_lines_before_it_is_used() {
+fn a_custom_template_is_tested_on_lines_and_then_used() {
     let folder = tempfile::tempdir().unwrap();
     let template = r#"
 name = "our-portal"

@@ -1,4 +1,4 @@
-//! A story of the validator: what the web interface of a firewall asks, apart from the firewall.
+//! End-to-end test of the validator, which the web interface of a firewall queries.
 
 use serde_json::json;
 
@@ -24,21 +24,21 @@ fn refused(answer: Result<Answer, RequestError>) -> u16 {
 }
 
 #[test]
-fn the_web_interface_has_its_own_door_clients_and_tokens() {
+fn the_validator_has_its_own_listener_clients_and_tokens() {
     let server = Server::start(setup());
     let authority = server.setup().authority().certificate();
     let client = |id: &str, url: String| Srx::new(id, SECRET, &authority, &[&url]);
     let mut web = client("jweb", server.validator());
     let answer = web.ask(0, "/validate/user?name=alice&domain=corp").unwrap().json();
-    assert_eq!(answer, json!({"valid": false}), "no directory is read");
+    assert_eq!(answer, json!({"valid": false}), "no directory is configured");
     assert_eq!(refused(web.ask(0, "/groups?domain=corp")), 404);
     assert_eq!(client("campus-fw", server.validator()).request_token(0).unwrap().status, 401);
     assert_eq!(client("jweb", server.enforcement()).request_token(0).unwrap().status, 401);
 
     assert_eq!(refused(web.ask(0, &format!("/printers?client_secret={SECRET}"))), 404);
     server.wait_for_log("/printers");
-    let asked = [("client", "campus-fw"), ("kind", "user"), ("outcome", "unknown")];
-    assert_eq!(server.metrics().sum("rollcall_validator_requests_total", &asked), 1);
+    let labels = [("client", "campus-fw"), ("kind", "user"), ("outcome", "unknown")];
+    assert_eq!(server.metrics().sum("rollcall_validator_requests_total", &labels), 1);
 
     server.rewrite(|text| text.replace(LISTEN, "listen = []"));
     let report = server.post("/api/v1/reload").json();

@@ -49,7 +49,9 @@ impl Ticket {
         let Self { account, receipt } = self;
         let result = result.map_err(|rejection| match rejection {
             Rejection::Busy => account.lost("cache_busy", ApplyError::Busy),
-            Rejection::Journal(error) => account.lost("journal_unavailable", ApplyError::Journal(error.0)),
+            Rejection::Journal(error) => {
+                account.lost("journal_unavailable", ApplyError::Journal(error.0))
+            }
             Rejection::Replaced => ApplyError::Restarting,
         });
         // A sender that no longer waits does not need the answer.

@@ -27,8 +27,8 @@ use std::convert::Infallible;
 
 use crossbeam_channel::Receiver;
 use rollcall_identity::{
-    Event, GroupOutcome, Journal, JournalBatch, JournalEntry, JournalError, JournalRequest, Revision,
-    RevisionRange, TableSnapshot, Timestamp, commit_group,
+    Event, GroupOutcome, Journal, JournalBatch, JournalEntry, JournalError, JournalRequest,
+    Revision, RevisionRange, TableSnapshot, Timestamp, commit_group,
 };
 
 use super::corruption::Corruption;

@@ -21,7 +21,7 @@ use crate::{ProducerActor, StopSignal};
 pub struct EventSink {
     pub(crate) name: Arc<str>,
     pub(crate) mailbox: Mailbox<ProducerActor>,
-    pub(crate) illness: WriteErrorWatch,
+    pub(crate) journal_status: WriteErrorWatch,
 }
 
 /// Submitted events that are not decided yet. They are decided, or counted as dropped, whether the
@@ -48,11 +48,12 @@ impl EventSink {
     }
 
     /// Waits while the journal is not writable, or until `stop`. For producers whose senders do not
-    /// repeat what was refused: input that is not read stays in the kernel, and stream senders
+    /// repeat rejected input: input that is not read stays in the kernel, and stream senders
     /// experience back-pressure.
     pub async fn wait_for_journal(&self, stop: &StopSignal) {
-        let (mut illness, mut stop) = (self.illness.clone(), stop.clone());
-        let (writable, stopped) = (pin!(illness.wait_for(Option::is_none)), pin!(stop.requested()));
+        let (mut journal_status, mut stop) = (self.journal_status.clone(), stop.clone());
+        let (writable, stopped) =
+            (pin!(journal_status.wait_for(Option::is_none)), pin!(stop.requested()));
         // If the journal has ended, the next submission fails with its error.
         let _ = select(stopped, writable).await;
     }
@@ -88,9 +89,9 @@ impl EventSink {
         }))
     }
 
-    /// The last committed read position of what the producer calls `name`; `None` when there is
-    /// none. Producers ask at each start, because events that were submitted but not committed must
-    /// be read again.
+    /// The last committed read position of the source `name`; `None` when there is none. Producers
+    /// query it at each start, because events that were submitted but not committed must be read
+    /// again.
     ///
     /// # Errors
     /// When the journal is unavailable.
@@ -109,10 +110,10 @@ impl EventSink {
     pub async fn submit_update(
         &self,
         affected: Arc<AffectedAccounts>,
-        gone: RemovalPolicy,
+        removal: RemovalPolicy,
         origin: Arc<Origin>,
     ) {
-        let update = UpdateMembership { affected, gone, origin };
+        let update = UpdateMembership { affected, gone: removal, origin };
         loop {
             self.mailbox.wait_until_running().await;
             if let Ok(reply) = self.mailbox.queue(update.clone()).await

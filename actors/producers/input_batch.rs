@@ -9,8 +9,8 @@ use rollcall_identity::{Event, Name};
 pub struct InputBatch {
     /// The decoded events.
     pub events: Vec<Event>,
-    /// The read position after these events: a name that the producer chose for what it reads, and
-    /// at most [`ReadPosition::LIMIT`](rollcall_identity::ReadPosition::LIMIT) bytes that only the
+    /// The read position after these events: the name that the producer gives its source, and at
+    /// most [`ReadPosition::LIMIT`](rollcall_identity::ReadPosition::LIMIT) bytes that only the
     /// producer interprets. Events and position are committed together.
     pub read: Option<(Name, Arc<[u8]>)>,
     pub(crate) dropped: Vec<DropCount>,

@@ -36,7 +36,7 @@ impl StopSignal {
 
     /// Whether the stop is requested. For threads that poll between two blocking calls.
     pub fn is_requested(&self) -> bool {
-        // If the actor has ended, the producer must stop, too.
+        // If the actor has ended, the producer must also stop.
         *self.0.borrow() || self.0.has_changed().is_err()
     }
 

@@ -29,7 +29,7 @@ pub struct ProducerActor {
     producer: Arc<dyn Producer>,
     mailbox: Mailbox<Self>,
     cache: Mailbox<Cache>,
-    illness: WriteErrorWatch,
+    journal_status: WriteErrorWatch,
     stop: watch::Sender<bool>,
     done: watch::Sender<bool>,
 }
@@ -41,7 +41,7 @@ impl ProducerActor {
             producer,
             mailbox,
             cache,
-            illness: watch::Sender::new(None).subscribe(),
+            journal_status: watch::Sender::new(None).subscribe(),
             stop: watch::Sender::new(false),
             done: watch::Sender::new(false),
         }
@@ -49,8 +49,8 @@ impl ProducerActor {
 
     /// The same actor; its producer can wait until the journal is writable.
     #[must_use]
-    pub fn with_journal_status(self, illness: WriteErrorWatch) -> Self {
-        Self { illness, ..self }
+    pub fn with_journal_status(self, journal_status: WriteErrorWatch) -> Self {
+        Self { journal_status, ..self }
     }
 }
 
@@ -60,7 +60,7 @@ impl Actor for ProducerActor {
 
     fn started(&mut self, context: &mut Context<Self>) {
         let (name, mailbox) = (Arc::clone(self.mailbox.metrics().name()), self.mailbox.clone());
-        let sink = EventSink { name, mailbox, illness: self.illness.clone() };
+        let sink = EventSink { name, mailbox, journal_status: self.journal_status.clone() };
         ProducerBegins { producer: sink.producer() }.emit();
         let running = Arc::clone(&self.producer).run(sink, StopSignal::subscribe(&self.stop));
         let running = wrap_future::<_, ActorCell<Self>>(running);

@@ -1,4 +1,4 @@
-//! A producer for tests, which lends its event sink to the test.
+//! A producer for tests that passes its event sink to the test.
 #![allow(clippy::unwrap_used, reason = "test support: a failure ends the test")]
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,10 +12,10 @@ use rollcall_runtime::clock::Clock;
 use rollcall_runtime::mailbox::Mailbox;
 use rollcall_runtime::supervisor::Spawn;
 
-/// A producer that hands its sink to the test.
+/// A producer that passes its sink to the test.
 struct TestProducer {
     kind: ProducerKind,
-    lend: Mutex<Option<oneshot::Sender<EventSink>>>,
+    sender: Mutex<Option<oneshot::Sender<EventSink>>>,
 }
 
 impl Producer for TestProducer {
@@ -25,8 +25,8 @@ impl Producer for TestProducer {
 
     fn run(self: Arc<Self>, sink: EventSink, mut stop: StopSignal) -> ProducerFuture {
         Box::pin(async move {
-            let lend = self.lend.lock().unwrap_or_else(PoisonError::into_inner).take();
-            let _ = lend.map(|lend| lend.send(sink));
+            let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let _ = sender.map(|sender| sender.send(sink));
             stop.requested().await;
             Ok(())
         })
@@ -36,11 +36,11 @@ impl Producer for TestProducer {
 /// The sink of a test producer of the kind `kind` with the name `name`, connected to `engine`.
 pub async fn sink(engine: &Engine, (kind, name): (ProducerKind, &str), clock: Clock) -> EventSink {
     let mailbox = Mailbox::<ProducerActor>::new(name, clock);
-    let (lend, lent) = oneshot::channel();
-    let producer = Arc::new(TestProducer { kind, lend: Mutex::new(Some(lend)) });
+    let (sender, receiver) = oneshot::channel();
+    let producer = Arc::new(TestProducer { kind, sender: Mutex::new(Some(sender)) });
     let (own, cache) = (mailbox.clone(), engine.cache.clone());
     let factory =
         move || ProducerActor::new(Arc::clone(&producer) as _, own.clone(), cache.clone());
     engine.supervisor.send(Spawn::new(mailbox, factory)).await.unwrap();
-    lent.await.unwrap()
+    receiver.await.unwrap()
 }

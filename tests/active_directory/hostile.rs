@@ -1,4 +1,4 @@
-//! What a directory may do to Rollcall: no end, no rights; and what Rollcall may never show of it.
+//! Hostile or faulty directories: endless responses and lost rights. Passwords are never shown.
 
 use std::fmt::Write;
 use std::fs;
@@ -8,58 +8,60 @@ use base64::prelude::BASE64_STANDARD;
 use rollcall_producers::active_directory::DirectoryState;
 
 use super::configured;
-use super::following::{Reader, SEALED, SEES_DELETIONS, change, staff, until, with_member};
+use super::sync::{Reader, SEALED, SEES_DELETIONS, change, staff, until, with_member};
 use crate::harness::{Authority, Controller, PASSWORD, Server, Setup, rollcall};
 
 #[test]
-fn the_password_of_a_directory_is_in_no_log_answer_or_environment() {
-    let story = "the_password_of_a_directory_is_in_no_log_answer_or_environment";
+fn the_directory_password_is_in_no_log_response_or_environment() {
+    let story = "the_directory_password_is_in_no_log_response_or_environment";
     let Some(controller) = Controller::small(story) else { return };
-    let mut said = String::new();
+    let mut output = String::new();
     let ldaps =
         "account = \"rollcall@corp.example.com\"\nca = \"ca.pem\"\npoll_interval = \"1s\"\n";
-    // A bind whose password is on the wire, one that is sealed, and one that is refused.
-    for (way, password) in [(ldaps, PASSWORD), (SEALED, PASSWORD), (ldaps, "canary-wrong-90c1")] {
+    // A simple bind over TLS, a sealed bind, and a rejected bind.
+    for (method, password) in [(ldaps, PASSWORD), (SEALED, PASSWORD), (ldaps, "canary-wrong-90c1")]
+    {
         let setup = Setup::new().replacing("level = \"debug\"", "level = \"trace\"");
-        let setup = setup.with_secret("password", password).with(&controller.section(way));
+        let setup = setup.with_secret("password", password).with(&controller.section(method));
         fs::copy(controller.authority(), setup.folder().join("ca.pem")).unwrap();
         let server = Server::start(setup);
         let read = ["rollcall_directory_objects_total", "rollcall_directory_failures_total"];
-        until("it is read or refused", || {
+        until("it is read or rejected", || {
             let metrics = server.metrics();
             read.iter().any(|name| metrics.sum(name, &[]) > 0).then_some(())
         });
         let id = server.id();
         for file in ["cmdline", "environ"] {
-            said += &String::from_utf8_lossy(&fs::read(format!("/proc/{id}/{file}")).unwrap());
+            output += &String::from_utf8_lossy(&fs::read(format!("/proc/{id}/{file}")).unwrap());
         }
         for path in ["/metrics", "/api/v1/producers", "/api/v1/domains", "/api/v1/actors"] {
-            said += &server.get(path).text;
+            output += &server.get(path).text;
         }
         let config = server.setup().folder().join("rollcall.toml").display().to_string();
         for command in [&["check"][..], &["test", "directory"]] {
             let arguments = [&["--config", &config], command].concat();
-            let told = rollcall(server.setup().folder(), &arguments);
-            said += &String::from_utf8_lossy(&[told.stdout, told.stderr].concat());
+            let command_output = rollcall(server.setup().folder(), &arguments);
+            output +=
+                &String::from_utf8_lossy(&[command_output.stdout, command_output.stderr].concat());
         }
         let log = server.stop();
-        assert!(log.contains("TRACE"), "the log was at its loudest");
-        said += &log;
+        assert!(log.contains("TRACE"), "the log has trace level");
+        output += &log;
         let base64 = BASE64_STANDARD.encode(password);
         let utf16: String = password.chars().flat_map(|letter| [letter, '\0']).collect();
         for form in [password, &base64, &utf16] {
-            let at = said.find(form);
-            let around = at.map(|at| &said[at.saturating_sub(120)..at]);
+            let at = output.find(form);
+            let around = at.map(|at| &output[at.saturating_sub(120)..at]);
             assert!(around.is_none(), "it was shown after {around:?}");
         }
     }
-    // A core file would hold it, as long as it is needed.
+    // A core file would contain the password.
     let unit = include_str!("../../packaging/rollcall.service");
     assert!(unit.lines().any(|line| line == "LimitCORE=0"));
 }
 
 #[test]
-fn a_password_that_others_may_read_or_that_is_empty_is_not_used() {
+fn an_empty_or_world_readable_password_file_is_rejected() {
     let setup = |mode: u32, password: &str, more: &str| {
         let folder = tempfile::tempdir().unwrap();
         let _authority = Authority::new(folder.path());
@@ -71,8 +73,8 @@ fn a_password_that_others_may_read_or_that_is_empty_is_not_used() {
              account = \"rollcall\"\nsecret_file = \"password\"\n{more}"
         );
         fs::write(folder.path().join("rollcall.toml"), section).unwrap();
-        let told = rollcall(folder.path(), &["--config", "rollcall.toml", "check"]);
-        (told.status.success(), String::from_utf8([told.stdout, told.stderr].concat()).unwrap())
+        let ended = rollcall(folder.path(), &["--config", "rollcall.toml", "check"]);
+        (ended.status.success(), String::from_utf8([ended.stdout, ended.stderr].concat()).unwrap())
     };
     let tls = "ca = \"ca.crt\"\n";
     assert!(setup(0o600, "canary-31", tls).0);
@@ -82,20 +84,20 @@ fn a_password_that_others_may_read_or_that_is_empty_is_not_used() {
         (0o600, "canary-31", "transport = \"ldap\"\n", "in clear text"),
         (0o600, "canary-31", "", "TLS requires the CA"),
     ] {
-        let (taken, said) = setup(mode, password, more);
-        assert!(!taken && said.contains(why), "{why}:\n{said}");
-        assert!(!said.contains("canary"), "{said}");
+        let (accepted, output) = setup(mode, password, more);
+        assert!(!accepted && output.contains(why), "{why}:\n{output}");
+        assert!(!output.contains("canary"), "{output}");
     }
 }
 
 #[test]
-fn a_directory_that_is_larger_than_allowed_is_cut_and_what_is_known_stays() {
-    let story = "a_directory_that_is_larger_than_allowed_is_cut_and_what_is_known_stays";
+fn a_directory_over_the_limit_is_cut_and_known_objects_stay() {
+    let story = "a_directory_over_the_limit_is_cut_and_known_objects_stay";
     let Some(controller) = Controller::small(story) else { return };
     let limits = "[active_directory.limits]\nmax_objects = 1000\npage_size = 10\n";
     let reader = Reader::start(&controller, &format!("{SEALED}{limits}"));
     reader.until_read();
-    // More members than the limit allows, in one group; each is read with the group that changed.
+    // One group has more members than the limit allows. All are read with the changed group.
     let mut ldif = String::new();
     for number in 0..1100 {
         let dn = format!("CN=x{number},OU=Staff,{}", Controller::BASE);
@@ -106,53 +108,55 @@ fn a_directory_that_is_larger_than_allowed_is_cut_and_what_is_known_stays() {
     let group = format!("CN=everyone-here,OU=Groups,{}", Controller::BASE);
     write!(ldif, "dn: {group}\nchangetype: modify\nadd: member\n{members}\n").unwrap();
     controller.modify(&ldif);
-    let why = until("it is said", || reader.status().error);
+    let why = until("the error is reported", || reader.status().error);
     assert!(why.contains("stopped after 1000 objects and members"), "{why}");
     assert_eq!(reader.status().state, DirectoryState::Failing);
-    assert!(reader.user_at("bob").is_some(), "what is known stays in force");
+    assert!(reader.user_at("bob").is_some(), "known objects stay");
     controller.modify(&change(&group, "modify\ndelete: member"));
     controller.modify(&with_member("everyone-here", "add", &staff("Bob")));
-    until("it is read again when it is small enough", || {
+    until("the directory is read again below the limit", || {
         reader.groups("bob").contains(&"everyone-here".to_owned()).then_some(())
     });
 }
 
 #[test]
-fn an_account_that_loses_its_rights_ends_nobody() {
-    let story = "an_account_that_loses_its_rights_ends_nobody";
+fn a_reader_account_that_loses_its_rights_ends_no_session() {
+    let story = "a_reader_account_that_loses_its_rights_ends_no_session";
     let Some(controller) = Controller::small(story) else { return };
     let bases = ["Staff", "Groups"].map(|unit| format!("OU={unit},{}", Controller::BASE));
     let more = format!("{SEALED}search_bases = {bases:?}\n");
     let reader = Reader::start(&controller, &more);
     reader.until_read();
-    // One of the two is enough: those in it are not taken for deleted.
+    // One hidden base is enough: its accounts do not count as deleted.
     let hidden = controller.deny_read(&bases[0], "rollcall");
     controller.modify(&with_member("everyone-here", "add", &staff("Alice")));
-    let why = until("it is said", || reader.status().error);
+    let why = until("the error is reported", || reader.status().error);
     assert!(why.contains("check its read rights"), "{why}");
     assert!(reader.user_at("bob").is_some() && reader.user_at("alice").is_some());
-    // What happens elsewhere is heard all the same.
-    until("she is in the group", || {
+    // Changes elsewhere are still applied.
+    until("alice is in the group", || {
         reader.groups("alice").contains(&"everyone-here".to_owned()).then_some(())
     });
     assert_eq!(reader.status().state, DirectoryState::Failing);
-    // Whoever begins now hears the same.
+    // A new reader reports the same error.
     let folder = configured(&controller, &more);
-    let (worked, said) = super::tested(folder.path());
-    assert!(!worked && said.contains("check its read rights"), "{said}");
-    // As soon as it has its rights again, it goes on by itself, and nothing is lost.
+    let (worked, output) = super::test_directory(folder.path());
+    assert!(!worked && output.contains("check its read rights"), "{output}");
+    // When the account has its rights again, reading continues without a loss.
     controller.restore_permissions(hidden);
-    until("it is read again", || (reader.status().state == DirectoryState::Current).then_some(()));
-    assert_eq!((reader.wholes(), reader.status().error), (1, None));
+    until("the directory is current", || {
+        (reader.status().state == DirectoryState::Current).then_some(())
+    });
+    assert_eq!((reader.full_reads(), reader.status().error), (1, None));
     controller.modify(&change(&staff("Bob"), "delete"));
-    until("and deletions are noticed", || reader.user_at("bob").is_none().then_some(()));
+    until("deletions are detected", || reader.user_at("bob").is_none().then_some(()));
     assert!(reader.user_at("alice").is_some());
 }
 
-/// The accounts of this unit, which are in no other.
+/// The number of accounts in the unit `Movers`.
 const MOVERS: usize = 12;
 
-/// LDIF of a unit with people in it.
+/// LDIF of the unit `Movers` with its accounts.
 fn unit_of_movers() -> String {
     let unit = format!("OU=Movers,{}", Controller::BASE);
     let mut ldif = format!("{}\n", change(&unit, "add\nobjectClass: organizationalUnit"));
@@ -168,14 +172,14 @@ fn mover(number: usize) -> String {
     format!("CN=m{number},OU=Movers,{}", Controller::BASE)
 }
 
-/// What is done to all of them.
+/// LDIF of the same change of all accounts of the unit; `#` is the number of the account.
 fn to_movers(lines: &str) -> String {
     (0..MOVERS)
         .map(|number| change(&mover(number), &lines.replace('#', &number.to_string())) + "\n")
         .collect()
 }
 
-/// The `bases` of a section: those people, and groups.
+/// The `search_bases` of a section: the unit `Movers` and the groups.
 fn bases_of_movers() -> String {
     format!(
         "search_bases = {:?}\n",
@@ -184,8 +188,8 @@ fn bases_of_movers() -> String {
 }
 
 #[test]
-fn a_base_that_was_left_by_everybody_is_believed_to_be_empty() {
-    let story = "a_base_that_was_left_by_everybody_is_believed_to_be_empty";
+fn a_base_whose_objects_all_moved_is_accepted_as_empty() {
+    let story = "a_base_whose_objects_all_moved_is_accepted_as_empty";
     let Some(controller) = Controller::small(story) else { return };
     controller.modify(&unit_of_movers());
     let reader = Reader::start(&controller, &format!("{SEALED}{}", bases_of_movers()));
@@ -195,79 +199,80 @@ fn a_base_that_was_left_by_everybody_is_believed_to_be_empty() {
     controller.modify(&to_movers(&format!(
         "modrdn\nnewrdn: CN=m#\ndeleteoldrdn: 1\nnewsuperior: {service}"
     )));
-    until("they are out of the bases", || reader.user_at("m3").is_none().then_some(()));
-    // Each change has everybody counted once more.
+    until("they are outside the bases", || reader.user_at("m3").is_none().then_some(()));
+    // Each change causes another deletion scan.
     for what in ["add", "delete"] {
         controller.modify(&with_member("everyone-here", what, &staff("Alice")));
         let before = reader.status().changes;
-        until("it is counted", || (reader.status().changes != before).then_some(()));
+        until("the changes are read", || (reader.status().changes != before).then_some(()));
     }
     assert_eq!((reader.status().state, reader.status().error), (DirectoryState::Current, None));
 }
 
 #[test]
-fn a_base_where_everybody_was_deleted_is_believed_by_who_sees_deletions_alone() {
-    let story = "a_base_where_everybody_was_deleted_is_believed_by_who_sees_deletions_alone";
+fn an_emptied_base_is_accepted_only_if_the_account_sees_deletions() {
+    let story = "an_emptied_base_is_accepted_only_if_the_account_sees_deletions";
     let Some(controller) = Controller::small(story) else { return };
     controller.modify(&unit_of_movers());
     let of = |account: &str| Reader::start(&controller, &format!("{account}{}", bases_of_movers()));
-    let (seeing, ordinary) = (of(SEES_DELETIONS), of(SEALED));
-    seeing.until_read();
+    let (privileged, ordinary) = (of(SEES_DELETIONS), of(SEALED));
+    privileged.until_read();
     ordinary.until_read();
     controller.modify(&to_movers("delete"));
-    until("they are gone", || seeing.user_at("m3").is_none().then_some(()));
-    // To whom deletions are not shown, it looks as if the rights were lost.
-    let why = until("it is said", || ordinary.status().error);
+    until("they are deleted", || privileged.user_at("m3").is_none().then_some(()));
+    // An account that cannot read deleted objects cannot distinguish this from lost rights.
+    let why = until("the error is reported", || ordinary.status().error);
     assert!(why.contains("OU=Movers") && why.contains("remove it from search_bases"), "{why}");
     assert!(ordinary.user_at("m3").is_some());
     controller.stop();
     controller.set_invocation();
     controller.start_again();
-    until("everything is compared", || {
-        (seeing.wholes() == 2 && seeing.status().state == DirectoryState::Current).then_some(())
+    until("the full resync is complete", || {
+        (privileged.full_reads() == 2 && privileged.status().state == DirectoryState::Current)
+            .then_some(())
     });
     assert!(ordinary.user_at("m3").is_some());
 }
 
 #[test]
-fn a_controller_that_gives_up_a_search_is_told_and_asked_again() {
-    let story = "a_controller_that_gives_up_a_search_is_told_and_asked_again";
+fn a_search_aborted_by_the_controller_is_reported_and_retried() {
+    let story = "a_search_aborted_by_the_controller_is_reported_and_retried";
     let Some(controller) = Controller::start(story) else { return };
-    // Of the limits in this policy, Samba 4.17 keeps to this one: it looks through everything before
-    // it gives the first page, so that a second is not enough for 12,500 objects.
+    // Of the limits in this policy, Samba 4.17 applies this one. It searches all objects before it
+    // returns the first page, so that one second is not enough for 12,500 objects.
     let policy = "CN=Default Query Policy,CN=Query-Policies,CN=Directory Service,CN=Windows NT,\
                   CN=Services,CN=Configuration";
     let limited = |change: &str, seconds: u32| {
         let lines =
             format!("modify\n{change}: lDAPAdminLimits\nlDAPAdminLimits: MaxQueryDuration=");
         let dn = format!("{policy},{}", Controller::BASE);
-        super::following::change(&dn, &format!("{lines}{seconds}"))
+        super::sync::change(&dn, &format!("{lines}{seconds}"))
     };
     controller.modify(&(limited("delete", 120) + "\n" + &limited("add", 1)));
     let reader = Reader::start(&controller, SEALED);
-    let why = until("it is said", || reader.status().error);
+    let why = until("the error is reported", || reader.status().error);
     assert!(why.contains("the search") && why.contains(Controller::BASE), "{why}");
-    assert_eq!((reader.status().state, reader.wholes()), (DirectoryState::Failing, 0));
+    assert_eq!((reader.status().state, reader.full_reads()), (DirectoryState::Failing, 0));
     controller.modify(&(limited("delete", 1) + "\n" + &limited("add", 120)));
-    until("it is read when the limit is gone", || (reader.wholes() > 0).then_some(()));
+    until("the domain is read without the limit", || (reader.full_reads() > 0).then_some(()));
     assert!(reader.user_at("user00100").is_some());
 }
 
 #[test]
-fn servers_that_a_controller_refers_to_are_not_asked() {
-    let story = "servers_that_a_controller_refers_to_are_not_asked";
+fn referrals_of_a_controller_are_not_followed() {
+    let story = "referrals_of_a_controller_are_not_followed";
     let Some(controller) = Controller::small(story) else { return };
-    // Every search of the whole domain is answered with three, and so are those of the reader.
-    let wanted = "(|(objectClass=user)(objectClass=group))";
-    let found = controller.search(&["-LLL", "-b", Controller::BASE, wanted, "cn"]);
+    // Each search of the whole domain returns three referrals, also to the reader.
+    let filter = "(|(objectClass=user)(objectClass=group))";
+    let found = controller.search(&["-LLL", "-b", Controller::BASE, filter, "cn"]);
     assert_eq!(found.matches("# refldap://").count(), 3, "{found}");
     let reader = Reader::start(&controller, SEALED);
     reader.until_read();
     assert_eq!(reader.status().problems, Default::default());
     assert!(reader.user_at("bob").is_some());
     controller.modify(&with_member("everyone-here", "add", &staff("Bob")));
-    until("changes are read, too", || {
+    until("changes are also read", || {
         reader.groups("bob").contains(&"everyone-here".to_owned()).then_some(())
     });
-    assert_eq!((reader.wholes(), reader.status().error), (1, None));
+    assert_eq!((reader.full_reads(), reader.status().error), (1, None));
 }

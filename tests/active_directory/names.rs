@@ -1,5 +1,5 @@
-//! Names that are meant to break out of where they are written: what a real controller takes of them,
-//! and what becomes of them in the log, in metrics and in every answer.
+//! Names that try to break out of their context: which of them a real controller accepts, and how
+//! they appear in the log, in metrics and in every response.
 
 use std::fmt::Write;
 
@@ -10,11 +10,11 @@ use rollcall_identity::Name;
 use rollcall_wire::active_directory::ObjectProblem;
 use serde_json::json;
 
-use super::following::{Reader, SEALED, staff, until, with_member};
+use super::sync::{Reader, SEALED, staff, until, with_member};
 use crate::harness::{Controller, PASSWORD, Server, Setup, Srx, enforcement_point};
 
-/// What is written where a name is expected: for filters, distinguished names, logs, terminals, web
-/// pages, JSON, XML, CSV, label values of Prometheus, and people who read from left to right.
+/// Hostile names for filters, distinguished names, logs, terminals, web pages, JSON, XML, CSV,
+/// label values of Prometheus, and readers (bidirectional text).
 const HOSTILE: [&str; 21] = [
     "*)(objectClass=*",
     "a)(|(cn=*",
@@ -39,15 +39,15 @@ const HOSTILE: [&str; 21] = [
     "\u{feff}\u{200b}",
 ];
 
-/// How often each comes: of users and groups, so called, there are a thousand.
+/// The number of copies of each name: about a thousand users and groups have hostile names.
 const COPIES: usize = 25;
 
-/// What the `copy`th of a name is.
+/// The hostile name `number` with the number of the copy.
 fn name(number: usize, copy: usize) -> String {
     format!("{} {copy}", HOSTILE[number])
 }
 
-/// What the group is called: some characters no controller takes in the name of an account.
+/// The name of the group. Characters that a controller rejects in account names are replaced.
 fn group(number: usize, copy: usize) -> String {
     let forbidden = |letter: char| letter.is_control() || "\"/\\[]:;|=,+*?<>".contains(letter);
     format!("g{}", name(number, copy).replace(forbidden, "_"))
@@ -61,8 +61,9 @@ fn base64(text: &str) -> String {
     BASE64_STANDARD.encode(text)
 }
 
-/// The distinguished name of something called `name`, each byte escaped (RFC 4514 section 2.4).
-fn called(name: &str) -> String {
+/// The distinguished name of an object with the name `name`, each byte escaped (RFC 4514 section
+/// 2.4).
+fn escaped_dn(name: &str) -> String {
     let mut escaped = String::new();
     name.bytes().for_each(|byte| write!(escaped, "\\{byte:02x}").unwrap());
     staff(&escaped)
@@ -72,14 +73,14 @@ fn added(dn: &str, attributes: &str) -> String {
     format!("dn:: {}\nchangetype: add\n{attributes}\n", base64(dn))
 }
 
-/// LDIF of a user and a group for each name: the user is displayed so and stands under it in the
-/// directory, and the group is called so and holds the user.
+/// LDIF of a user and a group for each name: the user has it as display name and in its
+/// distinguished name, and the group has it as name and the user as member.
 fn hostile() -> String {
     let mut ldif = String::new();
     for (number, copy) in every() {
         let user = format!("z{copy}x{number}");
-        // Samba compares distinguished names up to a NUL.
-        let dn = called(&format!("{user} {}", HOSTILE[number]));
+        // Samba compares distinguished names only up to a NUL.
+        let dn = escaped_dn(&format!("{user} {}", HOSTILE[number]));
         let text = base64(&name(number, copy));
         let person = format!(
             "objectClass: user\nsAMAccountName: {user}\nuserAccountControl: 544\n\
@@ -90,27 +91,27 @@ fn hostile() -> String {
             base64(&group(number, copy)),
             base64(&dn)
         );
-        let place = format!("CN=g{copy}x{number},OU=Groups,{}", Controller::BASE);
-        ldif += &format!("{}\n{}\n", added(&dn, &person), added(&place, &members));
+        let group_dn = format!("CN=g{copy}x{number},OU=Groups,{}", Controller::BASE);
+        ldif += &format!("{}\n{}\n", added(&dn, &person), added(&group_dn, &members));
     }
     ldif
 }
 
 /// LDIF of a user whose distinguished name is longer than 4 KB.
-fn far_below() -> String {
-    let (mut ldif, mut place) = (String::new(), format!("OU=Staff,{}", Controller::BASE));
+fn deeply_nested() -> String {
+    let (mut ldif, mut parent) = (String::new(), format!("OU=Staff,{}", Controller::BASE));
     for depth in 0..64 {
-        place = format!("OU={}{depth:02},{place}", "d".repeat(60));
-        ldif += &format!("{}\n", added(&place, "objectClass: organizationalUnit\n"));
+        parent = format!("OU={}{depth:02},{parent}", "d".repeat(60));
+        ldif += &format!("{}\n", added(&parent, "objectClass: organizationalUnit\n"));
     }
-    let dn = format!("CN=deep,{place}");
+    let dn = format!("CN=deep,{parent}");
     assert!(dn.len() > 4096);
     ldif + &added(&dn, "objectClass: user\nsAMAccountName: deep\nuserAccountControl: 544\n")
 }
 
-/// What a controller refuses itself: in the names of accounts what would break out of a filter, a
-/// distinguished name or a line, and everywhere what is no text.
-fn refused(controller: &Controller) {
+/// The controller itself rejects characters in account names that could break out of a filter, a
+/// distinguished name or a line, and values that are not UTF-8.
+fn verify_rejected_by_controller(controller: &Controller) {
     for bad in ["*)(cn=*", "a|b", "a\\b", "a,b", "a\"b", "a<b", "a\nb", "a\rb", "\u{1b}[2J", "a:b"]
     {
         let name = format!("objectClass: user\nsAMAccountName:: {}\n", base64(bad));
@@ -125,7 +126,7 @@ fn refused(controller: &Controller) {
     }
 }
 
-/// What a damaged database tells all the same.
+/// LDIF of values that only a damaged database can contain.
 fn damaged() -> String {
     let of = |dn: &str, attribute: &str, value: &[u8]| {
         let value = BASE64_STANDARD.encode(value);
@@ -136,7 +137,7 @@ fn damaged() -> String {
         + &of(&computer, "operatingSystem", &[0xff, 0xfe, 0x80])
 }
 
-/// `text` as a part of a query.
+/// `text` percent-encoded for a query.
 fn escaped(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02x}")).collect()
 }
@@ -146,12 +147,12 @@ fn is_unusable(name: &str) -> bool {
 }
 
 #[test]
-fn a_thousand_hostile_names_are_text_in_every_answer_and_one_line_in_the_log() {
-    let story = "a_thousand_hostile_names_are_text_in_every_answer_and_one_line_in_the_log";
+fn a_thousand_hostile_names_are_escaped_in_every_response_and_the_log() {
+    let story = "a_thousand_hostile_names_are_escaped_in_every_response_and_the_log";
     let Some(controller) = Controller::small(story) else { return };
-    refused(&controller);
+    verify_rejected_by_controller(&controller);
     controller.modify(&hostile());
-    controller.modify(&far_below());
+    controller.modify(&deeply_nested());
     controller.stop();
     controller.corrupt(&damaged());
     controller.start_again();
@@ -162,38 +163,38 @@ fn a_thousand_hostile_names_are_text_in_every_answer_and_one_line_in_the_log() {
     let server = Server::start(setup);
     let total = |path: &str| server.get(path).json()["total"].as_u64();
     let people = (COPIES * HOSTILE.len()) as u64;
-    until("everybody is read", || (total("/api/v1/users?prefix=z") == Some(people)).then_some(()));
-    assert_eq!(total("/api/v1/users?prefix=carol"), Some(1), "all others are served");
-    everything_unusable_is_counted(&server);
-    answers_are_text(&server, &total);
-    firewalls_hear_names(&server);
+    until("all users are read", || (total("/api/v1/users?prefix=z") == Some(people)).then_some(()));
+    assert_eq!(total("/api/v1/users?prefix=carol"), Some(1), "other users are also read");
+    verify_problem_counts(&server);
+    verify_rest_responses(&server, &total);
+    verify_firewall_entries(&server);
     for text in server.metrics().texts() {
         for part in ["evil", "FORGED", "forged", "script", "z0x"] {
             assert!(!text.contains(part), "{text}");
         }
     }
     let log = server.stop();
-    assert!(log.contains("TRACE"), "the log was at its loudest");
+    assert!(log.contains("TRACE"), "the log has trace level");
     for line in log.lines() {
         assert!(line.starts_with("20"), "each line begins with its time: {line:?}");
     }
-    let steers = |letter: char| letter != '\n' && is_unusable(&format!("a{letter}b"));
-    assert!(!log.contains(steers), "no terminal is steered by the log, and no reader deceived");
+    let is_control = |letter: char| letter != '\n' && is_unusable(&format!("a{letter}b"));
+    assert!(!log.contains(is_control), "the log has no control or bidirectional characters");
 }
 
-/// Control characters are no part of a name: it is missing where the object can do without it.
-fn everything_unusable_is_counted(server: &Server) {
+/// Control characters are invalid in names. An optional name with them is omitted.
+fn verify_problem_counts(server: &Server) {
     let displayed = every().filter(|(number, copy)| is_unusable(&name(*number, *copy))).count();
     let groups = every().filter(|(number, copy)| is_unusable(&group(*number, *copy))).count();
     assert_eq!((displayed, groups), (7 * COPIES, COPIES));
     let expected = [
-        // With Bob, whom nobody can call by his name.
+        // Bob is included: his account name is invalid.
         ("bad_text", (displayed + groups + 1) as u64),
         ("no_name", (groups + 1) as u64),
         ("long_dn", 1),
         ("not_utf8", 1),
     ];
-    until("each is counted once", || {
+    until("each problem is counted once", || {
         let metrics = server.metrics();
         let counted = |problem| {
             let labels = [("producer", "corp"), ("problem", problem)];
@@ -206,8 +207,8 @@ fn everything_unusable_is_counted(server: &Server) {
     assert_eq!(directories[0]["problems"]["long_dn"], 1, "{directories}");
 }
 
-fn answers_are_text(server: &Server, total: &impl Fn(&str) -> Option<u64>) {
-    // A name that looks like a filter is a name.
+fn verify_rest_responses(server: &Server, total: &impl Fn(&str) -> Option<u64>) {
+    // Filter characters in a name have no effect.
     let prefix = escaped("*)(objectClass=*");
     assert_eq!(total(&format!("/api/v1/users?prefix={prefix}")), Some(0));
     let prefix = escaped(&group(0, 0)[..11]);
@@ -218,40 +219,40 @@ fn answers_are_text(server: &Server, total: &impl Fn(&str) -> Option<u64>) {
         let displayed = Name::new(&name(number, 3)).ok();
         assert_eq!(shown.as_str(), displayed.as_ref().map(Name::as_str), "{text:?}");
         let named = Name::new(&group(number, 3)).ok();
-        let ways = server.get(&format!("/api/v1/users/z3x{number}/groups?explain")).json();
-        let direct = ways["groups"].as_array().unwrap().iter().find(|found| {
+        let explained = server.get(&format!("/api/v1/users/z3x{number}/groups?explain")).json();
+        let direct = explained["groups"].as_array().unwrap().iter().find(|found| {
             found["path"].as_array().is_some_and(|path| path.len() == 1)
                 && found["name"].as_str() == named.as_ref().map(Name::as_str)
         });
-        assert_eq!(direct.is_some(), named.is_some(), "{text:?}: {ways}");
+        assert_eq!(direct.is_some(), named.is_some(), "{text:?}: {explained}");
     }
 }
 
-fn firewalls_hear_names(server: &Server) {
+fn verify_firewall_entries(server: &Server) {
     let (mut firewall, mut script) = (server.client("campus-fw"), server.client("script"));
-    let place = |number: usize| format!("10.71.0.{}", number + 1);
+    let address = |number: usize| format!("10.71.0.{}", number + 1);
     for number in 0..HOSTILE.len() {
         let user = format!("CORP\\z0x{number}");
-        let login = json!({"kind": "login", "address": place(number), "user": user});
+        let login = json!({"kind": "login", "address": address(number), "user": user});
         assert_eq!(script.post_events(&login).status, 200);
     }
     firewall.poll();
     assert_eq!(firewall.table().len(), HOSTILE.len());
     for (number, text) in HOSTILE.iter().enumerate() {
-        let heard = &firewall.table()[&place(number)];
-        let called = Name::new(&group(number, 0)).ok().map(|name| name.to_string());
+        let entry = &firewall.table()[&address(number)];
+        let group_name = Name::new(&group(number, 0)).ok().map(|name| name.to_string());
         let mut expected = vec!["Domain Users".to_owned(), "Users".to_owned()];
-        expected.extend(called);
+        expected.extend(group_name);
         expected.sort();
-        let mut roles = heard.roles.clone();
+        let mut roles = entry.roles.clone();
         roles.sort();
         assert_eq!(roles, expected, "{text:?}");
     }
-    in_xml(&mut server.client("xml-fw"));
+    verify_xml_response(&mut server.client("xml-fw"));
 }
 
-/// The answer in XML is whole, and its texts are the names.
-fn in_xml(firewall: &mut Srx) {
+/// The XML response is well-formed, and its texts are the names.
+fn verify_xml_response(firewall: &mut Srx) {
     let answer = firewall.ask(0, "?begintime=0").unwrap().text;
     let mut reader = quick_xml::Reader::from_str(&answer);
     let (mut texts, mut text) = (Vec::new(), String::new());
@@ -264,22 +265,18 @@ fn in_xml(firewall: &mut Srx) {
             Event::Start(_) | Event::End(_) => texts.push(std::mem::take(&mut text)),
             Event::Eof => break,
             Event::Decl(_) | Event::Empty(_) => {}
-            other => panic!("{other:?} has no place in {answer}"),
+            other => panic!("unexpected {other:?} in {answer}"),
         }
     }
     for number in (0..HOSTILE.len()).filter(|number| !is_unusable(&group(*number, 0))) {
-        let called = Name::new(&group(number, 0)).unwrap().to_string();
-        assert_eq!(
-            texts.iter().filter(|text| **text == called).count(),
-            1,
-            "{called:?}: {texts:?}"
-        );
+        let name = Name::new(&group(number, 0)).unwrap().to_string();
+        assert_eq!(texts.iter().filter(|text| **text == name).count(), 1, "{name:?}: {texts:?}");
     }
 }
 
 #[test]
-fn who_cannot_be_read_any_more_stays_who_they_were() {
-    let story = "who_cannot_be_read_any_more_stays_who_they_were";
+fn an_object_that_becomes_unreadable_keeps_its_last_state() {
+    let story = "an_object_that_becomes_unreadable_keeps_its_last_state";
     let Some(controller) = Controller::small(story) else { return };
     let reader = Reader::start(&controller, SEALED);
     reader.until_read();
@@ -287,23 +284,23 @@ fn who_cannot_be_read_any_more_stays_who_they_were() {
     controller.corrupt(&damaged());
     controller.set_invocation();
     controller.start_again();
-    until("everything is compared", || (reader.wholes() == 2).then_some(()));
-    assert!(reader.user_at("bob").is_some(), "nobody has deleted him");
-    until("it is told", || {
+    until("the full resync is complete", || (reader.full_reads() == 2).then_some(()));
+    assert!(reader.user_at("bob").is_some(), "bob is not deleted");
+    until("the problem is reported", || {
         let problems = reader.status().problems;
         (problems.get(&ObjectProblem::NoName) == Some(&1)).then_some(())
     });
-    // An ordinary account counts who is there: he is.
+    // The deletion scan of an ordinary account still finds him.
     controller.modify(&with_member("everyone-here", "add", &staff("Alice")));
-    until("what changes is heard", || {
+    until("changes are applied", || {
         reader.groups("alice").contains(&"everyone-here".to_owned()).then_some(())
     });
     assert!(reader.user_at("bob").is_some());
 }
 
 #[test]
-fn a_base_called_like_a_filter_is_a_place_like_any_other() {
-    let story = "a_base_called_like_a_filter_is_a_place_like_any_other";
+fn a_base_with_filter_characters_in_its_name_is_read() {
+    let story = "a_base_with_filter_characters_in_its_name_is_read";
     let Some(controller) = Controller::small(story) else { return };
     let unit = |name: &str| format!("OU={name},{}", Controller::BASE);
     // `we (all) * \ "us", + co` as RFC 4514 escapes it.
@@ -315,15 +312,15 @@ fn a_base_called_like_a_filter_is_a_place_like_any_other() {
     let reader = Reader::start(&controller, &format!("{SEALED}search_bases = {bases}\n"));
     reader.until_read();
     assert!(reader.user_at("inside").is_some() && reader.user_at("alice").is_none());
-    // What changes below it is below it, however the controller writes its name.
+    // Changes below the base are recognized, whatever escaping the controller uses.
     controller.modify(&with_member("everyone-here", "add", &format!("CN=in side,{base}")));
-    until("a change below it is heard", || {
+    until("a change below the base is applied", || {
         reader.groups("inside").contains(&"everyone-here".to_owned()).then_some(())
     });
     let later = "objectClass: user\nsAMAccountName: later\nuserAccountControl: 544\n";
     controller.modify(&added(&format!("CN=later,{base}"), later));
-    until("who comes to it is known", || reader.user_at("later").map(drop));
-    assert_eq!(reader.wholes(), 1);
+    until("a new account below the base is known", || reader.user_at("later").map(drop));
+    assert_eq!(reader.full_reads(), 1);
 }
 
 fn toml_list(texts: &[&str]) -> String {

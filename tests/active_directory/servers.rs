@@ -5,13 +5,13 @@ use rollcall_producers::active_directory::DirectoryState;
 use serde_json::json;
 
 use super::configured;
-use super::firewall::{DESK, Membership, hears};
-use super::following::{Reader, SEALED, change, staff, until, with_member};
+use super::firewall::{DESK, Membership, until_entry};
+use super::sync::{Reader, SEALED, change, staff, until, with_member};
 use crate::harness::{Controller, PASSWORD, Server, Setup, Srx};
 
 #[test]
-fn when_a_controller_stops_the_next_answers_and_the_first_is_returned_to() {
-    let story = "when_a_controller_stops_the_next_answers_and_the_first_is_returned_to";
+fn reading_fails_over_to_the_next_controller_and_back() {
+    let story = "reading_fails_over_to_the_next_controller_and_back";
     let Some(first) = Controller::small(story) else { return };
     let second = first.second();
     let more = "account = \"rollcall@corp.example.com\"\ntransport = \"ldap\"\nbind = \"ntlm\"\n\
@@ -20,26 +20,32 @@ fn when_a_controller_stops_the_next_answers_and_the_first_is_returned_to() {
     let section = first.section(more).replace(&format!("[\"{}\"]", Controller::HOST), &both);
     let reader = Reader::of(&section, configured(&first, more));
     let joined = |name: &str| reader.groups(name).contains(&"everyone-here".to_owned());
-    let answers = |controller: &Controller, wholes: usize| {
+    let until_current = |controller: &Controller, full_reads: usize| {
         until(&format!("{} is read", controller.address()), || {
-            assert!(reader.wholes() == 0 || reader.user_at("bob").is_some(), "what is known stays");
+            assert!(
+                reader.full_reads() == 0 || reader.user_at("bob").is_some(),
+                "known objects stay"
+            );
             let status = reader.status();
-            let is_it = status.server.as_deref() == Some(controller.address());
-            (is_it && status.state == DirectoryState::Current && reader.wholes() >= wholes)
+            let is_server = status.server.as_deref() == Some(controller.address());
+            (is_server
+                && status.state == DirectoryState::Current
+                && reader.full_reads() >= full_reads)
                 .then_some(())
         });
     };
-    answers(&first, 1);
+    until_current(&first, 1);
     first.stop();
-    answers(&second, 2);
+    until_current(&second, 2);
     second.modify(&with_member("everyone-here", "add", &staff("Alice")));
-    until("what the second says is heard", || joined("alice").then_some(()));
+    until("a change at the second is applied", || joined("alice").then_some(()));
     first.start_again();
-    answers(&first, 3);
-    // The first was away when she joined, and nobody has told it: all of it was compared.
-    until("what the first says is in force", || (!joined("alice")).then_some(()));
+    until_current(&first, 3);
+    // The first was stopped when she joined and has no replica of the change: the full resync uses
+    // its state.
+    until("the state of the first is effective", || (!joined("alice")).then_some(()));
     first.modify(&with_member("everyone-here", "add", &staff("Bob")));
-    until("what changes at the first is heard", || joined("bob").then_some(()));
+    until("a change at the first is applied", || joined("bob").then_some(()));
 }
 
 /// The `[[active_directory]]` sections of two domains, and a server that reads both.
@@ -55,23 +61,23 @@ pub(super) fn log_in(script: &mut Srx, address: &str, user: &str) {
 }
 
 #[test]
-fn the_same_name_in_two_domains_is_two_users() {
-    let Some(corp) = Controller::small("the_same_name_in_two_domains_is_two_users") else {
+fn equal_names_in_two_domains_are_two_users() {
+    let Some(corp) = Controller::small("equal_names_in_two_domains_are_two_users") else {
         return;
     };
-    let Some(lab) = Controller::lab("the_same_name_in_two_domains_is_two_users") else { return };
+    let Some(lab) = Controller::lab("equal_names_in_two_domains_are_two_users") else { return };
     let server = both(&corp, &lab);
     let (mut firewall, mut script) = (server.client("campus-fw"), server.client("script"));
     log_in(&mut script, DESK, "CORP\\alice");
     log_in(&mut script, "10.70.0.8", "alice@LAB.example.com");
     log_in(&mut script, "10.70.0.9", "bob");
-    hears(&mut firewall, "alice@corp.example.com", "Domain Users", Membership::In);
+    until_entry(&mut firewall, "alice@corp.example.com", "Domain Users", Membership::In);
     let mut at = |address: &str| {
         firewall.poll();
-        let heard = firewall.table().get(address)?.clone();
-        Some((format!("{}@{}", heard.user, heard.domain), heard.roles))
+        let entry = firewall.table().get(address)?.clone();
+        Some((format!("{}@{}", entry.user, entry.domain), entry.roles))
     };
-    until("the other is known, too", || {
+    until("the other user is resolved", || {
         let (user, roles) = at("10.70.0.8")?;
         (user == "alice@lab.example.com" && roles.contains(&"Domain Users".to_owned()))
             .then_some(())
@@ -80,10 +86,10 @@ fn the_same_name_in_two_domains_is_two_users() {
     let member = "CN=Alice,OU=Staff,DC=lab,DC=example,DC=com";
     lab.modify(&change(group, &format!("modify\nadd: member\nmember: {member}")));
     let role = "everyone-here".to_owned();
-    until("she has the role", || at("10.70.0.8")?.1.contains(&role).then_some(()));
-    assert!(!at(DESK).unwrap().1.contains(&role), "the other has not");
+    until("alice has the role", || at("10.70.0.8")?.1.contains(&role).then_some(()));
+    assert!(!at(DESK).unwrap().1.contains(&role), "the other user does not have it");
 
-    // Without a default domain a bare name means nobody of the two.
+    // Without a default domain, an unqualified name matches neither domain.
     assert!(!at("10.70.0.9").unwrap().1.contains(&"Domain Users".to_owned()));
     server.rewrite(|text| {
         text.replace(
@@ -92,7 +98,7 @@ fn the_same_name_in_two_domains_is_two_users() {
         )
     });
     server.signal(Signal::SIGHUP);
-    until("a bare name means the domain that became the default one", || {
+    until("an unqualified name matches the new default domain", || {
         let (user, roles) = at("10.70.0.9")?;
         (user == "bob@lab.example.com" && roles.contains(&"Domain Users".to_owned())).then_some(())
     });

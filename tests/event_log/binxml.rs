@@ -1,5 +1,5 @@
-//! Our reading of binary XML against that of the `evtx` crate: every record of recorded logs, value by
-//! value. What differs is named here, and why; anything else is a fault.
+//! Compares the binary XML decoder with the `evtx` crate: every record of recorded logs, value by
+//! value. Known differences are listed here with their cause; any other difference fails the test.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -21,12 +21,13 @@ fn data() -> Option<PathBuf> {
     named.or_else(|| folders.find_map(|at| Some(at.join("shared/data")).filter(|at| at.is_dir())))
 }
 
-/// A recorded log by its name, where it is.
+/// The path of a recorded log; `None` if it does not exist.
 pub(super) fn recorded(file: &str) -> Option<PathBuf> {
     Some(data()?.join("windows").join(file)).filter(|path| path.is_file())
 }
 
-/// What every log begins with; those that are kept elsewhere, and only pointed at, do not.
+/// The first bytes of every log. Placeholder files for logs that are stored elsewhere do not have
+/// them.
 const MAGIC: &[u8] = b"ElfFile\0";
 
 /// The logs in a folder.
@@ -43,18 +44,18 @@ fn logs(folder: &Path) -> Vec<PathBuf> {
     logs
 }
 
-/// The sample logs of the crate's author: where `tests/run` puts the one that comes as a package, or the
-/// folder that `ROLLCALL_EVTX` names, for all those in the crate's repository.
+/// The folder of the sample logs of the crate. `tests/run` installs the packaged one;
+/// `ROLLCALL_EVTX` can name a folder with all samples of the repository.
 fn samples() -> PathBuf {
     let installed = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers/evtx");
     std::env::var_os("ROLLCALL_EVTX").map_or(installed, PathBuf::from)
 }
 
-/// Where a value stands (`Event/EventData/Data[LogonType]`, `Event/System/Provider@Name`), and what it
-/// says.
+/// The path of a value (`Event/EventData/Data[LogonType]`, `Event/System/Provider@Name`), and its
+/// text.
 type Leaf = (String, String);
 
-/// The values of an event, in their order. White space around them is that of a writer's indentation.
+/// The values of an event, in their order. Surrounding white space is indentation and is removed.
 fn leaves(xml: &str) -> Vec<Leaf> {
     let mut reader = Reader::from_str(xml);
     reader.config_mut().expand_empty_elements = true;
@@ -62,7 +63,7 @@ fn leaves(xml: &str) -> Vec<Leaf> {
     loop {
         match reader.read_event().unwrap_or_else(|why| panic!("{why}: {xml}")) {
             Event::Start(element) => {
-                path.push(opened(&element, &path, &mut leaves));
+                path.push(open_element(&element, &path, &mut leaves));
                 text.clear();
             }
             Event::End(_) => {
@@ -84,42 +85,43 @@ fn leaves(xml: &str) -> Vec<Leaf> {
     }
 }
 
-/// What an element is called, with its name where it is a `Data`; its other attributes are values.
-fn opened(element: &BytesStart<'_>, path: &[String], leaves: &mut Vec<Leaf>) -> String {
-    let mut called = element.name().as_ref().to_owned();
+/// The name of an element, for a `Data` element with its `Name`. Other attributes are added to
+/// `leaves`.
+fn open_element(element: &BytesStart<'_>, path: &[String], leaves: &mut Vec<Leaf>) -> String {
+    let mut label = element.name().as_ref().to_owned();
     let mut others = Vec::new();
     for attribute in element.attributes() {
         let attribute = attribute.unwrap();
         let (key, value) = (attribute.key.as_ref(), unescape(&attribute.value).unwrap());
         match key {
-            "Name" if called == "Data" => called = format!("Data[{value}]"),
+            "Name" if label == "Data" => label = format!("Data[{value}]"),
             _ if key.starts_with("xmlns") || value.is_empty() => {}
             _ => others.push((key.to_owned(), value.into_owned())),
         }
     }
-    let place = [path.join("/"), called.clone()].join("/");
-    leaves.extend(others.into_iter().map(|(key, value)| (format!("{place}@{key}"), value)));
-    called
+    let path = [path.join("/"), label.clone()].join("/");
+    leaves.extend(others.into_iter().map(|(key, value)| (format!("{path}@{key}"), value)));
+    label
 }
 
-/// Why the crate reads a value otherwise, where that is known.
+/// The known cause of a difference between the two decoders.
 fn explained(ours: &str, theirs: &str) -> Option<&'static str> {
     let number = theirs.parse().is_ok_and(|number: u64| number > 1);
-    let cannot_be = |char: char| char.is_control() || char == '\u{fffd}';
+    let is_invalid = |char: char| char.is_control() || char == '\u{fffd}';
     [
-        // C has every BOOL that is not 0 as true, and some providers write 8 or 65536.
+        // Every BOOL other than 0 is true, and some providers write 8 or 65536.
         (ours == "true" && number, "a BOOL that is neither 0 nor 1"),
-        // A password policy without a number has it as one character of that code.
+        // A password policy has a number as one character of that code.
         (
-            ours.replace(cannot_be, "_") == theirs,
-            "a character that XML cannot have, or half of one",
+            ours.replace(is_invalid, "_") == theirs,
+            "a character that is invalid in XML, or an unpaired surrogate",
         ),
     ]
     .into_iter()
     .find_map(|(holds, why)| holds.then_some(why))
 }
 
-/// The fragments of a log as a server would have sent them, by the number of their record.
+/// The fragments of a log as a server sends them, by record number.
 fn fragments(log: &Path) -> Option<BTreeMap<u64, Vec<u8>>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let python = root.join("target/peers/dc-simulator/bin/python");
@@ -127,15 +129,15 @@ fn fragments(log: &Path) -> Option<BTreeMap<u64, Vec<u8>>> {
         return None;
     }
     let script = root.join("tests/peers/dc-simulator/transcode.py");
-    // A log that is damaged ends where it is.
-    let written = run(&python, &[script.as_path(), log]).stdout;
-    let (mut rest, mut fragments) = (&written[..], BTreeMap::new());
-    while let Some((head, behind)) = rest.split_first_chunk::<12>() {
+    // The output for a damaged log ends at the damage.
+    let output = run(&python, &[script.as_path(), log]).stdout;
+    let (mut rest, mut fragments) = (&output[..], BTreeMap::new());
+    while let Some((head, tail)) = rest.split_first_chunk::<12>() {
         let number = u64::from_le_bytes(*head.first_chunk().unwrap());
         let length = u32::from_le_bytes(*head.last_chunk().unwrap()) as usize;
-        let Some((fragment, behind)) = behind.split_at_checked(length) else { break };
+        let Some((fragment, tail)) = tail.split_at_checked(length) else { break };
         fragments.insert(number, fragment.to_vec());
-        rest = behind;
+        rest = tail;
     }
     Some(fragments)
 }
@@ -145,7 +147,7 @@ struct Compared {
     records: u64,
     values: u64,
     explained: BTreeMap<&'static str, u64>,
-    strange: BTreeSet<String>,
+    unexplained: BTreeSet<String>,
 }
 
 impl Compared {
@@ -160,7 +162,7 @@ impl Compared {
             };
             let number = record.event_record_id;
             let Some(fragment) = fragments.get(&number) else {
-                self.explain("a damaged record that cannot be sent again");
+                self.explain("a damaged record that cannot be replayed");
                 continue;
             };
             self.records += 1;
@@ -173,11 +175,12 @@ impl Compared {
                     self.values(&format!("{place}, field"), fields, data.collect());
                     self.record(&place, leaves(&xml), theirs);
                 }
-                // All zeros, where a disk was not written: a SID of revision 0 and no authority.
+                // All bytes are zero because the disk was not written: a SID of revision 0 without
+                // authority.
                 Err(_) if record.data.contains("<EventID>0</EventID>") => {
-                    self.explain("a record of zeros, which is refused");
+                    self.explain("a record of zeros, which is rejected");
                 }
-                Err(why) => drop(self.strange.insert(format!("{place}: {why}"))),
+                Err(why) => drop(self.unexplained.insert(format!("{place}: {why}"))),
             }
         }
     }
@@ -186,26 +189,26 @@ impl Compared {
         *self.explained.entry(why).or_default() += 1;
     }
 
-    /// The whole event, as it is shown.
+    /// Compares a complete event.
     fn record(&mut self, place: &str, ours: Vec<Leaf>, mut theirs: Vec<Leaf>) {
         if theirs.starts_with(&ours)
             && theirs[ours.len()..].iter().all(|(path, _)| is_rendering(path))
         {
-            // It reads on behind the end of a fragment, where there is waste; its own earlier
+            // The crate reads past the end of a fragment, where data is undefined; its earlier
             // versions did not.
             for _ in theirs.split_off(ours.len()) {
-                self.explain("a value behind the end of an event");
+                self.explain("a value after the end of an event");
             }
         }
         self.values(place, ours, theirs);
     }
 
-    /// Values that are to be the same, at the same places.
+    /// Compares values, which must be equal and have equal paths.
     fn values(&mut self, place: &str, ours: Vec<Leaf>, theirs: Vec<Leaf>) {
         if !ours.iter().map(|(path, _)| path).eq(theirs.iter().map(|(path, _)| path)) {
             let other = ours.iter().zip(&theirs).find(|(one, two)| one.0 != two.0);
             let counts = (ours.len(), theirs.len());
-            self.strange.insert(format!("{place}: {counts:?} values, {other:?}"));
+            self.unexplained.insert(format!("{place}: {counts:?} values, {other:?}"));
             return;
         }
         for ((path, ours), (_, theirs)) in ours.into_iter().zip(theirs) {
@@ -215,13 +218,15 @@ impl Compared {
             }
             match explained(&ours, &theirs) {
                 Some(why) => self.explain(why),
-                None => drop(self.strange.insert(format!("{place} {path}: {ours:?}, {theirs:?}"))),
+                None => {
+                    self.unexplained.insert(format!("{place} {path}: {ours:?}, {theirs:?}"));
+                }
             }
         }
     }
 }
 
-/// The data of an event as the rules of logons read them: by their names.
+/// The data fields of an event as the logon rules read them: by name.
 fn data_of(record: &EventRecord<'_>) -> Vec<Leaf> {
     let leaf = |field: &EventField<'_>| {
         let FieldPath { element, attribute, name, .. } = field.place();
@@ -247,10 +252,10 @@ fn is_rendering(path: &str) -> bool {
     path.starts_with("Event/RenderingInfo")
 }
 
-/// Compares all logs of a folder, of which there are at least so many records; a story that cannot be
-/// is noted.
+/// Compares all records of `logs`, of which there must be at least `least`. Skips the test without
+/// the simulator.
 #[track_caller]
-fn reads_as_the_crate_does(story: &str, logs: &[PathBuf], least: u64) {
+fn decodes_as_the_crate(story: &str, logs: &[PathBuf], least: u64) {
     let mut compared = Compared::default();
     for log in logs {
         let Some(fragments) = fragments(log) else {
@@ -258,25 +263,25 @@ fn reads_as_the_crate_does(story: &str, logs: &[PathBuf], least: u64) {
         };
         compared.log(log, &fragments);
     }
-    let Compared { records, values, explained, strange } = compared;
+    let Compared { records, values, explained, unexplained } = compared;
     println!("{} logs, {records} records, {values} values; explained: {explained:#?}", logs.len());
     assert!(records >= least && values > 10 * records, "{records} records, {values} values");
-    assert!(strange.is_empty(), "{} strange: {strange:#?}", strange.len());
+    assert!(unexplained.is_empty(), "{} unexplained: {unexplained:#?}", unexplained.len());
 }
 
 #[test]
-fn every_recorded_event_is_read_as_another_reader_does() {
-    let story = "every_recorded_event_is_read_as_another_reader_does";
+fn every_recorded_event_decodes_as_in_the_evtx_crate() {
+    let story = "every_recorded_event_decodes_as_in_the_evtx_crate";
     let logs = data().map(|data| logs(&data.join("windows"))).unwrap_or_default();
     if logs.is_empty() {
         return skip(story, "there are no recorded logs beside the repository");
     }
-    reads_as_the_crate_does(story, &logs, 100);
+    decodes_as_the_crate(story, &logs, 100);
 }
 
 #[test]
-fn every_event_of_another_reader_s_own_samples_is_read_as_it_does() {
-    let story = "every_event_of_another_reader_s_own_samples_is_read_as_it_does";
+fn every_sample_of_the_evtx_crate_decodes_as_in_that_crate() {
+    let story = "every_sample_of_the_evtx_crate_decodes_as_in_that_crate";
     let logs = logs(&samples());
     if logs.is_empty() {
         let why = format!(
@@ -285,5 +290,5 @@ fn every_event_of_another_reader_s_own_samples_is_read_as_it_does() {
         );
         return skip(story, &why);
     }
-    reads_as_the_crate_does(story, &logs, 1);
+    decodes_as_the_crate(story, &logs, 1);
 }

@@ -1,25 +1,26 @@
-//! Stories of logs that real controllers wrote: sent again by a simulated one, they reach a firewall.
+//! Logs of real controllers, replayed by simulated ones.
 
 use serde_json::json;
 
 use super::{binxml, later, setup};
 use crate::harness::{EventLogs, Server, skip};
 
-/// What happened at controllers, and who is where when it is over; tests/logon.rs has every record.
+/// Recorded logs, with the address of the client and its user at the end; tests/logon.rs checks
+/// every record.
 const RECORDINGS: [(&str, &str, Option<&str>); 4] = [
-    // Names and passwords were tried: of three the password was right, and the last of them is there.
+    // Password guessing: three guesses succeeded, and the last of them has the session.
     ("kerberos_user_enumeration.evtx", "10.23.123.11", Some("dsrm")),
-    // A computer calls itself as the controller does, without the `$`.
+    // A computer account has the name of the controller, without the `$`.
     ("samaccount_spoofing_dc.evtx", "172.16.66.19", Some("01566s-win16-ir")),
-    // Somebody gets a ticket of Alice's without her password, from where Bob is.
+    // An attacker gets a ticket of Alice without her password, from the address of Bob.
     ("asrep_roasting_security.evtx", "192.168.1.2", Some("bob")),
-    // A forged ticket names somebody who does not exist.
+    // A forged ticket names a user who does not exist.
     ("golden_ticket_4769.evtx", "10.23.23.9", None),
 ];
 
 #[test]
-fn what_real_controllers_wrote_reaches_a_firewall_as_if_it_happened_now() {
-    let story = "what_real_controllers_wrote_reaches_a_firewall_as_if_it_happened_now";
+fn replayed_logs_of_real_controllers_reach_a_firewall() {
+    let story = "replayed_logs_of_real_controllers_reach_a_firewall";
     let Some(logs) = EventLogs::start(story, RECORDINGS.len()) else { return };
     for (index, (file, ..)) in RECORDINGS.iter().enumerate() {
         let Some(path) = binxml::recorded(file) else {
@@ -35,10 +36,10 @@ fn what_real_controllers_wrote_reaches_a_firewall_as_if_it_happened_now() {
             server.wait_for_user(user, address);
         }
     }
-    // The forger's tickets are refreshes of nobody: they are heard of, and begin nothing.
+    // The forged tickets are refreshes without a session: they are refused.
     let forged = server.account("dc4", 10);
     assert_eq!((forged.applied, forged.dropped), (0, 2), "{forged:?}");
-    // 17 tries in vain; two accounts that need no pre-authentication, which proves nobody.
+    // Dropped: failed guesses, and two tickets without pre-authentication, which are no evidence.
     let tried = server.account("dc1", 20);
     assert_eq!((tried.applied, tried.dropped), (3, 17), "{tried:?}");
     let mut firewall = server.client("campus-fw");
@@ -51,8 +52,8 @@ fn what_real_controllers_wrote_reaches_a_firewall_as_if_it_happened_now() {
 }
 
 #[test]
-fn the_same_log_years_later_is_history_and_begins_nothing() {
-    let story = "the_same_log_years_later_is_history_and_begins_nothing";
+fn an_event_log_from_years_ago_creates_no_session() {
+    let story = "an_event_log_from_years_ago_creates_no_session";
     let Some(logs) = EventLogs::start(story, 1) else { return };
     let (file, address, _) = RECORDINGS[0];
     let Some(path) = binxml::recorded(file) else {

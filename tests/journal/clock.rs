@@ -1,5 +1,5 @@
-//! The machine's clock is set forward and back by days while the server runs: no session ends before
-//! its time, and none outlives it.
+//! The system clock is set forward and back by days while the server runs: no session ends before
+//! its logoff time, and none lasts longer.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,26 +7,26 @@ use std::path::{Path, PathBuf};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use super::{login, on_one_port};
+use super::{login, with_fixed_port};
 use crate::harness::{Server, Setup, now, skip, until};
 
-const STORY: &str = "a_clock_that_is_set_and_set_back_ends_nobody_and_keeps_nobody";
+const STORY: &str = "clock_changes_neither_end_nor_extend_sessions";
 
-/// The library that tells a process another time: <https://github.com/wolfcw/libfaketime>.
+/// The library that changes the time of a process: <https://github.com/wolfcw/libfaketime>.
 fn faketime() -> Option<PathBuf> {
     let folders = fs::read_dir("/usr/lib").ok()?.filter_map(Result::ok);
     let mut found = folders.map(|folder| folder.path().join("faketime/libfaketimeMT.so.1"));
     found.find(|library| library.is_file())
 }
 
-/// Sets the clock of the process that reads `file`, such as `+3d`.
+/// Sets the clock of the process that reads `file`, for example to `+3d`.
 fn set(file: &Path, to: &str) {
     let next = file.with_extension("next");
     fs::write(&next, to).unwrap();
     fs::rename(next, file).unwrap();
 }
 
-/// A login that happened so many seconds ago.
+/// A login that is `seconds` old.
 fn earlier(address: &str, user: &str, seconds: i64) -> Value {
     let at = (now() - SignedDuration::from_secs(seconds)).to_string();
     json!({"kind": "login", "address": address, "user": user, "at": at})
@@ -37,9 +37,9 @@ fn jumps(server: &Server, outcome: &str) -> u64 {
 }
 
 #[test]
-fn a_clock_that_is_set_and_set_back_ends_nobody_and_keeps_nobody() {
+fn clock_changes_neither_end_nor_extend_sessions() {
     let Some(library) = faketime() else { return skip(STORY, "libfaketime is not installed") };
-    let setup = on_one_port(Setup::new()).with("[rules]\nlogoff_time = \"1m\"");
+    let setup = with_fixed_port(Setup::new()).with("[rules]\nlogoff_time = \"1m\"");
     let file = setup.folder().join("clock");
     set(&file, "+0");
     let setup = setup
@@ -55,16 +55,16 @@ fn a_clock_that_is_set_and_set_back_ends_nobody_and_keeps_nobody() {
         assert_eq!(script.post_events(&earlier(&at(2), "bob", 56)).status, 200);
         set(&file, far);
         until("the jump is noticed", || (jumps(&server, "suspected") > round as u64).then_some(()));
-        // Nobody ends before their time, by the server's word or the firewall's table.
+        // No session ends early, neither in the server nor in the firewall.
         assert_eq!(server.user_at(&at(1)).as_deref(), Some("alice"), "{far}");
         firewall.poll();
         assert_eq!(firewall.user_at(&at(1)), Some("alice"), "{far}");
-        // Whoever logs on meanwhile is believed, with the time that their own clock tells.
+        // A login meanwhile is accepted with the time of its sender.
         assert_eq!(script.post_events(&earlier(&at(3), "carol", 1)).status, 200);
         assert_eq!(server.user_at(&at(3)).as_deref(), Some("carol"), "{far}");
-        // And nobody stays beyond it.
-        until("bob's time is over", || server.user_at(&at(2)).is_none().then_some(()));
-        until("the firewall has heard of it", || {
+        // No session lasts longer than its logoff time.
+        until("the session of bob has expired", || server.user_at(&at(2)).is_none().then_some(()));
+        until("the firewall has received the end", || {
             firewall.poll();
             firewall.user_at(&at(2)).is_none().then_some(())
         });

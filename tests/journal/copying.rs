@@ -1,5 +1,5 @@
-//! A copy of the journal that is made while the server runs: another server on it answers the same;
-//! and other rules are tried on what is there.
+//! A backup of the journal of a running server: another server on it gives the same answers.
+//! Changed rules are simulated on the journal.
 
 use std::fs;
 use std::path::Path;
@@ -17,7 +17,7 @@ fn command(server: &Server, arguments: &[&str]) -> (Option<i32>, String, String)
     (output.status.code(), text, String::from_utf8(output.stderr).unwrap())
 }
 
-/// As docs/journal.md says.
+/// Unpacks a backup as described in docs/journal.md.
 fn unpack(file: &Path, folder: &Path) {
     fs::create_dir(folder).unwrap();
     let tar = Command::new("tar").arg("-xf").arg(file).arg("-C").arg(folder).status();
@@ -25,17 +25,17 @@ fn unpack(file: &Path, folder: &Path) {
 }
 
 #[test]
-fn a_server_on_a_copy_that_was_made_while_the_first_one_wrote_answers_the_same() {
+fn a_server_on_a_backup_made_during_writes_gives_the_same_answers() {
     let server = Server::start(Setup::new().with("[journal]\nsegment_events = 100"));
     let mut script = server.client("script");
     let all: Vec<Value> = (0..250u8).map(|n| login(&format!("10.61.0.{n}"), "alice")).collect();
-    for some in all.chunks(50) {
-        assert_eq!(script.post_events(&json!(some)).status, 200);
+    for chunk in all.chunks(50) {
+        assert_eq!(script.post_events(&json!(chunk)).status, 200);
     }
     assert_eq!(script.post_events(&login("10.61.0.7", "bob")).status, 200);
-    let moment = now();
-    until("the clock has gone on", || (now() > moment).then_some(()));
-    let moment = now().to_string();
+    let time = now();
+    until("the clock has advanced", || (now() > time).then_some(()));
+    let time = now().to_string();
     let copy = tempfile::tempdir().unwrap();
     let file = copy.path().join("copy.tar");
     let target = copy.path().join("journal");
@@ -46,31 +46,31 @@ fn a_server_on_a_copy_that_was_made_while_the_first_one_wrote_answers_the_same()
     unpack(&file, &target);
     let section = format!("[journal]\nsegment_events = 100\nfolder = \"{}\"", target.display());
     let restored = Server::start(Setup::new().with(&section));
-    assert_eq!(restored.user_at("10.61.0.7").as_deref(), Some("bob"), "as it was then");
+    assert_eq!(restored.user_at("10.61.0.7").as_deref(), Some("bob"), "the state at the backup");
     assert_eq!(restored.user_at("10.61.0.249").as_deref(), Some("alice"));
-    let told = |server: &Server| {
-        let path = format!("/api/v1/history/addresses/10.61.0.7?at={moment}");
-        let told = server.get(&path).json();
-        (told["session"].clone(), told["learnt"].clone())
+    let history = |server: &Server| {
+        let path = format!("/api/v1/history/addresses/10.61.0.7?at={time}");
+        let answer = server.get(&path).json();
+        (answer["session"].clone(), answer["learnt"].clone())
     };
-    assert_eq!(told(&restored), told(&server));
-    assert_eq!(told(&restored).0["user"], "bob");
+    assert_eq!(history(&restored), history(&server));
+    assert_eq!(history(&restored).0["user"], "bob");
     let mut firewall = restored.client("campus-fw");
     firewall.poll();
     assert_eq!(firewall.user_at("10.61.0.7"), Some("bob"));
     assert_eq!(restored.client("script").post_events(&login("10.61.0.8", "dave")).status, 200);
-    assert_eq!(restored.user_at("10.61.0.8").as_deref(), Some("dave"), "and it goes on");
+    assert_eq!(restored.user_at("10.61.0.8").as_deref(), Some("dave"), "it accepts events");
     let before = fs::read(&file).unwrap();
     let again = command(&server, &["backup", file.to_str().unwrap()]);
     assert_eq!(again.0, Some(1));
     assert!(again.2.contains("a backup does not overwrite a file"), "{}", again.2);
-    assert!(fs::read(&file).unwrap() == before, "it is the same as before");
+    assert!(fs::read(&file).unwrap() == before, "the file is unchanged");
     restored.stop();
     server.stop();
 }
 
 #[test]
-fn a_copy_that_is_made_under_load_is_whole_up_to_a_commit() {
+fn a_backup_under_load_is_complete_up_to_a_commit() {
     let server = Server::start(Setup::new().with("[journal]\nsegment_events = 100"));
     let copies = tempfile::tempdir().unwrap();
     let file = copies.path().join("copy.tar");
@@ -87,22 +87,22 @@ fn a_copy_that_is_made_under_load_is_whole_up_to_a_commit() {
     };
     let before = push(&|last| last < 150);
     let after = std::thread::scope(|scope| {
-        let copying = scope.spawn(|| command(&server, &["backup", file.to_str().unwrap()]));
-        let after = push(&|last| !copying.is_finished() || last < before + 20);
-        let (code, text, error) = copying.join().unwrap();
+        let backup = scope.spawn(|| command(&server, &["backup", file.to_str().unwrap()]));
+        let after = push(&|last| !backup.is_finished() || last < before + 20);
+        let (code, text, error) = backup.join().unwrap();
         assert_eq!((code, error.as_str()), (Some(0), ""), "{text}");
         after
     });
     let left = fs::read_dir(copies.path()).unwrap().count();
-    assert_eq!(left, 1, "nothing is left over beside it");
+    assert_eq!(left, 1, "no other file is left");
     let target = copies.path().join("journal");
     unpack(&file, &target);
     let section = format!("[journal]\nfolder = \"{}\"", target.display());
     let restored = Server::start(Setup::new().with(&section));
-    let is_there = |n: usize| restored.user_at(&address(n)) == Some(format!("user{n}"));
-    let many = (1..=after).take_while(|n| is_there(*n)).count();
-    assert!(many >= before, "what was acknowledged before is in it: {many} of {before}");
-    assert!(!(many + 1..=after).any(is_there), "it ends with a commit: {many} of {after}");
+    let is_restored = |n: usize| restored.user_at(&address(n)) == Some(format!("user{n}"));
+    let many = (1..=after).take_while(|n| is_restored(*n)).count();
+    assert!(many >= before, "acknowledged events are in the backup: {many} of {before}");
+    assert!(!(many + 1..=after).any(is_restored), "it ends with a commit: {many} of {after}");
     let check = command(&restored, &["journal", "verify"]);
     assert_eq!(check.0, Some(0), "{}", check.1);
     restored.stop();
@@ -110,13 +110,13 @@ fn a_copy_that_is_made_under_load_is_whole_up_to_a_commit() {
 }
 
 #[test]
-fn other_rules_are_tried_on_the_journal_before_they_are_put_in_force() {
+fn changed_rules_are_simulated_on_the_journal_before_they_are_applied() {
     let server = Server::start(Setup::new().with("[journal]\ncheckpoint_interval = \"1s\""));
     let mut script = server.client("script");
     let both = json!([login("10.61.1.1", "alice"), login("10.61.1.2", "svc-scan")]);
     assert_eq!(script.post_events(&both).status, 200);
     let folder = server.data().join("journal");
-    until("the table is written down", || {
+    until("a snapshot is written", || {
         let files = fs::read_dir(&folder).unwrap();
         let mut names = files.map(|entry| entry.unwrap().file_name().into_string().unwrap());
         names.any(|name| name == format!("snapshot-{:020}.db", 2)).then_some(())
@@ -133,6 +133,10 @@ fn other_rules_are_tried_on_the_journal_before_they_are_put_in_force() {
     assert!(text.starts_with("10.61.1.2        svc-scan -> no session\n"), "{text}");
     assert!(text.contains("refused: user_ignored"), "{text}");
     assert!(text.contains("1 address differs"), "{text}");
-    assert_eq!(server.user_at("10.61.1.2").as_deref(), Some("svc-scan"), "nothing is changed");
+    assert_eq!(
+        server.user_at("10.61.1.2").as_deref(),
+        Some("svc-scan"),
+        "the session is unchanged"
+    );
     server.stop();
 }

@@ -1,5 +1,5 @@
-//! The server is killed at random moments while events are pushed, a firewall polls and a Secure Edge
-//! is told: no event that was acknowledged is lost, and nobody is there who never was.
+//! The server is killed at random times while events are pushed, a firewall polls and Secure Edge
+//! receives updates: no acknowledged event is lost, and no session appears without an event.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -7,31 +7,31 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
 use std::time::Duration;
 
-use super::generator::{Generator, everybody, seed};
-use super::on_one_port;
+use super::generator::{Generator, seed, sessions};
+use super::with_fixed_port;
 use crate::harness::{ONBOARDING, SecureEdge, SeededRng, Server, Setup, Srx, until};
 
-/// How often the server is killed: `tests/crash.sh` sets more.
+/// The number of kills; `tests/crash.sh` sets more.
 const KILLS: u64 = 200;
 
-/// The longest that a server lives, in milliseconds: long enough to seal a segment now and then.
-const LIFE: u64 = 400;
+/// The longest run of a server, in milliseconds: long enough to seal a segment occasionally.
+const MAX_RUN_MS: u64 = 400;
 
-/// Small segments, many snapshots: a kill meets each of them half done. The addresses are fought over
-/// by more users than share one in earnest.
-const TERMS: &str = "[journal]\nsegment_events = 100\ncheckpoint_interval = \"1s\"\n\
+/// Small segments and many snapshots, so that kills interrupt each of them. The addresses change
+/// users more often than real shared addresses.
+const JOURNAL: &str = "[journal]\nsegment_events = 100\ncheckpoint_interval = \"1s\"\n\
                      [rules.shared_addresses]\nmax_users_per_minute = 0";
 
-/// The life of the positions, as a cookie says it.
+/// The epoch in the cookie of the firewall.
 fn epoch(firewall: &Srx) -> String {
     firewall.cookie().and_then(|cookie| cookie.split(['.', '-']).next()).unwrap().to_owned()
 }
 
 #[test]
-fn killed_at_any_moment_it_loses_nothing_that_was_acknowledged() {
+fn a_kill_at_any_time_loses_no_acknowledged_event() {
     let kills = env::var("ROLLCALL_KILLS").map_or(KILLS, |kills| kills.parse().unwrap());
     let seed = seed();
-    let setup = on_one_port(Setup::new()).with(TERMS).with_secret("edge.token", ONBOARDING);
+    let setup = with_fixed_port(Setup::new()).with(JOURNAL).with_secret("edge.token", ONBOARDING);
     let edge = SecureEdge::start(setup.authority());
     let mut server = Server::start(setup.with(&edge.section("")));
     let mut firewall = server.client("campus-fw");
@@ -46,12 +46,12 @@ fn killed_at_any_moment_it_loses_nothing_that_was_acknowledged() {
             scope.spawn(|| generator.send_while(alive));
             scope.spawn(|| {
                 while alive() {
-                    // It polls through everything; who does not answer is asked again.
+                    // The firewall polls all the time, and retries when the server does not answer.
                     let _ = firewall.batches(0);
                     thread::sleep(Duration::from_millis(5));
                 }
             });
-            thread::sleep(Duration::from_millis(chance.below(LIFE)));
+            thread::sleep(Duration::from_millis(chance.below(MAX_RUN_MS)));
             let killed = server.kill();
             dead.store(true, SeqCst);
             killed
@@ -59,23 +59,21 @@ fn killed_at_any_moment_it_loses_nothing_that_was_acknowledged() {
         .start_again();
         let log = server.log();
         assert!(!log.contains("damaged") && !log.contains("panicked"), "kill {kill}: {log}");
-        generator.check(&everybody(&server));
+        generator.check(&sessions(&server));
     }
-    // Whatever is unknown is sent again, until everything is sure.
+    // An event with an unknown outcome is sent again until it is acknowledged.
     until("the last event is acknowledged", || generator.send().then_some(()));
     firewall.poll();
-    let there = everybody(&server);
-    assert_eq!(there, generator.sure);
-    let heard: BTreeMap<String, String> =
-        firewall.table().iter().map(|(at, heard)| (at.clone(), heard.user.clone())).collect();
-    assert_eq!(heard, there, "the firewall that polled through all of it");
-    until("the Secure Edge that was told through all of it holds the same", || {
-        (edge.users() == there).then_some(())
-    });
-    assert_eq!(epoch(&firewall), first_epoch, "no position was ever in doubt");
+    let sessions = sessions(&server);
+    assert_eq!(sessions, generator.acknowledged_sessions);
+    let table: BTreeMap<String, String> =
+        firewall.table().iter().map(|(at, entry)| (at.clone(), entry.user.clone())).collect();
+    assert_eq!(table, sessions, "the firewall that polled during all kills");
+    until("Secure Edge has the same sessions", || (edge.users() == sessions).then_some(()));
+    assert_eq!(epoch(&firewall), first_epoch, "the epoch never changed");
     let Generator { acknowledged, revision, .. } = generator;
-    let synchronised = edge.state().synchronised;
+    let full_resyncs = edge.state().synchronised;
     println!("{kills} kills, {acknowledged} events acknowledged, revision {revision}, 0 lost");
-    println!("the Secure Edge was synchronised from nothing {synchronised} times");
+    println!("Secure Edge received {full_resyncs} full resyncs");
     server.stop();
 }

@@ -1,5 +1,5 @@
-//! The disk is full: questions are answered, pushes are told to come again, and once there is room
-//! everything goes on by itself.
+//! The disk is full: queries are answered, pushes are rejected with `Retry-After`, and writes
+//! continue automatically when space is available.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -14,16 +14,16 @@ use crate::harness::{
     Account, Server, Setup, Vpn, frame_3164, now, peer, run, skip, until, within,
 };
 
-/// A small file system in memory that is gone with the story.
+/// A small file system in memory, which is unmounted at the end of the test.
 pub(crate) struct SmallDisk(TempDir);
 
 impl SmallDisk {
-    /// Mounts it; says why when this process may not.
+    /// Mounts it. The error is the reason why it cannot be mounted.
     pub(crate) fn mount() -> Result<Self, String> {
         let at = tempfile::tempdir().unwrap();
         let mount = peer("mount").ok_or("mount is not installed")?;
-        let place = at.path().display().to_string();
-        let done = run(&mount, &["-t", "tmpfs", "-o", "size=3m,mode=0700", "tmpfs", &place]);
+        let target = at.path().display().to_string();
+        let done = run(&mount, &["-t", "tmpfs", "-o", "size=3m,mode=0700", "tmpfs", &target]);
         if !done.status.success() {
             return Err(String::from_utf8_lossy(&done.stderr).trim().to_owned());
         }
@@ -37,12 +37,12 @@ impl SmallDisk {
         while file.write_all(&page).is_ok() {}
     }
 
-    /// The section of the configuration that puts the journal there.
+    /// The configuration section that places the journal on it.
     pub(crate) fn section(&self) -> String {
         format!("[journal]\nfolder = \"{}\"", self.0.path().join("journal").display())
     }
 
-    pub(crate) fn make_room(&self) {
+    pub(crate) fn free_space(&self) {
         fs::remove_file(self.0.path().join("filler")).unwrap();
     }
 }
@@ -56,12 +56,12 @@ impl Drop for SmallDisk {
 }
 
 #[test]
-fn a_full_disk_stops_nobody_who_asks_and_heals_by_itself() {
+fn queries_continue_on_a_full_disk_and_writes_recover_automatically() {
     let disk = match SmallDisk::mount() {
         Ok(disk) => disk,
         Err(why) => {
             return skip(
-                "a_full_disk_stops_nobody_who_asks_and_heals_by_itself",
+                "queries_continue_on_a_full_disk_and_writes_recover_automatically",
                 &format!("no file system can be mounted: {why}"),
             );
         }
@@ -86,8 +86,8 @@ fn a_full_disk_stops_nobody_who_asks_and_heals_by_itself() {
         let refused = refused.expect("a push is refused");
         assert_eq!(refused.status, 503, "{refused:?}");
         assert!(refused.headers.contains_key("retry-after"), "{refused:?}");
-        assert!(refused.text.contains("full"), "it says why: {refused:?}");
-        // Whoever asks is answered: firewalls, REST, metrics.
+        assert!(refused.text.contains("full"), "the reason is reported: {refused:?}");
+        // Queries of firewalls, REST and metrics are answered.
         for address in &acknowledged {
             assert!(server.user_at(address).is_some(), "{address}");
         }
@@ -97,13 +97,13 @@ fn a_full_disk_stops_nobody_who_asks_and_heals_by_itself() {
         let ready = server.get("/readyz");
         assert_eq!(ready.status, 503, "{ready:?}");
         assert!(ready.text.contains("the journal is not writable"), "{ready:?}");
-        disk.make_room();
+        disk.free_space();
         let address = format!("10.62.{round}.250");
-        let healed = within(Duration::from_secs(10), || {
+        let recovered = within(Duration::from_secs(10), || {
             let answer = script.post_events(&login(&address, "carol"));
             (answer.status == 200).then_some(())
         });
-        assert!(healed.is_some(), "not healed within 10 s\n{}", server.log());
+        assert!(recovered.is_some(), "no recovery within 10 s\n{}", server.log());
         acknowledged.push(address);
         assert_eq!(server.get("/readyz").status, 200);
         assert_eq!(server.metrics().sum("rollcall_journal_unavailable", &[]), 0);
@@ -118,12 +118,12 @@ fn a_full_disk_stops_nobody_who_asks_and_heals_by_itself() {
 }
 
 #[test]
-fn what_syslog_tells_while_the_disk_is_full_is_held_back_or_counted() {
+fn syslog_input_on_a_full_disk_is_held_back_or_counted() {
     let disk = match SmallDisk::mount() {
         Ok(disk) => disk,
         Err(why) => {
             return skip(
-                "what_syslog_tells_while_the_disk_is_full_is_held_back_or_counted",
+                "syslog_input_on_a_full_disk_is_held_back_or_counted",
                 &format!("no file system can be mounted: {why}"),
             );
         }
@@ -131,48 +131,49 @@ fn what_syslog_tells_while_the_disk_is_full_is_held_back_or_counted() {
     let server = Server::start(Setup::new().with(&disk.section()));
     let mut stream = TcpStream::connect(server.tcp()).unwrap();
     let mut sent = 0_u64;
-    let mut say = |third: u8| {
+    let mut send = |third: u8| {
         sent += 1;
         let (user, address) = (format!("u{sent}"), format!("10.66.{third}.{}", sent % 250));
         let up = Vpn { user: &user, address: &address }.up();
         writeln!(stream, "{}", frame_3164(&up, SignedDuration::ZERO)).unwrap();
         (sent, address, user)
     };
-    say(0);
+    send(0);
     server.account("syslog", 1);
     disk.fill();
-    let ill = |server: &Server| server.metrics().sum("rollcall_journal_unavailable", &[]) == 1;
-    until("the journal is ill", || {
-        let (sent, ..) = say(0);
+    let is_unavailable =
+        |server: &Server| server.metrics().sum("rollcall_journal_unavailable", &[]) == 1;
+    until("the journal is unavailable", || {
+        let (sent, ..) = send(0);
         within(Duration::from_secs(5), || {
             let account = server.metrics().account("syslog");
             (account.received == sent && account.is_closed()).then_some(())
         });
-        ill(&server).then_some(())
+        is_unavailable(&server).then_some(())
     });
-    // From now on nothing is read that could not be kept.
-    let held: Vec<_> = (0..60).map(|_| say(1)).collect();
+    // From now on no input is read, because it could not be journaled.
+    let held: Vec<_> = (0..60).map(|_| send(1)).collect();
     let datagram = Vpn { user: "late", address: "10.66.2.1" }.up();
     server.datagram(frame_3164(&datagram, SignedDuration::ZERO));
     assert!(held.iter().all(|(_, address, _)| server.user_at(address).is_none()));
-    disk.make_room();
+    disk.free_space();
     for (_, address, user) in &held {
         server.wait_for_user(user, address);
     }
     server.wait_for_user("late", "10.66.2.1");
-    let (total, ..) = say(1);
+    let (total, ..) = send(1);
     let Account { received, applied, dropped, .. } = server.account("syslog", total + 1);
     assert_eq!((received, applied + dropped), (total + 1, total + 1));
     // What was under way when the disk was full, and nothing else.
     assert_eq!(dropped, server.metrics().dropped("syslog", "journal_unavailable"));
     assert_eq!(dropped, 1, "one line was on its way");
-    // Whoever stops it does not wait for room.
+    // A stop does not wait for free space.
     disk.fill();
-    until("the journal is ill again", || {
+    until("the journal is unavailable again", || {
         let answer = server.client("script").post_events(&login("10.66.3.1", "alice"));
         (answer.status == 503).then_some(())
     });
-    say(2);
+    send(2);
     let began = now();
     server.stop();
     assert!(now().duration_since(began).as_secs() < 4, "the deadline of the drain is 5 s");

@@ -1,5 +1,5 @@
-//! Who logs in and out while a server is killed: what was acknowledged, what was not, and who must be
-//! where afterwards.
+//! Generates logins and logouts while a server is killed, and tracks the acknowledged events and
+//! the sessions that must exist afterwards.
 
 use std::collections::BTreeMap;
 use std::thread;
@@ -10,30 +10,30 @@ use serde_json::{Value, json};
 
 use crate::harness::{SeededRng, Server, Srx, now};
 
-/// How many addresses there are: few, so that each is fought over.
+/// The number of addresses: few, so that each has many events.
 const ADDRESSES: u64 = 40;
 
-/// One thing that happens at an address.
+/// One event at an address.
 #[derive(Debug, Clone)]
 struct Step {
     address: String,
-    /// Who is there afterwards.
+    /// The user of the address afterwards.
     user: Option<String>,
     event: Value,
 }
 
-/// Pushes one event after the other, and knows what it was told of each.
+/// Pushes one event after another, and tracks the response to each.
 pub(super) struct Generator {
     script: Srx,
     chance: SeededRng,
     steps: u64,
     last: Timestamp,
-    /// Who must be where: everything that was acknowledged.
-    pub(super) sure: BTreeMap<String, String>,
-    /// What was sent and not answered: it may be in, or not. It is sent again as it was.
+    /// The sessions after all acknowledged events: address and user.
+    pub(super) acknowledged_sessions: BTreeMap<String, String>,
+    /// An event without a response: it may be applied or not. It is sent again unchanged.
     unknown: Option<Step>,
     pub(super) acknowledged: u64,
-    /// The highest revision of an answer.
+    /// The highest revision in a response.
     pub(super) revision: u64,
 }
 
@@ -44,22 +44,22 @@ impl Generator {
             chance: SeededRng::new(seed),
             steps: 0,
             last: now(),
-            sure: BTreeMap::new(),
+            acknowledged_sessions: BTreeMap::new(),
             unknown: None,
             acknowledged: 0,
             revision: 0,
         }
     }
 
-    /// A login of somebody new, or the logout of who is there, later than every step before.
+    /// A login of a new user, or the logout of the current one, later than all steps before.
     fn next(&mut self) -> Step {
         self.steps += 1;
         let host = self.chance.below(ADDRESSES);
         let address = format!("10.61.0.{host}");
         self.last = now().max(self.last + jiff::SignedDuration::from_millis(1));
         let at = self.last.to_string();
-        let leaves = self.chance.below(4) == 0;
-        match self.sure.get(&address).filter(|_| leaves) {
+        let is_logout = self.chance.below(4) == 0;
+        match self.acknowledged_sessions.get(&address).filter(|_| is_logout) {
             Some(user) => {
                 let event = json!({"kind": "logout", "address": address, "user": user, "at": at});
                 Step { address, user: None, event }
@@ -72,15 +72,15 @@ impl Generator {
         }
     }
 
-    /// Sends one after the other as long as it `goes_on`.
-    pub(super) fn send_while(&mut self, goes_on: impl Fn() -> bool) {
-        while goes_on() {
+    /// Sends events as long as `is_running`.
+    pub(super) fn send_while(&mut self, is_running: impl Fn() -> bool) {
+        while is_running() {
             self.send();
         }
     }
 
-    /// Sends one event, the next or once more the one that is unknown; whether nothing is unknown
-    /// after it.
+    /// Sends the next event, or the event without a response again. Returns whether it was
+    /// acknowledged.
     pub(super) fn send(&mut self) -> bool {
         let step = self.unknown.take().unwrap_or_else(|| self.next());
         self.unknown = Some(step.clone());
@@ -89,56 +89,60 @@ impl Generator {
                 let revision = answer.json()["revision"].as_u64().unwrap();
                 assert!(revision > self.revision, "{revision} after {}", self.revision);
                 self.revision = revision;
-                self.take_in(step);
+                self.acknowledge(step);
             }
-            // A token of the life before; or it is starting, or stopping.
+            // A token of an earlier process, or the server is starting or stopping.
             Ok(answer) => assert!([401, 503].contains(&answer.status), "{answer:?}"),
             Err(_) => thread::sleep(Duration::from_millis(2)),
         }
         self.unknown.is_none()
     }
 
-    fn take_in(&mut self, Step { address, user, .. }: Step) {
+    fn acknowledge(&mut self, Step { address, user, .. }: Step) {
         match user {
-            Some(user) => drop(self.sure.insert(address, user)),
-            None => drop(self.sure.remove(&address)),
+            Some(user) => drop(self.acknowledged_sessions.insert(address, user)),
+            None => drop(self.acknowledged_sessions.remove(&address)),
         }
         self.unknown = None;
         self.acknowledged += 1;
     }
 
-    /// Whether a server that was started after a kill says what it must.
-    pub(super) fn agrees(&self, there: &BTreeMap<String, String>) -> bool {
-        let mut other = self.sure.clone();
+    /// Whether the sessions after a restart match the acknowledged events, with or without the
+    /// event that has no response.
+    pub(super) fn agrees(&self, found: &BTreeMap<String, String>) -> bool {
+        let mut other = self.acknowledged_sessions.clone();
         if let Some(Step { address, user, .. }) = &self.unknown {
             match user {
                 Some(user) => drop(other.insert(address.clone(), user.clone())),
                 None => drop(other.remove(address)),
             }
         }
-        *there == self.sure || *there == other
+        *found == self.acknowledged_sessions || *found == other
     }
 
-    /// The same, and what it says when it does not.
+    /// Panics unless [`Self::agrees`]; the message has the differences.
     #[track_caller]
-    pub(super) fn check(&self, there: &BTreeMap<String, String>) {
-        let (sure, unknown) = (&self.sure, &self.unknown);
-        assert!(self.agrees(there), "there: {there:?}\nsure: {sure:?}\nunknown: {unknown:?}");
+    pub(super) fn check(&self, found: &BTreeMap<String, String>) {
+        let (expected, unknown) = (&self.acknowledged_sessions, &self.unknown);
+        assert!(
+            self.agrees(found),
+            "found: {found:?}\nexpected: {expected:?}\nunknown: {unknown:?}"
+        );
     }
 }
 
-/// Everybody that the server says is there.
-pub(super) fn everybody(server: &Server) -> BTreeMap<String, String> {
+/// The sessions of the server: address and user.
+pub(super) fn sessions(server: &Server) -> BTreeMap<String, String> {
     let body = server.get("/api/v1/sessions?limit=1000").json();
     let sessions = body["sessions"].as_array().unwrap_or_else(|| panic!("no list: {body}"));
     let text = |session: &Value, key: &str| session[key].as_str().unwrap().to_owned();
     sessions.iter().map(|one| (text(one, "address"), text(one, "user"))).collect()
 }
 
-/// The chance that a run is asked for by `ROLLCALL_SEED`, or one of its own, which it names.
+/// The seed of `ROLLCALL_SEED`, or a new one. Prints it.
 pub(super) fn seed() -> u64 {
     let seed = std::env::var("ROLLCALL_SEED")
         .map_or_else(|_| now().as_millisecond().cast_unsigned(), |seed| seed.parse().unwrap());
-    println!("ROLLCALL_SEED={seed} repeats the moments");
+    println!("ROLLCALL_SEED={seed} repeats this run");
     seed
 }

@@ -1,5 +1,5 @@
-//! The disk does not answer any more: whoever asks does not notice, whoever pushes is told to come again,
-//! it is said why, and when the disk answers everything goes on by itself.
+//! The disk hangs: queries are answered, pushes are rejected with `Retry-After`, the cause is
+//! reported, and writes continue automatically when the disk responds.
 
 use std::process::Command;
 use std::time::Duration;
@@ -9,13 +9,13 @@ use jiff::SignedDuration;
 use super::login;
 use crate::harness::{Running, Server, Vpn, frame_3164, peer, skip, until, within};
 
-const STORY: &str = "a_disk_that_does_not_answer_is_said_and_stops_nobody_who_asks";
+const STORY: &str = "queries_continue_while_the_disk_hangs_and_the_cause_is_reported";
 
-/// For how long a call to synchronise hangs unless the disk comes back before, in microseconds.
-const HANGS: u64 = 300_000_000;
+/// The maximum duration of a hanging sync, in microseconds.
+const HANG_US: u64 = 300_000_000;
 
 #[test]
-fn a_disk_that_does_not_answer_is_said_and_stops_nobody_who_asks() {
+fn queries_continue_while_the_disk_hangs_and_the_cause_is_reported() {
     let Some(strace) = peer("strace") else { return skip(STORY, "strace is not installed") };
     let server = Server::new();
     let (mut script, mut firewall) = (server.client("script"), server.client("campus-fw"));
@@ -23,38 +23,39 @@ fn a_disk_that_does_not_answer_is_said_and_stops_nobody_who_asks() {
     firewall.poll();
     let mut command = Command::new(strace);
     command.args(["-f", "-p", &server.id().to_string(), "-e", "trace=fdatasync,fsync", "-e"]);
-    let hangs = Running::start(command.arg(format!("inject=fdatasync,fsync:delay_enter={HANGS}")));
+    let hangs =
+        Running::start(command.arg(format!("inject=fdatasync,fsync:delay_enter={HANG_US}")));
     let patience = Duration::from_secs(10);
     if within(patience, || hangs.output().contains("attached").then_some(())).is_none() {
-        return skip(STORY, "this system lets nobody trace the server");
+        return skip(STORY, "tracing of the server is not permitted");
     }
     let answer = script.post_events(&login("10.65.0.2", "bob"));
     assert_eq!(answer.status, 503, "{answer:?}");
     assert!(answer.headers.contains_key("retry-after"), "{answer:?}");
     assert!(answer.text.contains("commit not confirmed"), "it says why: {answer:?}");
-    // Nobody sees what may never be on the disk, and everybody sees what is.
+    // An event that may not be on the disk is not visible; committed events are.
     assert_eq!(server.user_at("10.65.0.1").as_deref(), Some("alice"));
     assert_eq!(server.user_at("10.65.0.2"), None);
     firewall.poll();
     assert_eq!(firewall.table().len(), 1);
-    until("it is said", || (server.get("/readyz").status == 503).then_some(()));
+    until("the server is not ready", || (server.get("/readyz").status == 503).then_some(()));
     let ready = server.get("/readyz");
     assert!(ready.text.contains("the disk has not answered for 5 s"), "{ready:?}");
     assert_eq!(server.metrics().sum("rollcall_journal_unavailable", &[]), 1);
     server.wait_for_log("the journal's disk does not respond");
-    // What comes by syslog waits where it is.
+    // Syslog input stays in the kernel.
     let late = Vpn { user: "late", address: "10.65.0.3" }.up();
     server.datagram(frame_3164(&late, SignedDuration::ZERO));
     drop(hangs);
-    let healed = within(Duration::from_secs(10), || {
+    let recovered = within(Duration::from_secs(10), || {
         let answer = script.post_events(&login("10.65.0.4", "carol"));
         (answer.status == 200).then_some(())
     });
-    assert!(healed.is_some(), "not healed within 10 s\n{}", server.log());
-    until("it is ready", || (server.get("/readyz").status == 200).then_some(()));
+    assert!(recovered.is_some(), "no recovery within 10 s\n{}", server.log());
+    until("the server is ready", || (server.get("/readyz").status == 200).then_some(()));
     assert_eq!(server.metrics().sum("rollcall_journal_unavailable", &[]), 0);
     server.wait_for_user("late", "10.65.0.3");
-    assert_eq!(server.user_at("10.65.0.2").as_deref(), Some("bob"), "the disk took it after all");
+    assert_eq!(server.user_at("10.65.0.2").as_deref(), Some("bob"), "the event is on the disk");
     let server = server.kill_and_restart();
     for (host, user) in [(1, "alice"), (2, "bob"), (3, "late"), (4, "carol")] {
         assert_eq!(server.user_at(&format!("10.65.0.{host}")).as_deref(), Some(user));

@@ -1,4 +1,5 @@
-//! Stories of limits: slow senders, crowds, what is too long, garbage, noise. Nobody else waits.
+//! Limits: slow connections, many connections, oversized input, random bytes, noisy senders. Other
+//! clients are not affected.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -7,11 +8,11 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use super::{http_listeners, others_are_served};
+use super::{http_listeners, verify_others_are_served};
 use crate::harness::{Server, Setup, Vpn, frame_3164, peer, run, skip, until};
 
-/// Limits of a second, so that the story of a slow sender is short.
-const IMPATIENT: &str = r#"
+/// Timeouts of a second, so that the test of slow connections is short.
+const SHORT_TIMEOUTS: &str = r#"
 [enforcement.limits]
 header_timeout = "1s"
 body_timeout = "1s"
@@ -21,7 +22,7 @@ header_timeout = "1s"
 body_timeout = "1s"
 "#;
 
-/// Whether the other side closes `stream` in time, whatever it says before.
+/// Whether the server closes `stream` in time, with or without a response.
 fn is_closed(mut stream: TcpStream) -> bool {
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let mut answer = Vec::new();
@@ -32,19 +33,19 @@ fn is_closed(mut stream: TcpStream) -> bool {
 }
 
 #[test]
-fn slow_senders_are_ended_and_nobody_waits_for_them() {
-    let server = Server::start(Setup::new().with(IMPATIENT));
+fn slow_connections_are_closed_and_do_not_delay_others() {
+    let server = Server::start(Setup::new().with(SHORT_TIMEOUTS));
     let mut slow = Vec::new();
     for listener in http_listeners(&server) {
         for _ in 0..16 {
-            // Not a byte; and a head that never ends.
+            // No byte, and an incomplete head.
             slow.push(TcpStream::connect(listener).unwrap());
             let mut half = TcpStream::connect(listener).unwrap();
             half.write_all(b"GET /healthz HTTP/1.1\r\nHost: ").unwrap();
             slow.push(half);
         }
     }
-    // A body that never comes.
+    // A missing body.
     let mut body = TcpStream::connect(http_listeners(&server)[1]).unwrap();
     let head = format!(
         "POST /api/v1/reload HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\
@@ -54,26 +55,26 @@ fn slow_senders_are_ended_and_nobody_waits_for_them() {
     body.write_all(head.as_bytes()).unwrap();
     let mut syslog = TcpStream::connect(server.tcp()).unwrap();
     syslog.write_all(b"65000 <30>half a mess").unwrap();
-    others_are_served(&server, 2);
+    verify_others_are_served(&server, 2);
     for (n, stream) in slow.into_iter().enumerate() {
-        assert!(is_closed(stream), "the slow connection {n} is ended");
+        assert!(is_closed(stream), "the slow connection {n} is closed");
     }
-    assert!(is_closed(body), "the one without a body is ended");
-    others_are_served(&server, 3);
+    assert!(is_closed(body), "the connection without a body is closed");
+    verify_others_are_served(&server, 3);
     server.stop();
 }
 
 #[test]
-fn one_address_does_not_take_all_connections() {
-    let story = "one_address_does_not_take_all_connections";
+fn one_address_cannot_use_all_connections() {
+    let story = "one_address_cannot_use_all_connections";
     let Some(curl) = peer("curl") else { return skip(story, "curl is not installed") };
     let limits = "[enforcement.limits]\nconnections_per_address = 4";
     let server = Server::start(Setup::new().with(limits));
     let listener = http_listeners(&server)[0];
     let held: Vec<_> = (0..4).map(|_| TcpStream::connect(listener).unwrap()).collect();
     let more = TcpStream::connect(listener).unwrap();
-    assert!(is_closed(more), "the fifth connection of one address is not let in");
-    // And not because it said nothing for too long.
+    assert!(is_closed(more), "the fifth connection of one address is closed");
+    // It is refused by the limit and not by a timeout.
     let refused = [("listener", "enforcement"), ("reason", "address")];
     let metrics = server.metrics();
     assert_eq!(metrics.sum("rollcall_http_connections_refused_total", &refused), 1);
@@ -94,13 +95,13 @@ fn one_address_does_not_take_all_connections() {
             &url,
         ],
     );
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "401", "another address is answered");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "401", "another address is served");
     drop(held);
     server.stop();
 }
 
 #[test]
-fn what_is_too_long_is_refused_and_the_rest_is_read() {
+fn oversized_input_is_rejected_and_the_rest_is_read() {
     let limits = "[syslog.limits]\nmessage_size = \"4 KiB\"";
     let setup = Setup::new()
         .replacing("tcp = [\"127.0.0.1:0\"]\n", &format!("tcp = [\"127.0.0.1:0\"]\n\n{limits}\n"));
@@ -121,17 +122,17 @@ fn what_is_too_long_is_refused_and_the_rest_is_read() {
     assert_eq!(script.push("/api/v1/events", "application/json", &body).status, 413);
     let head = format!("GET /healthz HTTP/1.1\r\nHost: x\r\nX-Long: {long}\r\n\r\n");
     let mut stream = TcpStream::connect(http_listeners(&server)[1]).unwrap();
-    // It may be closed before all of it is written.
+    // The server may close the connection before all bytes are written.
     let _ = stream.write_all(head.as_bytes());
     let mut answer = [0; 16];
     let read = stream.read(&mut answer).unwrap_or(0);
-    assert!(!answer[..read].starts_with(b"HTTP/1.1 200"), "a head without end is not answered");
-    others_are_served(&server, 4);
+    assert!(!answer[..read].starts_with(b"HTTP/1.1 200"), "an oversized head is rejected");
+    verify_others_are_served(&server, 4);
     server.stop();
 }
 
-/// Bytes that look like nothing, the same in every run (xorshift, Marsaglia 2003).
-fn garbage(seed: u64, length: usize) -> Vec<u8> {
+/// Random bytes, the same in every run (xorshift, Marsaglia 2003).
+fn random_bytes(seed: u64, length: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let next = || {
         state ^= state << 13;
@@ -150,25 +151,25 @@ fn resident(server: &Server) -> u64 {
 }
 
 #[test]
-fn garbage_at_every_port_is_counted_and_harms_nobody() {
+fn random_bytes_at_every_port_are_counted_and_harmless() {
     let server = Server::new();
-    others_are_served(&server, 5);
+    verify_others_are_served(&server, 5);
     let before = resident(&server);
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     for seed in 0..200 {
-        socket.send_to(&garbage(seed, (seed as usize * 37) % 9000), server.udp()).unwrap();
+        socket.send_to(&random_bytes(seed, (seed as usize * 37) % 9000), server.udp()).unwrap();
     }
     let [enforcement, rest] = http_listeners(&server);
     for seed in 0..40 {
         for port in [server.tcp(), enforcement, rest] {
             let mut stream = TcpStream::connect(port).unwrap();
-            // The other side may close it at the first byte.
-            let _ = stream.write_all(&garbage(seed, 20_000));
+            // The server may close the connection at the first byte.
+            let _ = stream.write_all(&random_bytes(seed, 20_000));
         }
     }
     let mut script = server.client("script");
     for seed in 0..40 {
-        let bytes = garbage(seed, 500);
+        let bytes = random_bytes(seed, 500);
         let text = String::from_utf8_lossy(&bytes);
         for (path, content_type) in [
             ("/api/v1/events", "application/json"),
@@ -179,8 +180,10 @@ fn garbage_at_every_port_is_counted_and_harms_nobody() {
             assert!((400..500).contains(&answer.status), "{path}: {answer:?}");
         }
     }
-    others_are_served(&server, 6);
-    until("the account closes", || server.metrics().account("syslog").is_closed().then_some(()));
+    verify_others_are_served(&server, 6);
+    until("the event accounting closes", || {
+        server.metrics().account("syslog").is_closed().then_some(())
+    });
     let account = server.metrics().account("syslog");
     assert_eq!(account.applied, 2, "{account:?}");
     let after = resident(&server);
@@ -189,7 +192,7 @@ fn garbage_at_every_port_is_counted_and_harms_nobody() {
 }
 
 #[test]
-fn a_noisy_sender_is_held_back_and_costs_the_others_nothing() {
+fn a_noisy_sender_is_rate_limited_without_loss_for_others() {
     let setup = Setup::new()
         .replacing(
             "udp = [\"127.0.0.1:0\"]",
@@ -199,19 +202,19 @@ fn a_noisy_sender_is_held_back_and_costs_the_others_nothing() {
     let server = Server::start(setup);
     let noisy = UdpSocket::bind("127.0.0.7:0").unwrap();
     let quiet = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let mut said = 0;
+    let mut sent = 0;
     for n in 0..3000_u32 {
         noisy.send_to(b"<30>Nov 21 19:50:32 fw1 flow[7]: chatter", server.udp()).unwrap();
         if n % 60 == 0 {
-            said += 1;
-            let address = format!("10.65.0.{said}");
+            sent += 1;
+            let address = format!("10.65.0.{sent}");
             let line =
                 frame_3164(&Vpn { user: "alice", address: &address }.up(), SignedDuration::ZERO);
             quiet.send_to(line.as_bytes(), server.udp()).unwrap();
         }
     }
-    let account = server.account("syslog", 3000 + said);
-    assert_eq!(account.applied, said, "not one line of the other was lost");
+    let account = server.account("syslog", 3000 + sent);
+    assert_eq!(account.applied, sent, "no line of the other client was lost");
     assert!(server.metrics().dropped("syslog", "rate_limited") > 2000, "{account:?}");
     server.stop();
 }

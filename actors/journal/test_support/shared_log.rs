@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use rollcall_identity::{
-    Event, Journal, JournalBatch, JournalEntry, ReadPosition, Revision, RevisionRange, TableSnapshot, Timestamp,
+    Event, Journal, JournalBatch, JournalEntry, ReadPosition, Revision, RevisionRange,
+    TableSnapshot, Timestamp,
 };
 
 use super::START;

@@ -4,16 +4,16 @@
 use std::sync::Mutex;
 
 use arc_swap::ArcSwap;
-use rollcall_identity::{CheckpointSink, JournalBatch, JournalEntry, JournalError, MemoryJournal, TableSnapshot};
+use rollcall_identity::{
+    CheckpointSink, JournalBatch, JournalEntry, JournalError, MemoryJournal, TableSnapshot,
+};
 
 use super::*;
 use crate::inspect::export_log;
 use crate::log::{Followed, Log, LogEntry, LogReader};
 use crate::replay::replay_by;
 use crate::test_support::shared_log::SharedLog;
-use crate::{
-    CommitSink, Corruption, FollowSink, JournalThread, JournalWriter, export, quarantine,
-};
+use crate::{CommitSink, Corruption, FollowSink, JournalThread, JournalWriter, export, quarantine};
 
 const EPOCH: u64 = 1_795_300_716_697;
 

@@ -1,5 +1,4 @@
-//! What a directory says, entered into the book that everybody shares, and brought to the sessions
-//! of those whom it concerns.
+//! Writes directory updates to the shared directory and to the sessions that they affect.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,45 +10,48 @@ use rollcall_identity::directory::{
 };
 use rollcall_identity::{Name, Origin, Producer as ProducerKind};
 
-use super::position_store::{ApplyState, Known, PositionStore};
+use super::position_store::{ApplyState, CurrentMembers, PositionStore};
 use super::{DirectorySink, DirectoryUpdate, PendingUpdates, Recalling, UpdateFailed};
 use crate::EventSink;
 use rollcall_engine::directory::SharedDirectory;
+use rollcall_engine::messages::ApplyError;
 
-/// The learner of a directory whose producer is at work.
+/// The sink of one directory: it writes updates to the shared directory, to the sessions and to the
+/// journal.
 pub struct DirectoryWriter {
-    book: SharedDirectory,
-    bare: UnqualifiedNames,
-    gone: RemovalPolicy,
-    /// How long those are waited for who may be in a domain that is not read yet.
-    patience: Duration,
+    directory: SharedDirectory,
+    unqualified: UnqualifiedNames,
+    removal: RemovalPolicy,
+    /// How long the removal of an account is deferred because it may have moved to a domain that is
+    /// not read yet.
+    deferral: Duration,
     origin: Arc<Origin>,
     sink: ArcSwapOption<EventSink>,
-    keeping: PositionStore,
+    store: PositionStore,
 }
 
 impl DirectoryWriter {
-    /// Enters into `book` what the directory of `section` says.
-    pub fn new(section: &config::ActiveDirectory, book: SharedDirectory) -> Self {
-        let rule = |sessions: config::SessionPolicy| match sessions {
+    /// A writer of the directory of `section` to `directory`.
+    pub fn new(section: &config::ActiveDirectory, directory: SharedDirectory) -> Self {
+        let action = |policy: config::SessionPolicy| match policy {
             config::SessionPolicy::Keep => SessionAction::Keep,
             config::SessionPolicy::End => SessionAction::End,
         };
-        let form = Name::new("directory").expect("a plain word is a name");
+        let form = Name::new("directory").expect("a constant is a valid name");
         let (producer, client) = (section.name.clone(), section.domain.clone());
-        let bare = if section.default_domain {
+        let unqualified = if section.default_domain {
             UnqualifiedNames::ThisDomain
         } else {
             UnqualifiedNames::OtherDomain
         };
         Self {
-            book,
-            bare,
-            gone: RemovalPolicy {
-                disabled: rule(section.when_disabled),
-                deleted: rule(section.when_deleted),
+            directory,
+            unqualified,
+            removal: RemovalPolicy {
+                disabled: action(section.when_disabled),
+                deleted: action(section.when_deleted),
             },
-            patience: section.limits.read,
+            deferral: section.limits.read,
             origin: Arc::new(Origin {
                 kind: ProducerKind::ActiveDirectory,
                 producer,
@@ -57,106 +59,123 @@ impl DirectoryWriter {
                 form,
             }),
             sink: ArcSwapOption::empty(),
-            keeping: PositionStore::default(),
+            store: PositionStore::default(),
         }
     }
 
-    /// How the sessions and the journal are reached.
+    /// The path to the sessions and the journal.
     fn sink(&self) -> Result<Arc<EventSink>, UpdateFailed> {
         self.sink.load_full().ok_or(UpdateFailed)
     }
 
-    /// Enters what was learnt, on a thread that may wait: whoever stops waiting for it does not stop
-    /// it.
-    async fn enter(
+    /// Writes an update to the shared directory, on a blocking thread. Dropping the future does not
+    /// cancel the write.
+    async fn ingest(
         &self,
-        roster: Arc<KnownMembers>,
+        known_members: Arc<KnownMembers>,
         names: &DomainNames,
-        learnt: DirectoryUpdate,
+        update: DirectoryUpdate,
     ) -> Result<(), UpdateFailed> {
-        let (book, names, bare) = (self.book.clone(), names.clone(), self.bare);
-        let entering = tokio::task::spawn_blocking(move || {
-            book.ingest_after(&roster, &names.dns, |directory| {
-                directory.put_domain(names.clone(), bare);
-                match learnt {
+        let (shared, names, unqualified) =
+            (self.directory.clone(), names.clone(), self.unqualified);
+        let ingesting = tokio::task::spawn_blocking(move || {
+            shared.ingest_after(&known_members, &names.dns, |directory| {
+                directory.put_domain(names.clone(), unqualified);
+                match update {
                     DirectoryUpdate::Whole(image) => directory.begin_replace(&names.dns, *image),
                     DirectoryUpdate::Changes(updates) => directory.begin_apply(&names.dns, updates),
                 }
             })
         });
-        entering.await.map_err(|_| UpdateFailed)?.map_err(|_| UpdateFailed)
+        ingesting.await.map_err(|_| UpdateFailed)?.map_err(|_| UpdateFailed)
     }
 
-    /// Brings to the sessions whom it concerns, with what a predecessor entered and could not tell.
-    /// Whoever has another name is kept under both until they say so: when Rollcall is killed
-    /// meanwhile, the next start knows either.
-    async fn tell(&self, sink: &EventSink, names: &DomainNames) {
-        let known = |told| Known { book: &self.book, domain: &names.dns, told };
-        let mut is_told = false;
-        while let Some(affected) = self.book.pending(&names.dns) {
-            self.keeping.note(&affected);
-            while self.keeping.is_begun()
-                && self.keeping.keep_roster(sink, known(ApplyState::NotYet)).await.is_err()
+    /// Submits the pending changes that affect sessions, including those that a previous writer
+    /// could not submit. A renamed account is stored under both names until the sessions have the
+    /// new one, so that after a crash the next start recognizes either.
+    async fn submit_pending(&self, sink: &EventSink, names: &DomainNames) {
+        let mut is_submitted = false;
+        while let Some(affected) = self.directory.pending(&names.dns) {
+            self.store.mark_stale(&affected);
+            while self.store.has_members()
+                && self.store_members(sink, names, ApplyState::Pending).await.is_err()
             {
-                tokio::time::sleep(AGAIN).await;
+                tokio::time::sleep(RETRY_INTERVAL).await;
             }
-            sink.submit_update(affected, self.gone, Arc::clone(&self.origin)).await;
-            self.book.acknowledge(&names.dns);
-            is_told = true;
+            sink.submit_update(affected, self.removal, Arc::clone(&self.origin)).await;
+            self.directory.acknowledge(&names.dns);
+            is_submitted = true;
         }
-        if is_told && !self.book.has_pending(&names.dns) {
-            // What is not kept now is with the next position.
-            let _ = self.keeping.keep_roster(sink, known(ApplyState::All)).await;
+        if is_submitted && !self.directory.has_pending(&names.dns) {
+            // After a failure, the members are stored with the next position.
+            let _ = self.store_members(sink, names, ApplyState::Applied).await;
         }
+    }
+
+    async fn store_members(
+        &self,
+        sink: &EventSink,
+        names: &DomainNames,
+        state: ApplyState,
+    ) -> Result<(), ApplyError> {
+        self.store.store_members(sink, self.current_members(names, state)).await
+    }
+
+    fn current_members<'a>(
+        &'a self,
+        names: &'a DomainNames,
+        state: ApplyState,
+    ) -> CurrentMembers<'a> {
+        CurrentMembers { directory: &self.directory, domain: &names.dns, state }
     }
 }
 
-/// How long to wait before the journal is given again what it did not take.
-const AGAIN: Duration = Duration::from_secs(1);
+/// The pause before the members are stored again after a failure.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 impl DirectorySink for DirectoryWriter {
     fn attend(&self, sink: EventSink) {
         self.sink.store(Some(Arc::new(sink)));
     }
 
-    fn learn<'a>(&'a self, names: &'a DomainNames, learnt: DirectoryUpdate) -> PendingUpdates<'a> {
+    fn learn<'a>(&'a self, names: &'a DomainNames, update: DirectoryUpdate) -> PendingUpdates<'a> {
         Box::pin(async move {
             let sink = self.sink()?;
-            if matches!(learnt, DirectoryUpdate::Whole(_)) {
-                self.keeping.note_all();
+            if matches!(update, DirectoryUpdate::Whole(_)) {
+                self.store.mark_all_stale();
             }
-            if !learnt.is_empty() {
-                let roster = self.keeping.roster();
-                self.enter(roster, names, learnt).await?;
-                self.keeping.forget_roster();
+            if !update.is_empty() {
+                let known_members = self.store.members();
+                self.ingest(known_members, names, update).await?;
+                self.store.discard_members();
             }
-            self.book.release_deferred(&names.dns, self.patience);
-            self.tell(&sink, names).await;
+            self.directory.release_deferred(&names.dns, self.deferral);
+            self.submit_pending(&sink, names).await;
             Ok(())
         })
     }
 
     fn knows(&self, names: &DomainNames, update: &Update) -> bool {
-        self.book.read().already_holds(&names.dns, update)
+        self.directory.read().already_holds(&names.dns, update)
     }
 
     fn recall<'a>(&'a self) -> Recalling<'a> {
         Box::pin(async move {
-            let place = self.keeping.recall(&*self.sink()?).await;
-            place.map_err(|_| UpdateFailed)
+            let position = self.store.load(&*self.sink()?).await;
+            position.map_err(|_| UpdateFailed)
         })
     }
 
-    fn keep<'a>(&'a self, names: &'a DomainNames, place: Arc<[u8]>) -> PendingUpdates<'a> {
+    fn keep<'a>(&'a self, names: &'a DomainNames, position: Arc<[u8]>) -> PendingUpdates<'a> {
         Box::pin(async move {
-            let told = if self.book.has_pending(&names.dns) {
-                ApplyState::NotYet
+            let state = if self.directory.has_pending(&names.dns) {
+                ApplyState::Pending
             } else {
-                ApplyState::All
+                ApplyState::Applied
             };
-            let known = Known { book: &self.book, domain: &names.dns, told };
-            let kept = self.keeping.keep(&*self.sink()?, known, place).await;
-            kept.map_err(|_| UpdateFailed)
+            let members = self.current_members(names, state);
+            let stored = self.store.store(&*self.sink()?, members, position).await;
+            stored.map_err(|_| UpdateFailed)
         })
     }
 }

@@ -1,12 +1,12 @@
-//! An entry as the library keeps it, seen as the one that its meaning is read from.
+//! Converts a search result entry of the LDAP library to the entry type of `wire`.
 
 use ldap3::asn1::{PL, StructureTag};
 use rollcall_wire::ldap::{BerError, PartialAttribute, SearchResultEntry};
 
-/// The entry that `found` is; nothing of it is copied but where its parts are.
+/// Converts `found` to an entry that borrows its values.
 ///
 /// # Errors
-/// When it is none. The guard lets no such answer through.
+/// When `found` is not an entry. The response guard rejects such responses before.
 pub(super) fn entry(found: &StructureTag) -> Result<SearchResultEntry<'_>, BerError> {
     let [dn, attributes] = parts(found)? else { return Err(BerError::Tag) };
     let attributes = parts(attributes)?.iter().map(attribute);

@@ -1,59 +1,61 @@
-//! How far a directory has been read, which only the server that said so can go on from.
+//! The read position in a directory. It is valid only at the server that issued it.
 
 use std::sync::Arc;
 
 use rollcall_identity::directory::Guid;
 use rollcall_wire::active_directory::RootDse;
 
-/// How far it has been read, at one server.
+/// The read position at one server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Position {
-    /// The server's settings (dsServiceName).
+    /// The name of the server's settings object (dsServiceName).
     service: String,
-    /// Its invocation: another one after it was restored from a backup.
+    /// The invocation ID of the server. It changes when the server is restored from a backup.
     invocation: Guid,
-    /// How far.
+    /// The position in the changes of the server.
     pub(super) mark: Mark,
 }
 
-/// A place in what a server knows.
+/// A position in the changes of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Mark {
-    /// Everything up to this update sequence number was read.
+    /// All changes up to this update sequence number are read.
     Usn(u64),
-    /// What DirSync goes on from.
+    /// The cookie from which DirSync continues.
     Cookie(Vec<u8>),
 }
 
-/// Why everything is read, and not only what changed.
+/// Why all objects are read instead of the changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::EnumIter)]
 #[strum(serialize_all = "snake_case")]
 pub(crate) enum FullResyncReason {
-    /// It was never read before.
+    /// The directory was never read before.
     First,
-    /// Rollcall was started, and goes on at the server where it stopped.
+    /// Rollcall was started. The server is the one of the stored position.
     Start,
-    /// It is time to compare.
+    /// The periodic comparison is due.
     Due,
-    /// Another server answers, whose numbers are its own.
+    /// Another server answers. Update sequence numbers are local to a server.
     OtherServer,
-    /// The server was restored from a backup, and says so by another invocation.
+    /// The server was restored from a backup, which its new invocation ID shows.
     Restored,
-    /// The server's numbers have gone back, and it does not say so: a virtual machine was set back.
+    /// The update sequence numbers of the server went back under the same invocation ID: a virtual
+    /// machine was reverted to a snapshot.
     SetBack,
 }
 
-/// The form in which a position is kept; another one is as if there were none.
-const FORM: u8 = 1;
+/// The version of the encoding. A position of another version is ignored.
+const VERSION: u8 = 1;
 
 impl Position {
-    /// At the server that says `root` of itself.
+    /// A position at the server with the root DSE `root`.
     pub(super) fn new(root: &RootDse, invocation: Guid, mark: Mark) -> Self {
         Self { service: root.service.clone(), invocation, mark }
     }
 
-    /// Why the server that says `root` of itself, in the invocation `invocation`, cannot go on from
-    /// here; `None` when it can. What one that was set back says from now on would not be heard.
+    /// Why the server with the root DSE `root` and the invocation ID `invocation` cannot continue
+    /// from this position; `None` when it can. A server that was reverted to a snapshot would
+    /// repeat update sequence numbers, so that new changes would be missed.
     pub(super) fn breaks(&self, root: &RootDse, invocation: Guid) -> Option<FullResyncReason> {
         if self.service != root.service {
             return Some(FullResyncReason::OtherServer);
@@ -67,13 +69,13 @@ impl Position {
         }
     }
 
-    /// As it is kept: the form, the invocation, the length of the server's name and the name, then
-    /// `u` and the number or `c` and the cookie.
+    /// The encoded position: version, invocation ID, length of the server name, server name, then
+    /// `u` and the update sequence number or `c` and the cookie.
     pub(super) fn to_bytes(&self) -> Arc<[u8]> {
         let Self { service, invocation, mark } = self;
-        let mut bytes = vec![FORM];
+        let mut bytes = vec![VERSION];
         bytes.extend(invocation.0);
-        // [`Distinguished::LIMIT`] is far less.
+        // A distinguished name is far shorter than 4 GiB.
         bytes.extend(u32::try_from(service.len()).unwrap_or_default().to_be_bytes());
         bytes.extend(service.as_bytes());
         match mark {
@@ -89,9 +91,9 @@ impl Position {
         bytes.into()
     }
 
-    /// Reads what [`Position::to_bytes`] wrote; `None` when it is anything else.
+    /// Decodes what [`Position::to_bytes`] encoded; `None` for other bytes.
     pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (form, rest) = bytes.split_first()?;
+        let (version, rest) = bytes.split_first()?;
         let (invocation, rest) = rest.split_first_chunk()?;
         let (length, rest) = rest.split_first_chunk()?;
         let (service, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
@@ -101,7 +103,7 @@ impl Position {
             _ => return None,
         };
         let service = String::from_utf8(service.to_vec()).ok()?;
-        (*form == FORM).then_some(Self { service, invocation: Guid(*invocation), mark })
+        (*version == VERSION).then_some(Self { service, invocation: Guid(*invocation), mark })
     }
 }
 
@@ -125,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_same_life_of_the_same_server_goes_on() {
+    fn a_position_is_valid_only_for_the_same_server_and_invocation() {
         let (one, two) = (Guid([1; 16]), Guid([2; 16]));
         let position = Position::new(&root("a", 100), one, Mark::Usn(100));
         assert_eq!(position.breaks(&root("a", 100), one), None);
@@ -138,14 +140,14 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(256))]
         #[test]
-        fn a_position_is_read_as_it_was_kept(service: String, invocation: [u8; 16], usn: u64, cookie: Option<Vec<u8>>) {
+        fn an_encoded_position_decodes_to_the_same_position(service: String, invocation: [u8; 16], usn: u64, cookie: Option<Vec<u8>>) {
             let mark = cookie.map_or(Mark::Usn(usn), Mark::Cookie);
             let position = Position { service, invocation: Guid(invocation), mark };
             prop_assert_eq!(Position::from_bytes(&position.to_bytes()), Some(position));
         }
 
         #[test]
-        fn no_bytes_do_harm(bytes: Vec<u8>) {
+        fn arbitrary_bytes_do_not_panic(bytes: Vec<u8>) {
             let _ = Position::from_bytes(&bytes);
         }
     }

@@ -1,5 +1,5 @@
-//! What of a directory outlives a stop: how far it was read, and who was known of it. It is kept with
-//! the journal, as the positions of other producers are.
+//! Stores the read position and the known members of a directory, so that they survive a restart.
+//! They are stored in the journal, like the read positions of other producers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -15,195 +15,192 @@ use crate::{EventSink, InputBatch};
 use rollcall_engine::directory::SharedDirectory;
 use rollcall_engine::messages::ApplyError;
 
-/// How many objects are looked at before others have the book.
+/// The number of objects that are processed before the directory lock is released.
 const SLICE: usize = 16_384;
 
-/// Who is to be kept.
+/// The members to store.
 #[derive(Clone, Copy)]
-pub(super) struct Known<'a> {
-    /// Where they are known.
-    pub(super) book: &'a SharedDirectory,
+pub(super) struct CurrentMembers<'a> {
+    /// The directory that holds them.
+    pub(super) directory: &'a SharedDirectory,
     /// Their domain.
     pub(super) domain: &'a Name,
-    /// How much of it the sessions say.
-    pub(super) told: ApplyState,
+    /// Whether the sessions reflect them.
+    pub(super) state: ApplyState,
 }
 
-/// How much the sessions say of what a directory told.
+/// Whether the sessions reflect the changes of a directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ApplyState {
-    /// All of it: whoever was known before by another name, or is gone, need not be kept.
-    All,
-    /// Perhaps not all: they may still say what they said before.
-    NotYet,
+    /// They do: former names and deleted members need not be stored.
+    Applied,
+    /// Some changes may be missing: sessions may still have former names or deleted members.
+    Pending,
 }
 
-/// What is kept, and what is still to be.
+/// The known members and the read position of one directory, and what of them must still be stored.
 #[derive(Default)]
 pub(super) struct PositionStore {
-    /// Who was known before the start, until the sessions say who of them is missed.
-    roster: Mutex<Arc<KnownMembers>>,
-    /// The parts of the roster as they are kept, by their fingerprints: what is the same is not
-    /// written again.
-    prints: Mutex<BTreeMap<KnownMembersPart, u64>>,
-    /// Parts that may differ from what is kept.
+    /// The members known before the start, until the directory is compared with them.
+    members: Mutex<Arc<KnownMembers>>,
+    /// The fingerprints of the stored parts: an unchanged part is not written again.
+    fingerprints: Mutex<BTreeMap<KnownMembersPart, u64>>,
+    /// Parts that may differ from what is stored.
     stale: Mutex<BTreeSet<KnownMembersPart>>,
 }
 
 impl PositionStore {
-    /// Notes that anybody may be new, gone, or called otherwise.
-    pub(super) fn note_all(&self) {
+    /// Marks all parts as stale.
+    pub(super) fn mark_all_stale(&self) {
         self.stale.lock().extend(KnownMembersPart::all());
     }
 
-    /// Notes who is new, gone, or called otherwise.
-    pub(super) fn note(&self, affected: &AffectedAccounts) {
-        let matters = [Difference::New, Difference::Renamed, Difference::Deleted];
+    /// Marks the parts of new, renamed and deleted accounts as stale.
+    pub(super) fn mark_stale(&self, affected: &AffectedAccounts) {
+        let relevant = [Difference::New, Difference::Renamed, Difference::Deleted];
         let accounts = affected.accounts.iter();
-        let listed =
-            accounts.filter(|it| matters.iter().any(|difference| it.differences.has(*difference)));
-        self.stale.lock().extend(listed.map(|altered| KnownMembersPart::of(altered.guid)));
+        let changed =
+            accounts.filter(|it| relevant.iter().any(|difference| it.differences.has(*difference)));
+        self.stale.lock().extend(changed.map(|account| KnownMembersPart::of(account.guid)));
     }
 
-    /// Who was known before the start.
-    pub(super) fn roster(&self) -> Arc<KnownMembers> {
-        Arc::clone(&self.roster.lock())
+    /// The members known before the start.
+    pub(super) fn members(&self) -> Arc<KnownMembers> {
+        Arc::clone(&self.members.lock())
     }
 
-    /// The sessions say who of them is missed.
-    pub(super) fn forget_roster(&self) {
-        *self.roster.lock() = Arc::default();
+    /// Discards the members known before the start, after the directory was compared with them.
+    pub(super) fn discard_members(&self) {
+        *self.members.lock() = Arc::default();
     }
 
-    /// How far the directory was read and who was known of it, when that was kept last: the former
-    /// is returned. A part that cannot be read is as if it had never been kept: whoever is in it and
-    /// not in the directory counts as deleted.
+    /// Loads the stored members and returns the stored read position. A part that cannot be decoded
+    /// counts as never stored: an account in it that is missing in the directory counts as deleted.
     ///
     /// # Errors
-    /// When the journal cannot tell now.
-    pub(super) async fn recall(&self, sink: &EventSink) -> Result<Option<Arc<[u8]>>, ApplyError> {
-        let (mut roster, mut prints) = (KnownMembers::default(), BTreeMap::new());
+    /// When the journal is unavailable.
+    pub(super) async fn load(&self, sink: &EventSink) -> Result<Option<Arc<[u8]>>, ApplyError> {
+        let (mut members, mut fingerprints) = (KnownMembers::default(), BTreeMap::new());
         for part in KnownMembersPart::all() {
             if let Some(bytes) = sink.last_read(part.source()).await?
-                && roster.add(&bytes).is_ok()
+                && members.add(&bytes).is_ok()
             {
-                prints.insert(part, print(&bytes));
+                fingerprints.insert(part, fingerprint(&bytes));
             }
         }
-        (*self.roster.lock(), *self.prints.lock()) = (Arc::new(roster), prints);
-        sink.last_read(position()).await
+        (*self.members.lock(), *self.fingerprints.lock()) = (Arc::new(members), fingerprints);
+        sink.last_read(position_source()).await
     }
 
-    /// Keeps who `book` knows of `domain`, as far as it may differ from what is kept, and then how
-    /// far the directory was read.
+    /// Stores the stale parts of `members`, and then the read position.
     ///
     /// # Errors
-    /// When the journal takes nothing now. What is missing is kept the next time.
-    pub(super) async fn keep(
+    /// When the journal is unavailable. The next call stores the missing parts.
+    pub(super) async fn store(
         &self,
         sink: &EventSink,
-        known: Known<'_>,
-        place: Arc<[u8]>,
+        members: CurrentMembers<'_>,
+        position: Arc<[u8]>,
     ) -> Result<(), ApplyError> {
-        self.keep_roster(sink, known).await?;
-        submit(sink, position(), place).await
+        self.store_members(sink, members).await?;
+        submit(sink, position_source(), position).await
     }
 
-    /// Keeps who is known as far as [`PositionStore::keep`] does, and nothing else.
+    /// Stores the stale parts of the members, without a read position.
     ///
     /// # Errors
-    /// The same.
-    pub(super) async fn keep_roster(
+    /// When the journal is unavailable. The next call stores the missing parts.
+    pub(super) async fn store_members(
         &self,
         sink: &EventSink,
-        Known { book, domain, told }: Known<'_>,
+        CurrentMembers { directory, domain, state }: CurrentMembers<'_>,
     ) -> Result<(), ApplyError> {
         let stale = self.stale.lock().clone();
         if stale.is_empty() {
             return Ok(());
         }
-        let (book, domain) = (book.clone(), domain.clone());
-        let drafting = tokio::task::spawn_blocking(move || draft(&book, &domain, stale));
-        // A domain that is not known any more has nobody.
-        let Ok(Ok(draft)) = drafting.await else { return Ok(()) };
-        for (part, bytes) in draft.finish(ReadPosition::LIMIT) {
-            match told {
-                ApplyState::All => {
-                    self.keep_part(sink, part, bytes).await?;
+        let (directory, domain) = (directory.clone(), domain.clone());
+        let encoding = tokio::task::spawn_blocking(move || encode(&directory, &domain, stale));
+        // A domain that was removed has no members.
+        let Ok(Ok(writer)) = encoding.await else { return Ok(()) };
+        for (part, bytes) in writer.finish(ReadPosition::LIMIT) {
+            match state {
+                ApplyState::Applied => {
+                    self.store_part(sink, part, bytes).await?;
                     self.stale.lock().remove(&part);
                 }
-                ApplyState::NotYet => self.add_to_part(sink, part, bytes).await?,
+                ApplyState::Pending => self.merge_part(sink, part, bytes).await?,
             }
         }
         Ok(())
     }
 
-    /// Whether anybody is kept: otherwise nobody has had another name.
-    pub(super) fn is_begun(&self) -> bool {
-        !self.prints.lock().is_empty()
+    /// Whether any member is stored. Otherwise no member can have a former name.
+    pub(super) fn has_members(&self) -> bool {
+        !self.fingerprints.lock().is_empty()
     }
 
-    /// Keeps beside whoever is kept in a part those who are `now`.
-    async fn add_to_part(
+    /// Adds the current members of a part to its stored members.
+    async fn merge_part(
         &self,
         sink: &EventSink,
         part: KnownMembersPart,
         now: Vec<u8>,
     ) -> Result<(), ApplyError> {
-        let kept = self.prints.lock().get(&part).copied();
-        if kept.is_none_or(|kept| kept == print(&now)) {
-            return self.keep_part(sink, part, now).await;
+        let stored = self.fingerprints.lock().get(&part).copied();
+        if stored.is_none_or(|stored| stored == fingerprint(&now)) {
+            return self.store_part(sink, part, now).await;
         }
         let before = sink.last_read(part.source()).await?;
-        let joined = before.map(|before| KnownMembers::merge(&before, &now, ReadPosition::LIMIT));
-        self.keep_part(sink, part, joined.and_then(Result::ok).unwrap_or(now)).await
+        let merged = before.map(|before| KnownMembers::merge(&before, &now, ReadPosition::LIMIT));
+        self.store_part(sink, part, merged.and_then(Result::ok).unwrap_or(now)).await
     }
 
-    /// Keeps a part, unless it is kept already.
-    async fn keep_part(
+    /// Stores a part, unless it is already stored.
+    async fn store_part(
         &self,
         sink: &EventSink,
         part: KnownMembersPart,
         bytes: Vec<u8>,
     ) -> Result<(), ApplyError> {
-        let (kept, print) = (self.prints.lock().get(&part).copied(), print(&bytes));
-        // A part in which nobody is and nobody was need not be written.
-        let is_known =
-            kept == Some(print) || (kept.is_none() && KnownMembers::is_empty_part(&bytes));
-        if !is_known {
+        let (stored, new) = (self.fingerprints.lock().get(&part).copied(), fingerprint(&bytes));
+        // A part that is empty and was never stored need not be written.
+        let is_stored =
+            stored == Some(new) || (stored.is_none() && KnownMembers::is_empty_part(&bytes));
+        if !is_stored {
             submit(sink, part.source(), bytes.into()).await?;
-            self.prints.lock().insert(part, print);
+            self.fingerprints.lock().insert(part, new);
         }
         Ok(())
     }
 }
 
-/// Writes down, slice by slice, who is in these parts.
-fn draft(
-    book: &SharedDirectory,
+/// Encodes the members of these parts, slice by slice.
+fn encode(
+    directory: &SharedDirectory,
     domain: &Name,
     parts: BTreeSet<KnownMembersPart>,
 ) -> Result<KnownMembersWriter, UnknownDomain> {
-    let mut draft = KnownMembersWriter::new(parts);
-    while draft.step(&book.read(), domain, SLICE)? {}
-    Ok(draft)
+    let mut writer = KnownMembersWriter::new(parts);
+    while writer.step(&directory.read(), domain, SLICE)? {}
+    Ok(writer)
 }
 
-async fn submit(sink: &EventSink, source: Name, place: Arc<[u8]>) -> Result<(), ApplyError> {
-    let mut batch = InputBatch { read: Some((source, place)), ..InputBatch::default() };
+async fn submit(sink: &EventSink, source: Name, position: Arc<[u8]>) -> Result<(), ApplyError> {
+    let mut batch = InputBatch { read: Some((source, position)), ..InputBatch::default() };
     match sink.submit(&mut batch).await {
         Some(pending) => pending.receipt().await.map(drop),
         None => Ok(()),
     }
 }
 
-/// What the journal calls how far the directory was read.
-fn position() -> Name {
-    Name::new("position").expect("a word of our own is a name")
+/// The name of the read position in the journal.
+fn position_source() -> Name {
+    Name::new("position").expect("a constant is a valid name")
 }
 
-/// The fingerprint of a part.
-fn print(bytes: &[u8]) -> u64 {
+/// The fingerprint of an encoded part.
+fn fingerprint(bytes: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     bytes.hash(&mut hasher);
     hasher.finish()

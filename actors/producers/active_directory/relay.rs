@@ -1,5 +1,5 @@
-//! What stands between a connection and the library that speaks LDAP over it: requests are sealed on
-//! their way out, answers are opened and looked through on their way in.
+//! The relay between the transport of a connection and the LDAP library. It seals requests, and
+//! opens and validates responses.
 
 use std::io::{self, Cursor};
 use std::os::unix::net::UnixStream as StdUnixStream;
@@ -12,84 +12,84 @@ use tokio::net::UnixStream;
 use super::DirectoryError;
 use super::transport::{READ, Transport};
 
-/// Passes whole messages on, both ways.
+/// Forwards whole messages in both directions.
 ///
-/// It runs only while its owner waits for an answer, and only when the library has nothing to give:
-/// a server is not read faster than its answers are used.
+/// It runs only while the connection waits for a response and the library has none buffered:
+/// responses are not read faster than they are processed.
 pub(super) struct Relay {
     wire: Transport,
     guard: ResponseGuard,
-    /// Our end of the stream over which the library speaks.
+    /// The local end of the socket pair that the library uses.
     end: UnixStream,
-    /// What the library asks, up to the next whole request.
-    asked: Vec<u8>,
-    /// Answers that were looked through, until the library has room for them.
-    answers: Cursor<Vec<u8>>,
+    /// Bytes from the library, up to the next whole request.
+    requests: Vec<u8>,
+    /// Validated responses that the library has not accepted yet.
+    responses: Cursor<Vec<u8>>,
 }
 
 impl Relay {
-    /// Before `wire`, with the end of the stream that is given to the library.
+    /// A relay over `wire`, and the end of the socket pair for the library.
     ///
     /// # Errors
-    /// When the system has no room for a pair of sockets.
+    /// When the system cannot create a socket pair.
     pub(super) fn new(wire: Transport) -> io::Result<(Self, StdUnixStream)> {
         let (end, theirs) = StdUnixStream::pair()?;
         end.set_nonblocking(true)?;
         let (guard, end) = (ResponseGuard::default(), UnixStream::from_std(end)?);
-        let (asked, answers) = (Vec::new(), Cursor::default());
-        Ok((Self { wire, guard, end, asked, answers }, theirs))
+        let (requests, responses) = (Vec::new(), Cursor::default());
+        Ok((Self { wire, guard, end, requests, responses }, theirs))
     }
 
-    /// From now on, the server may be silent for `patience`.
+    /// Sets how long the server may be silent.
     pub(super) fn set_patience(&mut self, patience: Duration) {
         self.wire.set_patience(patience);
     }
 
-    /// Carries what there is to carry, a step of the way. It may be given up and begun again.
+    /// Forwards the next bytes in one direction. It is cancel-safe.
     pub(super) async fn step(&mut self) -> Result<(), DirectoryError> {
-        // Nothing is read meanwhile: there is one request at a time, and it is shorter than what a
-        // system keeps for a server that is still writing.
+        // Nothing is read meanwhile. There is one request at a time, and it fits into the socket
+        // buffers even if the server is still writing.
         self.wire.flush().await?;
-        self.look_through()?;
-        if self.waiting() {
-            self.end.write_all_buf(&mut self.answers).await?;
+        self.validate_responses()?;
+        if self.has_responses() {
+            self.end.write_all_buf(&mut self.responses).await?;
             return Ok(());
         }
         tokio::select! {
-            count = self.end.read_buf(&mut self.asked) => match count? {
+            count = self.end.read_buf(&mut self.requests) => match count? {
                 0 => Err(io::Error::from(io::ErrorKind::BrokenPipe).into()),
-                _ => self.request(),
+                _ => self.forward_requests(),
             },
             read = self.wire.read() => read,
         }
     }
 
-    /// Puts each whole request that the library has written on its way.
-    fn request(&mut self) -> Result<(), DirectoryError> {
-        while let Some(length) = frame_length(&self.asked)?
-            && length <= self.asked.len()
+    /// Queues each whole request that the library has written.
+    fn forward_requests(&mut self) -> Result<(), DirectoryError> {
+        while let Some(length) = frame_length(&self.requests)?
+            && length <= self.requests.len()
         {
-            let request = &self.asked[..length];
+            let request = &self.requests[..length];
             self.guard.request(request)?;
             self.wire.put(request)?;
-            self.asked.drain(..length);
+            self.requests.drain(..length);
         }
         Ok(())
     }
 
-    /// Looks through the whole answers that were received, as many as are passed on at once.
-    fn look_through(&mut self) -> Result<(), DirectoryError> {
-        if self.waiting() {
+    /// Validates whole responses that were received, up to the size of one read.
+    fn validate_responses(&mut self) -> Result<(), DirectoryError> {
+        if self.has_responses() {
             return Ok(());
         }
-        self.answers.set_position(0);
-        let answers = self.answers.get_mut();
-        answers.clear();
-        while answers.len() < READ
-            && let Some(answer) = self.wire.message()?
+        self.responses.set_position(0);
+        let responses = self.responses.get_mut();
+        responses.clear();
+        while responses.len() < READ
+            && let Some(response) = self.wire.message()?
         {
-            match self.guard.check(answer)? {
-                GuardVerdict::Forward => answers.extend_from_slice(answer),
+            match self.guard.check(response)? {
+                GuardVerdict::Forward => responses.extend_from_slice(response),
                 GuardVerdict::Disconnection(outcome) => {
                     return Err(DirectoryError::Closed(outcome));
                 }
@@ -98,8 +98,8 @@ impl Relay {
         Ok(())
     }
 
-    /// Whether there are answers that the library had no room for.
-    fn waiting(&self) -> bool {
-        self.answers.position() < self.answers.get_ref().len() as u64
+    /// Whether there are responses that the library has not accepted yet.
+    fn has_responses(&self) -> bool {
+        self.responses.position() < self.responses.get_ref().len() as u64
     }
 }

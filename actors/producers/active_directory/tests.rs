@@ -241,7 +241,7 @@ fn a_group_whose_rest_begins_again_and_again_ends() {
 /// A real server cannot tell result 4 here: Samba 4.17 takes MaxPageSize, MaxResultSetSize and the size
 /// limit of a search and heeds none of them, but ends with it one page of more than 256 MiB
 /// (`LDAP_SERVER_MAX_REPLY_SIZE`), which is a million members of groups. MaxQueryDuration it heeds:
-/// `a_controller_that_gives_up_a_search_is_told_and_asked_again`.
+/// `a_search_aborted_by_the_controller_is_reported_and_retried`.
 #[test]
 fn what_ends_a_search_is_told_in_words() {
     for (code, words) in [

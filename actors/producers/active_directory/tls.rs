@@ -1,4 +1,5 @@
-//! TLS to domain controllers: their certificate is that of the configured authority, or pinned.
+//! TLS to domain controllers: their certificates are verified against the configured authority or
+//! pins.
 
 pub(super) mod refusal;
 
@@ -15,13 +16,13 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use rollcall_runtime::tls::{TlsError, certificates};
 
-/// What the handshakes with a directory need; `None` without TLS.
+/// The TLS configuration of a directory; `None` without TLS.
 pub(super) type Tls = Option<Arc<ClientConfig>>;
 
-/// What a connection to the servers of `settings` needs; `None` without TLS.
+/// The TLS configuration for the servers of `settings`; `None` without TLS.
 ///
 /// # Errors
-/// When the file of the authority holds none.
+/// When the `ca` file holds no valid certificate.
 pub(super) fn client(settings: &config::ActiveDirectory) -> Result<Tls, TlsError> {
     if settings.transport == DirectoryTransport::Ldap {
         return Ok(None);
@@ -51,7 +52,8 @@ pub(super) fn client(settings: &config::ActiveDirectory) -> Result<Tls, TlsError
     Ok(Some(Arc::new(config)))
 }
 
-/// Looks at the certificate of a server, and says of one that it refuses whose it is.
+/// Verifies the certificate of a server. Its errors name the subject and the issuer of a rejected
+/// certificate.
 #[derive(Debug)]
 struct Verifier {
     authority: Option<Arc<WebPkiServerVerifier>>,
@@ -70,14 +72,14 @@ impl ServerCertVerifier for Verifier {
     ) -> Result<ServerCertVerified, Error> {
         let digest: [u8; 32] = Sha256::digest(leaf).into();
         if self.pins.contains(&CertificatePin(digest)) {
-            return in_time(leaf, now).map(|()| ServerCertVerified::assertion());
+            return check_validity(leaf, now).map(|()| ServerCertVerified::assertion());
         }
         let Some(authority) = &self.authority else {
-            return Err(refused(leaf, "is none of the pinned ones"));
+            return Err(rejected(leaf, "does not match any pin"));
         };
         let verified = authority.verify_server_cert(leaf, intermediates, name, ocsp, now);
         verified.map_err(|why| match why {
-            Error::InvalidCertificate(why) => refused(leaf, &refusal::certificate(&why)),
+            Error::InvalidCertificate(why) => rejected(leaf, &refusal::certificate(&why)),
             other => other,
         })
     }
@@ -107,10 +109,10 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// Even a pinned certificate ends.
-fn in_time(leaf: &CertificateDer<'_>, now: UnixTime) -> Result<(), Error> {
+/// Verifies the validity period, which also applies to pinned certificates.
+fn check_validity(leaf: &CertificateDer<'_>, now: UnixTime) -> Result<(), Error> {
     let Ok((_, certificate)) = X509Certificate::from_der(leaf) else {
-        return Err(Error::General("the pinned certificate cannot be read".to_owned()));
+        return Err(Error::General("the pinned certificate cannot be decoded".to_owned()));
     };
     let validity = certificate.validity();
     let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
@@ -118,37 +120,38 @@ fn in_time(leaf: &CertificateDer<'_>, now: UnixTime) -> Result<(), Error> {
         return Ok(());
     }
     let (from, to) = (validity.not_before, validity.not_after);
-    Err(refused(leaf, &format!("is pinned, and valid only from {from} to {to}")))
+    Err(rejected(leaf, &format!("matches a pin but is valid only from {from} to {to}")))
 }
 
-fn refused(leaf: &CertificateDer<'_>, why: &str) -> Error {
+fn rejected(leaf: &CertificateDer<'_>, why: &str) -> Error {
     let named = match X509Certificate::from_der(leaf) {
         Ok((_, found)) => {
             format!("the certificate of {}, issued by {},", found.subject(), found.issuer())
         }
-        Err(_) => "a certificate that cannot be read".to_owned(),
+        Err(_) => "a certificate that cannot be decoded".to_owned(),
     };
     Error::General(format!("{named} {why}"))
 }
 
-/// What binds a proof to the TLS connection it is shown on: tls-server-end-point (RFC 5929 section
-/// 4.1), in the form in which SSPI takes it (SEC_CHANNEL_BINDINGS).
+/// The channel bindings that bind an authentication to its TLS connection: tls-server-end-point
+/// (RFC 5929 section 4.1), encoded as SEC_CHANNEL_BINDINGS for SSPI.
 pub(super) fn channel_bindings(leaf: &CertificateDer<'_>) -> Option<Vec<u8>> {
     let (_, certificate) = X509Certificate::from_der(leaf).ok()?;
     let algorithm = certificate.signature_algorithm.algorithm.to_id_string();
-    // The hash of the signature, and SHA-256 where that would be MD5, SHA-1 or one of its own.
+    // The hash of the signature algorithm. SHA-256 replaces MD5 and SHA-1, and is used for
+    // algorithms without a separate hash.
     let hash = match algorithm.as_str() {
         "1.2.840.113549.1.1.12" | "1.2.840.10045.4.3.3" => Sha384::digest(leaf).to_vec(),
         "1.2.840.113549.1.1.13" | "1.2.840.10045.4.3.4" => Sha512::digest(leaf).to_vec(),
         _ => Sha256::digest(leaf).to_vec(),
     };
     let data = [b"tls-server-end-point:".as_slice(), &hash].concat();
-    // Eight numbers of four bytes: no addresses, then the length and the place of the data.
-    let mut written = vec![0; 32];
-    written[24..28].copy_from_slice(&u32::try_from(data.len()).ok()?.to_le_bytes());
-    written[28..32].copy_from_slice(&32u32.to_le_bytes());
-    written.extend(data);
-    Some(written)
+    // Eight numbers of four bytes: no addresses, then the length and the offset of the data.
+    let mut encoded = vec![0; 32];
+    encoded[24..28].copy_from_slice(&u32::try_from(data.len()).ok()?.to_le_bytes());
+    encoded[28..32].copy_from_slice(&32u32.to_le_bytes());
+    encoded.extend(data);
+    Some(encoded)
 }
 
 #[cfg(test)]
@@ -163,12 +166,12 @@ mod tests {
     }
 
     #[test]
-    fn a_pinned_certificate_is_taken_while_it_lasts_and_another_is_named() {
-        let mut wanted = rcgen::CertificateParams::new(vec!["dc1.example.com".into()]).unwrap();
-        wanted.distinguished_name.push(rcgen::DnType::CommonName, "dc1");
-        wanted.not_after = rcgen::date_time_ymd(2030, 1, 1);
+    fn a_pinned_certificate_is_accepted_while_valid_and_another_is_rejected_by_name() {
+        let mut params = rcgen::CertificateParams::new(vec!["dc1.example.com".into()]).unwrap();
+        params.distinguished_name.push(rcgen::DnType::CommonName, "dc1");
+        params.not_after = rcgen::date_time_ymd(2030, 1, 1);
         let key = rcgen::KeyPair::generate().unwrap();
-        let certificate = wanted.self_signed(&key).unwrap();
+        let certificate = params.self_signed(&key).unwrap();
         let pin = CertificatePin(Sha256::digest(certificate.der()).into());
         let name = ServerName::try_from("dc1.example.com").unwrap();
         let verify = |verifier: &Verifier, year: u64| {
@@ -177,17 +180,20 @@ mod tests {
             verified.map(drop).map_err(|why| why.to_string())
         };
         assert_eq!(verify(&verifier(vec![pin]), 2027), Ok(()));
-        let late = verify(&verifier(vec![pin]), 2031).unwrap_err();
-        assert!(late.contains("valid only from"), "{late}");
-        let strange = verify(&verifier(vec![CertificatePin([0; 32])]), 2027).unwrap_err();
-        assert!(strange.contains("CN=dc1") && strange.contains("none of the pinned"), "{strange}");
+        let expired = verify(&verifier(vec![pin]), 2031).unwrap_err();
+        assert!(expired.contains("valid only from"), "{expired}");
+        let unpinned = verify(&verifier(vec![CertificatePin([0; 32])]), 2027).unwrap_err();
+        assert!(
+            unpinned.contains("CN=dc1") && unpinned.contains("not match any pin"),
+            "{unpinned}"
+        );
     }
 
     #[test]
-    fn a_proof_is_bound_to_the_certificate() {
+    fn channel_bindings_hold_the_hash_of_the_certificate() {
         let key = rcgen::KeyPair::generate().unwrap();
-        let wanted = rcgen::CertificateParams::new(vec!["dc1".into()]).unwrap();
-        let certificate = wanted.self_signed(&key).unwrap();
+        let params = rcgen::CertificateParams::new(vec!["dc1".into()]).unwrap();
+        let certificate = params.self_signed(&key).unwrap();
         let bindings = channel_bindings(certificate.der()).unwrap();
         assert_eq!(&bindings[32..53], b"tls-server-end-point:");
         // rcgen signs with ECDSA and SHA-256.

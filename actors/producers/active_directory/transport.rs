@@ -1,4 +1,4 @@
-//! One connection as bytes: whole LDAP messages in and out, in clear, over TLS, or sealed.
+//! Whole LDAP messages over one connection: in clear, over TLS, or sealed.
 
 use std::io::Cursor;
 use std::pin::Pin;
@@ -16,46 +16,46 @@ pub(super) trait Duplex: AsyncRead + AsyncWrite {}
 
 impl<T: AsyncRead + AsyncWrite> Duplex for T {}
 
-/// How much is read at once.
+/// The maximum size of one read, in bytes.
 pub(super) const READ: usize = 64 * 1024;
 
-/// Whole messages over a connection. Whatever is waited for here may be given up and waited for
-/// again: no byte is lost or sent twice.
+/// Whole messages over a connection. All methods are cancel-safe: no byte is lost or sent twice.
 pub(super) struct Transport {
     stream: Pin<Box<dyn Duplex>>,
     seal: Option<Seal>,
-    /// Sealed bytes, up to the next whole buffer.
+    /// Received sealed bytes, up to the next whole buffer.
     sealed: Vec<u8>,
-    /// Messages, from `at` on not yet read.
+    /// Received messages in clear. The bytes before `consumed` are already returned.
     clear: Vec<u8>,
-    at: usize,
-    /// What is to be sent, sealed if everything is.
+    consumed: usize,
+    /// Bytes to send, already sealed if the connection is sealed.
     unsent: Cursor<Vec<u8>>,
+    /// How long the server may be silent.
     patience: Duration,
 }
 
 impl Transport {
-    /// Over `stream`, whose other side may be silent for `patience`.
+    /// A transport over `stream`. The server may be silent for `patience`.
     pub(super) fn new(stream: impl Duplex + 'static, patience: Duration) -> Self {
         let stream: Pin<Box<dyn Duplex>> = Box::pin(stream);
         let (sealed, clear, unsent) = (Vec::new(), Vec::new(), Cursor::default());
-        Self { stream, seal: None, sealed, clear, at: 0, unsent, patience }
+        Self { stream, seal: None, sealed, clear, consumed: 0, unsent, patience }
     }
 
-    /// From now on, everything is sealed both ways.
+    /// Seals all messages in both directions from now on.
     pub(super) fn seal(&mut self, seal: Seal) {
         self.seal = Some(seal);
     }
 
-    /// From now on, the other side may be silent for `patience`.
+    /// Sets how long the server may be silent.
     pub(super) fn set_patience(&mut self, patience: Duration) {
         self.patience = patience;
     }
 
-    /// The connection itself, when nothing of it was read that was not asked for: what came in
-    /// clear before TLS must not count as said within it.
+    /// The connection, or `None` when unconsumed bytes were received. Bytes that arrive in clear
+    /// before the TLS handshake must not count as part of the TLS session.
     pub(super) fn into_stream(self) -> Option<Pin<Box<dyn Duplex>>> {
-        (self.at == self.clear.len()).then_some(self.stream)
+        (self.consumed == self.clear.len()).then_some(self.stream)
     }
 
     /// Sends one message.
@@ -64,7 +64,7 @@ impl Transport {
         self.flush().await
     }
 
-    /// Puts one message behind what is to be sent.
+    /// Appends one message to the send buffer.
     pub(super) fn put(&mut self, message: &[u8]) -> Result<(), DirectoryError> {
         let unsent = self.unsent.get_mut();
         match &mut self.seal {
@@ -74,7 +74,7 @@ impl Transport {
         Ok(())
     }
 
-    /// Sends what is to be sent.
+    /// Sends the send buffer.
     pub(super) async fn flush(&mut self) -> Result<(), DirectoryError> {
         if self.unsent.get_ref().is_empty() {
             return Ok(());
@@ -90,7 +90,7 @@ impl Transport {
         Ok(())
     }
 
-    /// The next message, whole.
+    /// Waits for the next whole message.
     pub(super) async fn receive(&mut self) -> Result<&[u8], DirectoryError> {
         while self.length()?.is_none() {
             self.read().await?;
@@ -98,37 +98,37 @@ impl Transport {
         Ok(self.message()?.unwrap_or_default())
     }
 
-    /// The next message, if all of it has been read.
+    /// The next message, if it is received completely.
     pub(super) fn message(&mut self) -> Result<Option<&[u8]>, BerError> {
         let Some(length) = self.length()? else { return Ok(None) };
-        self.at += length;
-        Ok(Some(&self.clear[self.at - length..self.at]))
+        self.consumed += length;
+        Ok(Some(&self.clear[self.consumed - length..self.consumed]))
     }
 
-    /// The length of the next message, if all of it has been read.
+    /// The length of the next message, if it is received completely.
     fn length(&self) -> Result<Option<usize>, BerError> {
-        let unread = &self.clear[self.at..];
+        let unread = &self.clear[self.consumed..];
         Ok(frame_length(unread)?.filter(|length| *length <= unread.len()))
     }
 
-    /// Reads on, until there are more clear bytes.
+    /// Reads until at least one more byte in clear is available.
     pub(super) async fn read(&mut self) -> Result<(), DirectoryError> {
-        self.clear.drain(..self.at);
-        self.at = 0;
+        self.clear.drain(..self.consumed);
+        self.consumed = 0;
         loop {
             let buffer = if self.seal.is_some() { &mut self.sealed } else { &mut self.clear };
-            // One answer may be long, and the next thousand short.
+            // The buffer has room for a full read, whatever the size of the last response was.
             buffer.reserve(READ);
             let reading = timeout(self.patience, self.stream.read_buf(buffer));
             let count = reading.await.map_err(|_| DirectoryError::Silent(self.patience))??;
             if count == 0 {
                 let end = std::io::ErrorKind::UnexpectedEof;
-                return Err(std::io::Error::new(end, "the server ended it").into());
+                return Err(std::io::Error::new(end, "the server closed the connection").into());
             }
             let Some(seal) = &mut self.seal else { return Ok(()) };
             let mut opened = false;
             while let Some((length, rest)) = self.sealed.split_first_chunk::<4>() {
-                // RFC 4422 section 3.7: each buffer has its length before it.
+                // RFC 4422 section 3.7: the length precedes each buffer.
                 let length = u32::from_be_bytes(*length) as usize;
                 if length > LIMIT {
                     return Err(BerError::TooLong.into());

@@ -1,5 +1,5 @@
-//! What an answer of a server comes to: events, reasons why most records are none, the bookmark behind
-//! the last of them, and what the log says of itself.
+//! Decodes the records of a response to events, drop reasons, the bookmark after the last record,
+//! and notices about the log itself.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -18,41 +18,42 @@ use super::registry::SharedHosts;
 use super::{CHANNEL, GapCause, LastEvent, LastGap, Source};
 use crate::InputBatch;
 
-/// Makes events of records, in their order.
+/// Decodes records to events, in their order.
 pub(super) struct RecordDecoder {
     reader: LogonReader,
     decoder: Decoder,
     auditing: AuditMonitor,
-    /// Where computers were seen, by whichever server.
+    /// The addresses of computers, as observed by all servers.
     hosts: SharedHosts,
-    /// What was left out of the log that is followed now.
+    /// The gaps in the record numbers of the current log.
     pub(super) continuity: Continuity,
 }
 
-/// What an answer was, besides the events in it.
+/// The content of a response, except its events.
 #[derive(Debug, Default)]
 pub(super) struct DecodedBatch {
-    /// How many records could not be read.
+    /// The number of records that could not be decoded.
     pub(super) unreadable: u64,
-    /// The number of the first of them, where it is known, and what is wrong with it.
+    /// The number of the first of them, if it is known, and the error.
     pub(super) first_unreadable: Option<(Option<u64>, String)>,
-    /// The newest record that could be read.
+    /// The newest record that was decoded.
     pub(super) last: Option<LastEvent>,
-    /// What was lost, as the records themselves say.
+    /// Losses that the records themselves report.
     pub(super) gaps: Vec<LastGap>,
 }
 
-/// What is wrong with a record.
+/// Why a record cannot be decoded.
 #[derive(Debug, thiserror::Error)]
-enum Bad {
+enum RecordError {
     #[error(transparent)]
     ResultSet(#[from] ResultSetError),
     #[error(transparent)]
-    Problem(#[from] BinXmlError),
+    BinXml(#[from] BinXmlError),
 }
 
 impl RecordDecoder {
-    /// For the server of `source`, in a network whose servers are at `addresses`.
+    /// A decoder for the server of `source`. The servers of the network have the addresses
+    /// `addresses`.
     pub(super) fn new(source: &Source, addresses: &BTreeSet<IpAddr>, hosts: SharedHosts) -> Self {
         let (name, server) = (source.name(), &source.server);
         let mut settings = LogonSettings::for_role(server.role);
@@ -67,50 +68,50 @@ impl RecordDecoder {
         }
     }
 
-    /// The servers of the network are at `addresses` now.
+    /// Sets the current addresses of the servers of the network.
     pub(super) fn heed(&mut self, source: &Source, addresses: &BTreeSet<IpAddr>) {
         self.reader.set_servers(servers(source, addresses));
     }
 
-    /// What the server does not audit, as far as it is known.
+    /// The events that the server does not audit, as far as known.
     pub(super) fn unaudited(&self) -> Vec<AuditGap> {
         self.auditing.gaps()
     }
 
-    /// Reads the records of `batch`, which were received at `seen`, into `input`, with the bookmark
-    /// behind them. A record that cannot be read is counted and passed over.
+    /// Decodes the records of `batch`, received at `received`, into `input`, with the bookmark
+    /// after them. A record that cannot be decoded is counted and skipped.
     pub(super) fn read(
         &mut self,
         batch: &EventBatch<'_>,
-        seen: Timestamp,
+        received: Timestamp,
         input: &mut InputBatch,
     ) -> DecodedBatch {
-        let (mut last, mut gathered) = (None, DecodedBatch::default());
+        let (mut last, mut decoded) = (None, DecodedBatch::default());
         for found in batch.events() {
             let record_id = found.as_ref().ok().and_then(|set| set.position.record_id());
             last = record_id.or(last);
-            self.follows(record_id, seen, &mut gathered);
-            let read = found.map_err(Bad::from);
-            match read.and_then(|set| self.record(&set, seen, &mut gathered)) {
-                Ok(outcome) => self.decided(outcome, input),
+            self.check_continuity(record_id, received, &mut decoded);
+            let read = found.map_err(RecordError::from);
+            match read.and_then(|set| self.decode_record(&set, received, &mut decoded)) {
+                Ok(outcome) => self.add_outcome(outcome, input),
                 Err(why) => {
                     input.count_drop("unreadable", None);
-                    gathered.unreadable += 1;
-                    gathered.first_unreadable.get_or_insert((record_id, why.to_string()));
+                    decoded.unreadable += 1;
+                    decoded.first_unreadable.get_or_insert((record_id, why.to_string()));
                 }
             }
         }
         if let Some(record_id) = last {
-            input.read = Some((log(), Arc::from(written(record_id).as_bytes())));
+            input.read = Some((log(), Arc::from(bookmark_xml(record_id).as_bytes())));
         }
-        gathered
+        decoded
     }
 
-    /// What a record comes to, once the host is found that it may name instead of an address.
-    fn decided(&self, outcome: ReadOutcome, input: &mut InputBatch) {
+    /// Adds the result of a record to `input`. A host name instead of an address is resolved first.
+    fn add_outcome(&self, outcome: ReadOutcome, input: &mut InputBatch) {
         let outcome = match outcome {
-            ReadOutcome::Unresolved(unplaced) => match self.hosts.find(&unplaced) {
-                Some(address) => self.reader.locate(unplaced, address),
+            ReadOutcome::Unresolved(logon) => match self.hosts.find(&logon) {
+                Some(address) => self.reader.locate(logon, address),
                 None => return input.count_drop("unplaced", None),
             },
             found => {
@@ -123,31 +124,36 @@ impl RecordDecoder {
         match outcome {
             ReadOutcome::Event(event) => input.events.push(event),
             ReadOutcome::Unresolved(_) => input.count_drop("unplaced", None),
-            ReadOutcome::Ignored(reason) => ignored(reason, input),
+            ReadOutcome::Ignored(reason) => count_ignored(reason, input),
         }
     }
 
-    fn follows(&mut self, record_id: Option<u64>, at: Timestamp, gathered: &mut DecodedBatch) {
-        let Some(Err(anew)) = record_id.map(|id| self.continuity.observe(id)) else { return };
-        let (cause, after) = (GapCause::LogReset, anew.after);
-        gathered.gaps.push(LastGap { at, cause, after, records: None });
+    fn check_continuity(
+        &mut self,
+        record_id: Option<u64>,
+        at: Timestamp,
+        decoded: &mut DecodedBatch,
+    ) {
+        let Some(Err(reset)) = record_id.map(|id| self.continuity.observe(id)) else { return };
+        let (cause, after) = (GapCause::LogReset, reset.after);
+        decoded.gaps.push(LastGap { at, cause, after, records: None });
     }
 
-    fn record(
+    fn decode_record(
         &mut self,
         set: &ResultSet<'_>,
-        seen: Timestamp,
-        gathered: &mut DecodedBatch,
-    ) -> Result<ReadOutcome, Bad> {
+        received: Timestamp,
+        decoded: &mut DecodedBatch,
+    ) -> Result<ReadOutcome, RecordError> {
         let record = self.decoder.record(set.event)?;
         let audit = AuditRecord::of(&record)?;
         let record = audit.record();
         let record_id = set.position.record_id().unwrap_or(record.record_id);
-        gathered.last = Some(LastEvent { at: record.time, received: seen, record_id });
+        decoded.last = Some(LastEvent { at: record.time, received, record_id });
         self.auditing.observe(&record);
-        let gap = |cause, after, records| LastGap { at: seen, cause, after, records };
-        gathered.gaps.extend(match LogNotice::from_record(&record) {
-            // What was there before is gone, asked for or not.
+        let gap = |cause, after, records| LastGap { at: received, cause, after, records };
+        decoded.gaps.extend(match LogNotice::from_record(&record) {
+            // The earlier records are deleted, whether they were read or not.
             Some(LogNotice::Cleared) => self
                 .continuity
                 .resolve_gap(record_id)
@@ -157,38 +163,39 @@ impl RecordDecoder {
             }
             Some(LogNotice::Policy(..)) | None => None,
         });
-        Ok(self.reader.read(&record, seen))
+        Ok(self.reader.read(&record, received))
     }
 }
 
-/// Where nobody works: the servers of the network, and what is configured.
+/// The addresses that get no user sessions: the servers of the network and the configured networks.
 fn servers(source: &Source, addresses: &BTreeSet<IpAddr>) -> Vec<IpNet> {
     let configured = source.settings.servers.iter().copied();
     configured.chain(addresses.iter().map(|address| IpNet::from(*address))).collect()
 }
 
-/// Counts a record that comes to nothing. Of a healthy server nearly all do, so that they are one
-/// reason, with what it is in the place of a template; what cannot be a name or an address is a reason
-/// of its own, for somebody to look at.
-fn ignored(reason: IgnoreReason, input: &mut InputBatch) {
+/// Counts a record without an event. Most records of a healthy server have none, so they share one
+/// drop reason, with the detail in place of the template. An invalid name or address has a drop
+/// reason of its own, because an administrator must check it.
+fn count_ignored(reason: IgnoreReason, input: &mut InputBatch) {
     match reason {
         IgnoreReason::BadName | IgnoreReason::BadAddress => input.count_drop(reason.as_str(), None),
-        usual => input.count_drop("ignored", Name::new(usual.as_str()).ok().as_ref()),
+        other => input.count_drop("ignored", Name::new(other.as_str()).ok().as_ref()),
     }
 }
 
-/// What the position in the log is called.
+/// The name of the read position in the journal.
 pub(super) fn log() -> Name {
-    Name::new(CHANNEL).expect("the name is in the source")
+    Name::new(CHANNEL).expect("a constant is a valid name")
 }
 
-fn written(record_id: u64) -> String {
+fn bookmark_xml(record_id: u64) -> String {
     Bookmark::after(CHANNEL, record_id).to_xml()
 }
 
-/// The bookmark that was committed; what cannot be read is none, and the log is caught up with.
-pub(super) fn bookmark(place: &[u8]) -> Option<Bookmark> {
-    let text = std::str::from_utf8(place).ok()?;
+/// Decodes a committed bookmark. An invalid one gives `None`, and the log is read as at the first
+/// start.
+pub(super) fn bookmark(position: &[u8]) -> Option<Bookmark> {
+    let text = std::str::from_utf8(position).ok()?;
     let bookmark = Bookmark::from_xml(text).ok()?;
     bookmark.record_id(CHANNEL).is_some().then_some(bookmark)
 }
@@ -198,11 +205,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_committed_bookmark_is_read_again_and_another_text_is_none() {
-        let xml = written(4711);
+    fn a_committed_bookmark_is_decoded_and_other_text_is_ignored() {
+        let xml = bookmark_xml(4711);
         assert_eq!(bookmark(xml.as_bytes()).unwrap().record_id(CHANNEL), Some(4711));
-        for none in [&b""[..], b"<BookmarkList/>", b"\xff", b"4711"] {
-            assert_eq!(bookmark(none), None, "{none:?}");
+        for invalid in [&b""[..], b"<BookmarkList/>", b"\xff", b"4711"] {
+            assert_eq!(bookmark(invalid), None, "{invalid:?}");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Whether events were overwritten before they were read: the numbers that were left out, held
-//! against the oldest record that the server still has.
+//! Detects events that were overwritten before they were read, by a comparison of the missing
+//! record numbers with the oldest record that the server still has.
 
 use std::time::{Duration, Instant};
 
@@ -12,22 +12,22 @@ use super::{CHANNEL, EventLogError};
 use crate::windows::msrpc::RpcError;
 use rollcall_runtime::clock::Clock;
 
-/// How often it is asked at most. A log that is overwritten from end to end within a second is too
-/// small for anything.
-const PAUSE: Duration = Duration::from_secs(1);
+/// The minimum interval between two queries. A log that is overwritten completely within a second
+/// is too small to be useful.
+const QUERY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Looks into what was left out, over one connection.
+/// Verifies gaps in the record numbers, over one connection.
 #[derive(Debug, Default)]
 pub(super) struct Gaps {
     log: Option<ContextHandle>,
-    asked: Option<Instant>,
-    /// Why it cannot be told.
+    last_query: Option<Instant>,
+    /// Why gaps cannot be verified on this connection.
     pub(super) unable: Option<String>,
 }
 
 impl Gaps {
-    /// What is lost of that which `continuity` has left out. A server that does not say
-    /// what it has is asked once: reading goes on without.
+    /// The records that are lost in the gap of `continuity`. If the server does not support the
+    /// query, it is not repeated, and reading continues without it.
     ///
     /// # Errors
     /// When the connection is lost.
@@ -37,15 +37,16 @@ impl Gaps {
         continuity: &mut Continuity,
     ) -> Result<Option<LostRecords>, EventLogError> {
         let now = Clock::instant();
-        let recently = self.asked.is_some_and(|asked| now.duration_since(asked) < PAUSE);
+        let recently =
+            self.last_query.is_some_and(|last| now.duration_since(last) < QUERY_INTERVAL);
         if !continuity.has_gap() || recently || self.unable.is_some() {
             return Ok(None);
         }
-        self.asked = Some(now);
+        self.last_query = Some(now);
         match self.oldest(connection).await {
             Ok(Some(oldest)) => Ok(continuity.resolve_gap(oldest)),
             Ok(None) => Ok(None),
-            Err(why) if is_of_the_call(&why) => {
+            Err(why) if is_call_failure(&why) => {
                 self.unable = Some(why.to_string());
                 Ok(None)
             }
@@ -53,13 +54,13 @@ impl Gaps {
         }
     }
 
-    /// The number of the oldest record; `None` for a log without any.
+    /// The number of the oldest record; `None` for an empty log.
     async fn oldest(
         &mut self,
         connection: &mut RpcConnection,
     ) -> Result<Option<u64>, EventLogError> {
         const OPEN: &str = "EvtRpcOpenLogHandle";
-        const ASK: &str = "EvtRpcGetLogFileInfo";
+        const QUERY: &str = "EvtRpcGetLogFileInfo";
         let handle = match self.log {
             Some(handle) => handle,
             None => {
@@ -72,19 +73,19 @@ impl Gaps {
                 *self.log.insert(opened.handle)
             }
         };
-        let asked = GetLogFileInfo { handle, property: LogProperty::OldestRecord };
-        let stub = connection.call(ASK, &asked).await?;
-        let said = GetLogFileInfo::decode(&stub);
-        let said = said.map_err(|why| EventLogError::Answer { call: ASK, why })?;
-        match said.status.is_success() {
-            true => Ok(said.value),
-            false => Err(EventLogError::Status { call: ASK, status: said.status }),
+        let query = GetLogFileInfo { handle, property: LogProperty::OldestRecord };
+        let stub = connection.call(QUERY, &query).await?;
+        let response = GetLogFileInfo::decode(&stub);
+        let response = response.map_err(|why| EventLogError::Answer { call: QUERY, why })?;
+        match response.status.is_success() {
+            true => Ok(response.value),
+            false => Err(EventLogError::Status { call: QUERY, status: response.status }),
         }
     }
 }
 
-/// Whether only this call failed, and the connection is as good as before.
-const fn is_of_the_call(why: &EventLogError) -> bool {
+/// Whether only this call failed and the connection is still usable.
+const fn is_call_failure(why: &EventLogError) -> bool {
     matches!(
         why,
         EventLogError::Status { .. }

@@ -1,5 +1,5 @@
-//! Handing over what was read of a log, batch by batch: while one is being committed, the next one is
-//! asked for and read, and waits.
+//! Submits the batches of a log one after another: while one batch is committed, the next one is
+//! requested and decoded, and waits.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,40 +10,40 @@ use super::decoder::DecodedBatch;
 use crate::{EventSink, InputBatch};
 use rollcall_engine::messages::ApplyError;
 
-/// The batch that was handed over last, until it is visible. There is never a second one behind it:
-/// were the first refused, the bookmark of the second would be committed without it, and what it
-/// covers would be lost.
+/// The batch that was submitted last, until it is visible. Only one batch is in flight. If a second
+/// one were submitted and the first one rejected, the bookmark of the second would be committed,
+/// and the events of the first would be lost.
 pub(super) struct InFlight<'a> {
     sink: &'a EventSink,
     batch: Option<(Receipt, Read)>,
 }
 
-/// Comes when the batch is visible.
+/// Completes when the batch is visible.
 type Receipt = Pin<Box<dyn Future<Output = Result<(), ApplyError>>>>;
 
-/// What is to be told of a batch, once it is visible.
+/// The facts about a batch that are reported when it is visible.
 #[derive(Debug)]
 pub(super) struct Read {
-    /// What it was, besides its events.
+    /// Its content, except its events.
     pub(super) gathered: DecodedBatch,
-    /// What the server does not audit, as far as it was known then.
+    /// The events that the server does not audit, as far as known at that time.
     pub(super) unaudited: Vec<AuditGap>,
-    /// The last record in it, or before it.
+    /// The number of the last record in the batch, or before it.
     pub(super) place: Option<u64>,
-    /// Whether it was as large as it may be, so that there is more.
+    /// Whether the batch has the maximum size, so that more records are available.
     pub(super) is_full: bool,
 }
 
 impl<'a> InFlight<'a> {
-    /// Nothing yet; what comes goes to `sink`.
+    /// No batch is in flight; batches are submitted to `sink`.
     pub(super) const fn new(sink: &'a EventSink) -> Self {
         Self { sink, batch: None }
     }
 
-    /// Hands over `input` as soon as the batch before is visible, which is returned.
+    /// Submits `input` as soon as the previous batch is visible, and returns the previous batch.
     ///
     /// # Errors
-    /// The batch before was refused: this one is not handed over, and both are to be read again.
+    /// When the previous batch was rejected. `input` is not submitted, and both must be read again.
     pub(super) async fn submit(
         &mut self,
         mut input: InputBatch,
@@ -61,16 +61,16 @@ impl<'a> InFlight<'a> {
         Ok(before)
     }
 
-    /// Waits until nothing is under way; returns the batch that is visible now. When this is dropped
-    /// before it is done, the batch is under way as before.
+    /// Waits until no batch is in flight, and returns the batch that became visible. It is
+    /// cancel-safe: when the future is dropped, the batch stays in flight.
     ///
     /// # Errors
-    /// It was refused, and is to be read again.
+    /// When the batch was rejected. It must be read again.
     pub(super) async fn settled(&mut self) -> Result<Option<Read>, ApplyError> {
         let Some((receipt, _)) = &mut self.batch else { return Ok(None) };
-        let taken = receipt.await;
+        let accepted = receipt.await;
         let read = self.batch.take().map(|(_, read)| read);
-        taken.map(|()| read)
+        accepted.map(|()| read)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The subscription to a log: which events, from where on, and how they come.
+//! The subscription to a log: the selected events, the start position and the delivery mode.
 
 use std::time::Duration;
 
@@ -15,21 +15,21 @@ use tokio::time::timeout;
 use super::connection::RpcConnection;
 use super::{CHANNEL, EventLogError, Source};
 
-/// How long the server looks for events: what comes within is answered at once, and after that it is
-/// waited for.
-const LOOKING: Duration = Duration::from_secs(1);
+/// The timeout of a pull at the server. After a pull without events the client waits for the
+/// notification of the server.
+const PULL_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A subscription, over the connection that it lasts as long as.
+/// A subscription. It ends with its connection.
 pub(super) struct Subscription {
     pub(super) connection: RpcConnection,
     handle: ContextHandle,
     delivery: Delivery,
     records: u32,
-    /// After how long without any event the server is called silent.
+    /// The period without events after which the server counts as silent.
     silent: Duration,
 }
 
-/// An answer with events, or without any.
+/// A response, with or without events.
 pub(super) struct Answer {
     stub: Vec<u8>,
     read: fn(&[u8]) -> Result<EventBatch<'_>, NdrError>,
@@ -37,7 +37,7 @@ pub(super) struct Answer {
 }
 
 impl Subscription {
-    /// The one that `handle` is, of `source`.
+    /// The subscription of `source` with the context handle `handle`.
     pub(super) const fn new(
         connection: RpcConnection,
         handle: ContextHandle,
@@ -48,16 +48,16 @@ impl Subscription {
         Self { connection, handle, delivery, records, silent: settings.silent }
     }
 
-    /// The next answer: with events, or, when none comes within `patience`, a failure. Whoever pulls
-    /// may be answered without events, and asks again.
+    /// The next response. A pushed response has events; without one within `patience`, the call
+    /// fails. A pull may return a response without events, and is then repeated.
     pub(super) async fn next(&mut self, patience: Duration) -> Result<Answer, EventLogError> {
         match self.delivery {
             Delivery::Pull => self.pull().await,
-            Delivery::Push => self.pushed(patience).await,
+            Delivery::Push => self.receive_push(patience).await,
         }
     }
 
-    /// Waits until there are events to be pulled; what is pushed comes of itself.
+    /// Waits until events can be pulled. Pushed events need no wait.
     pub(super) async fn wait(&mut self, patience: Duration) -> Result<(), EventLogError> {
         const CALL: &str = "EvtRpcRemoteSubscriptionWaitAsync";
         if self.delivery == Delivery::Push {
@@ -76,12 +76,12 @@ impl Subscription {
     async fn pull(&mut self) -> Result<Answer, EventLogError> {
         const CALL: &str = "EvtRpcRemoteSubscriptionNext";
         let (handle, records) = (self.handle, self.records);
-        let next = RemoteSubscriptionNext { handle, records, timeout: LOOKING };
+        let next = RemoteSubscriptionNext { handle, records, timeout: PULL_TIMEOUT };
         let stub = self.connection.call(CALL, &next).await?;
         Ok(Answer { stub, read: RemoteSubscriptionNext::decode, call: CALL })
     }
 
-    async fn pushed(&mut self, patience: Duration) -> Result<Answer, EventLogError> {
+    async fn receive_push(&mut self, patience: Duration) -> Result<Answer, EventLogError> {
         const CALL: &str = "EvtRpcRemoteSubscriptionNextAsync";
         let next = RemoteSubscriptionNextAsync { handle: self.handle, records: self.records };
         let stub = timeout(patience, self.connection.wait(CALL, &next)).await;
@@ -91,7 +91,7 @@ impl Subscription {
 }
 
 impl Answer {
-    /// The events in it.
+    /// The events of the response.
     pub(super) fn batch(&self) -> Result<EventBatch<'_>, EventLogError> {
         let call = self.call;
         let batch = (self.read)(&self.stub).map_err(|why| EventLogError::Answer { call, why })?;
@@ -102,7 +102,8 @@ impl Answer {
     }
 }
 
-/// Subscribes to what follows `bookmark`, or else to what is not too old.
+/// Subscribes to the events after `bookmark`. Without a bookmark, it subscribes to the events of
+/// the configured catch-up period.
 pub(super) async fn subscribe(
     connection: &mut RpcConnection,
     source: &Source,
@@ -125,13 +126,14 @@ pub(super) async fn subscribe(
         EventLogQuery { channel: CHANNEL, selections: &[logons, cleared, policy], no_older_than };
     let query = query.to_xml().map_err(|why| EventLogError::Configured(why.to_string()))?;
     let delivery = source.settings.delivery;
-    let asked = RegisterRemoteSubscription { channel: None, query: &query, start, delivery, gaps };
-    let stub = connection.call(CALL, &asked).await?;
+    let request =
+        RegisterRemoteSubscription { channel: None, query: &query, start, delivery, gaps };
+    let stub = connection.call(CALL, &request).await?;
     let opened = RegisterRemoteSubscription::decode(&stub);
     let opened = opened.map_err(|why| EventLogError::Answer { call: CALL, why })?;
-    let refused = opened.channels.iter().map(|channel| channel.status);
-    let refused = refused.chain([opened.status]).find(|status| !status.is_success());
-    match refused {
+    let statuses = opened.channels.iter().map(|channel| channel.status);
+    let failed = statuses.chain([opened.status]).find(|status| !status.is_success());
+    match failed {
         Some(status) => Err(EventLogError::Status { call: CALL, status }),
         None => Ok(opened.handle),
     }

@@ -1,11 +1,13 @@
-//! What is learnt gets to the sessions whoever stops on the way, and nobody waits meanwhile.
+//! Directory updates reach the sessions even if a writer stops halfway, and readers are not blocked
+//! meanwhile.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix::System;
 use rollcall_identity::directory::{
-    Account as Person, AccountKind, AccountState, DirectorySnapshot, Guid, Object, Sid, Update,
+    Account as DirectoryAccount, AccountKind, AccountState, DirectorySnapshot, Guid, Object, Sid,
+    Update,
 };
 use rollcall_identity::{
     Authority, ChangeLogLimits, Event, Kind, MemoryJournal, Principal, Rules, Timestamp,
@@ -31,11 +33,11 @@ fn names() -> DomainNames {
 }
 
 fn user(number: u32) -> Update {
-    called(number, &format!("user{number}"))
+    named(number, &format!("user{number}"))
 }
 
-fn called(number: u32, login: &str) -> Update {
-    let account = Person {
+fn named(number: u32, login: &str) -> Update {
+    let account = DirectoryAccount {
         kind: AccountKind::User,
         name: name(login),
         upn: None,
@@ -71,8 +73,8 @@ fn section(more: &str) -> config::ActiveDirectory {
     config::load(Some(&file), &environment).unwrap().active_directory.remove(0)
 }
 
-/// A engine with a book, and the sink of a producer called `corp`.
-async fn life() -> (Engine, EventSink) {
+/// An engine, and the sink of a producer with the name `corp`.
+async fn start_engine() -> (Engine, EventSink) {
     let mut rules = Rules::default();
     let kinds = vec![Kind::Login, Kind::Logout];
     rules
@@ -87,9 +89,9 @@ async fn life() -> (Engine, EventSink) {
 }
 
 /// The sink of another producer.
-async fn sink(engine: &Engine, called: &str) -> EventSink {
+async fn sink(engine: &Engine, producer: &str) -> EventSink {
     let clock = Clock::from_fn(|| Timestamp::from_millis(1_795_290_600_000));
-    test_producer::sink(engine, (ProducerKind::ActiveDirectory, called), clock).await
+    test_producer::sink(engine, (ProducerKind::ActiveDirectory, producer), clock).await
 }
 
 async fn log_in(engine: &Engine, user: &str) {
@@ -122,67 +124,67 @@ async fn shown_at(engine: &Engine, address: &str) -> Option<String> {
     Some(session.principal.as_ref().unwrap().to_string())
 }
 
-fn story(test: impl Future<Output = ()>) {
+fn run_test(test: impl Future<Output = ()>) {
     System::new().block_on(async {
-        tokio::time::timeout(Duration::from_secs(60), test).await.expect("the story ends");
+        tokio::time::timeout(Duration::from_secs(60), test).await.expect("the test ends in time");
     });
 }
 
 #[test]
-fn what_is_learnt_when_the_producer_stops_is_told_by_its_successor() {
-    story(async {
-        let (engine, sink) = life().await;
+fn pending_updates_of_a_stopped_writer_are_submitted_by_its_successor() {
+    run_test(async {
+        let (engine, sink) = start_engine().await;
         log_in(&engine, "user3@corp").await;
-        let book = engine.directory.clone();
-        let teaching = DirectoryWriter::new(&section(""), book.clone());
-        teaching.attend(sink.clone());
+        let directory = engine.directory.clone();
+        let first = DirectoryWriter::new(&section(""), directory.clone());
+        first.attend(sink.clone());
         let names = names();
-        let mut learning = teaching.learn(&names, image(10));
-        assert!(futures_util::poll!(&mut learning).is_pending(), "it is entered on a thread");
+        let mut learning = first.learn(&names, image(10));
+        assert!(futures_util::poll!(&mut learning).is_pending(), "it is written on another thread");
         drop(learning);
-        while book.pending(&names.dns).is_none() {
+        while directory.pending(&names.dns).is_none() {
             tokio::task::yield_now().await;
         }
-        assert_eq!(shown(&engine).await, "user3@corp", "nobody told the sessions");
+        assert_eq!(shown(&engine).await, "user3@corp", "the sessions are not updated yet");
 
-        let successor = DirectoryWriter::new(&section(""), book.clone());
+        let successor = DirectoryWriter::new(&section(""), directory.clone());
         successor.attend(sink);
         successor.learn(&names, DirectoryUpdate::Changes(Vec::new())).await.unwrap();
         assert_eq!(shown(&engine).await, "user3@corp.example.com");
-        assert!(book.pending(&names.dns).is_none(), "nothing is told twice");
+        assert!(directory.pending(&names.dns).is_none(), "nothing is pending");
     });
 }
 
-/// A book that was emptied and another teacher are what a new process has; the journal is the same.
+/// An empty directory and a new writer are the state of a new process over the same journal.
 #[test]
-fn what_is_kept_tells_the_deleted_from_the_renamed_at_the_next_start() {
-    story(async {
-        let (engine, sink) = life().await;
-        let (book, names) = (engine.directory.clone(), names());
-        let begin = || teaching(&section(""), &book, &sink);
+fn stored_members_distinguish_deleted_from_renamed_accounts_after_a_restart() {
+    run_test(async {
+        let (engine, sink) = start_engine().await;
+        let (directory, names) = (engine.directory.clone(), names());
+        let begin = || writer(&section(""), &directory, &sink);
         let first = begin();
         assert_eq!(first.recall().await, Ok(None));
         first.learn(&names, image(10)).await.unwrap();
         first.keep(&names, Arc::from(b"here".as_slice())).await.unwrap();
-        // Of what changes later, what is kept keeps up.
-        let changes = vec![called(3, "user3.b"), called(11, "user11")];
+        // The stored members follow later changes.
+        let changes = vec![named(3, "user3.b"), named(11, "user11")];
         first.learn(&names, DirectoryUpdate::Changes(changes)).await.unwrap();
         first.keep(&names, Arc::from(b"there".as_slice())).await.unwrap();
         let users = ["user2", "user3.b", "user4", "user11", "stranger"];
-        for (place, user) in users.into_iter().enumerate() {
-            log_in_at(&engine, &format!("10.0.0.{place}"), &format!("corp\\{user}")).await;
+        for (host, user) in users.into_iter().enumerate() {
+            log_in_at(&engine, &format!("10.0.0.{host}"), &format!("corp\\{user}")).await;
         }
 
-        book.remove(&names.dns);
+        directory.remove(&names.dns);
         let second = begin();
         assert_eq!(second.recall().await.unwrap().as_deref(), Some(b"there".as_slice()));
-        // 4 is gone, and another has its name; 2 and 3 are called otherwise; 11 has become 2.
+        // 4 is deleted, and 20 has its name; 2 and 3 are renamed; 11 has the former name of 2.
         let now = [(2, "user9"), (3, "user3.c"), (11, "user2"), (20, "user4")];
-        let now = now.into_iter().map(|(number, login)| called(number, login));
+        let now = now.into_iter().map(|(number, login)| named(number, login));
         second.learn(&names, whole(now)).await.unwrap();
         let mut there = Vec::new();
-        for place in 0..users.len() {
-            there.push(shown_at(&engine, &format!("10.0.0.{place}")).await);
+        for host in 0..users.len() {
+            there.push(shown_at(&engine, &format!("10.0.0.{host}")).await);
         }
         let there: Vec<_> = there.iter().map(Option::as_deref).collect();
         assert_eq!(
@@ -204,41 +206,42 @@ fn whole(updates: impl IntoIterator<Item = Update>) -> DirectoryUpdate {
     DirectoryUpdate::Whole(Box::new(image))
 }
 
-/// One who enters what the directory of `section` says, as at a start.
-fn teaching(
+/// A new writer of the directory of `section`, as at a start.
+fn writer(
     section: &config::ActiveDirectory,
-    book: &SharedDirectory,
+    directory: &SharedDirectory,
     sink: &EventSink,
 ) -> DirectoryWriter {
-    let teaching = DirectoryWriter::new(section, book.clone());
-    teaching.attend(sink.clone());
-    teaching
+    let writer = DirectoryWriter::new(section, directory.clone());
+    writer.attend(sink.clone());
+    writer
 }
 
 #[test]
-fn who_was_renamed_just_before_a_kill_is_known_by_either_name_at_the_next_start() {
-    story(async {
-        let (engine, sink) = life().await;
-        let (book, names) = (engine.directory.clone(), names());
-        let first = teaching(&section(""), &book, &sink);
+fn an_account_renamed_just_before_a_crash_is_recognized_by_either_name_at_the_next_start() {
+    run_test(async {
+        let (engine, sink) = start_engine().await;
+        let (directory, names) = (engine.directory.clone(), names());
+        let first = writer(&section(""), &directory, &sink);
         first.learn(&names, image(10)).await.unwrap();
         first.keep(&names, Arc::from(b"here".as_slice())).await.unwrap();
         log_in(&engine, "corp\\user3").await;
-        first.learn(&names, DirectoryUpdate::Changes(vec![called(3, "user3.b")])).await.unwrap();
+        first.learn(&names, DirectoryUpdate::Changes(vec![named(3, "user3.b")])).await.unwrap();
         assert_eq!(shown(&engine).await, "user3.b@corp.example.com");
-        // It is killed before it keeps that, and the controller is set back to a copy.
-        book.remove(&names.dns);
-        let second = teaching(&section(""), &book, &sink);
+        // Rollcall is killed before it stores the rename, and the controller is restored from a
+        // copy.
+        directory.remove(&names.dns);
+        let second = writer(&section(""), &directory, &sink);
         second.recall().await.unwrap();
         second.learn(&names, image(10)).await.unwrap();
         assert_eq!(shown(&engine).await, "user3@corp.example.com");
         second.keep(&names, Arc::from(b"there".as_slice())).await.unwrap();
-        // What the sessions say is all that is kept: the other name may be anybody's.
-        let third = teaching(&section(""), &book, &sink);
+        // Only the names of the sessions are stored: another account may get the other name.
+        let third = writer(&section(""), &directory, &sink);
         third.recall().await.unwrap();
-        book.remove(&names.dns);
+        directory.remove(&names.dns);
         let mut now: Vec<Update> = (0..10).map(user).collect();
-        now.push(called(20, "user3.b"));
+        now.push(named(20, "user3.b"));
         log_in_at(&engine, "10.0.0.8", "corp\\user3.b").await;
         third.learn(&names, whole(now)).await.unwrap();
         assert_eq!(shown_at(&engine, "10.0.0.8").await.unwrap(), "user3.b@corp.example.com");
@@ -246,20 +249,21 @@ fn who_was_renamed_just_before_a_kill_is_known_by_either_name_at_the_next_start(
     });
 }
 
-/// Two domains that were read, with 3 and 4 of the first logged on; then everything is as at a start,
-/// and the first is read without them.
-async fn moved(
+/// Reads two domains, with users 3 and 4 of the first logged on. Then it repeats a start, at which
+/// the first domain is read without these users.
+async fn read_without_moved_users(
     engine: &Engine,
     sink: &EventSink,
 ) -> (DirectoryWriter, DirectoryWriter, DomainNames) {
-    let (book, names) = (engine.directory.clone(), names());
-    book.write().expect_domains(2);
+    let (directory, names) = (engine.directory.clone(), names());
+    directory.write().expect_domains(2);
     let other = section("").domain.as_str().replace("corp", "lab");
     let sid: Sid = "S-1-5-21-4-5-6".parse().unwrap();
     let lab_names = DomainNames { dns: name(&other), netbios: name("lab"), sid };
     let lab_section = config::ActiveDirectory { domain: name(&other), ..section("") };
-    let theirs = self::sink(engine, "lab").await;
-    let both = || (teaching(&section(""), &book, sink), teaching(&lab_section, &book, &theirs));
+    let lab_sink = self::sink(engine, "lab").await;
+    let both =
+        || (writer(&section(""), &directory, sink), writer(&lab_section, &directory, &lab_sink));
     let (corp, lab) = both();
     corp.learn(&names, image(10)).await.unwrap();
     corp.keep(&names, Arc::from(b"here".as_slice())).await.unwrap();
@@ -268,10 +272,10 @@ async fn moved(
     for (address, user) in [("10.0.0.3", "corp\\user3"), ("10.0.0.4", "corp\\user4")] {
         log_in_at(engine, address, user).await;
     }
-    // It starts twice, and is killed in between: who may have moved is kept.
+    // Two starts with a kill between: accounts that may have moved keep their sessions.
     for _ in 0..2 {
-        book.remove(&names.dns);
-        book.remove(&lab_names.dns);
+        directory.remove(&names.dns);
+        directory.remove(&lab_names.dns);
         let (corp, _) = both();
         corp.recall().await.unwrap();
         let others = (0..10).filter(|number| ![3, 4].contains(number));
@@ -285,10 +289,10 @@ async fn moved(
 }
 
 #[test]
-fn who_moved_to_a_domain_that_is_read_later_goes_on_there() {
-    story(async {
-        let (engine, sink) = life().await;
-        let (corp, lab, lab_names) = moved(&engine, &sink).await;
+fn a_session_of_an_account_moved_to_a_domain_read_later_continues_there() {
+    run_test(async {
+        let (engine, sink) = start_engine().await;
+        let (corp, lab, lab_names) = read_without_moved_users(&engine, &sink).await;
         lab.learn(&lab_names, whole([user(3), user(11)])).await.unwrap();
         corp.learn(&names(), DirectoryUpdate::Changes(Vec::new())).await.unwrap();
         assert_eq!(shown_at(&engine, "10.0.0.3").await.unwrap(), "user3@lab.example.com");
@@ -297,14 +301,14 @@ fn who_moved_to_a_domain_that_is_read_later_goes_on_there() {
 }
 
 #[test]
-fn who_may_have_moved_to_a_domain_that_cannot_be_read_is_not_waited_for_without_end() {
-    story(async {
-        let (engine, sink) = life().await;
-        let (corp, _, _) = moved(&engine, &sink).await;
-        let book = &engine.directory;
-        book.release_deferred(&names().dns, Duration::from_secs(1800));
-        assert!(book.pending(&names().dns).is_none(), "they are waited for");
-        book.release_deferred(&names().dns, Duration::ZERO);
+fn the_removal_of_an_account_is_not_deferred_longer_than_the_read_limit() {
+    run_test(async {
+        let (engine, sink) = start_engine().await;
+        let (corp, _, _) = read_without_moved_users(&engine, &sink).await;
+        let directory = &engine.directory;
+        directory.release_deferred(&names().dns, Duration::from_secs(1800));
+        assert!(directory.pending(&names().dns).is_none(), "the removals are deferred");
+        directory.release_deferred(&names().dns, Duration::ZERO);
         corp.learn(&names(), DirectoryUpdate::Changes(Vec::new())).await.unwrap();
         for address in ["10.0.0.3", "10.0.0.4"] {
             assert_eq!(shown_at(&engine, address).await, None);
@@ -313,28 +317,29 @@ fn who_may_have_moved_to_a_domain_that_cannot_be_read_is_not_waited_for_without_
 }
 
 #[test]
-fn whoever_asks_gets_an_answer_while_a_large_directory_is_entered() {
-    let (book, names, done) = (SharedDirectory::default(), names(), AtomicBool::new(false));
+fn lookups_are_answered_while_a_large_directory_is_ingested() {
+    let (directory, names, done) = (SharedDirectory::default(), names(), AtomicBool::new(false));
     let principal = Principal::parse("user0@corp.example.com", None).unwrap();
     std::thread::scope(|scope| {
-        let asking = scope.spawn(|| {
-            // How many were answered between the first and the last slice.
+        let lookups = scope.spawn(|| {
+            // Lookups answered between the first and the last slice.
             let mut between = 0_u32;
             while !done.load(Ordering::Acquire) {
-                let directory = book.read();
+                let directory = directory.read();
                 let counts = directory.counts(&names.dns).unwrap_or_default();
                 between += u32::from(counts.users > 0 && directory.resolve(&principal).is_none());
             }
             between
         });
         let DirectoryUpdate::Whole(image) = image(50_000) else { unreachable!("it is whole") };
-        book.ingest(&names.dns, |directory| {
-            directory.put_domain(names.clone(), UnqualifiedNames::ThisDomain);
-            directory.begin_replace(&names.dns, *image)
-        })
-        .unwrap();
+        directory
+            .ingest(&names.dns, |directory| {
+                directory.put_domain(names.clone(), UnqualifiedNames::ThisDomain);
+                directory.begin_replace(&names.dns, *image)
+            })
+            .unwrap();
         done.store(true, Ordering::Release);
-        assert!(asking.join().unwrap() > 1, "everybody waited for the end");
+        assert!(lookups.join().unwrap() > 1, "lookups waited for the end");
     });
-    assert!(book.read().resolve(&principal).is_some());
+    assert!(directory.read().resolve(&principal).is_some());
 }

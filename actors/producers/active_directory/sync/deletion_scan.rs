@@ -1,8 +1,9 @@
-//! Deletions as an ordinary account can see them: by who is no longer there.
+//! Detects deletions for accounts that cannot read deleted objects.
 //!
-//! Active Directory keeps deleted objects where only administrators look. Who may look there hears
-//! of a deletion with the other changes; for everybody else the objects are counted through, as
-//! seldom as their number demands, and only when something has changed.
+//! Active Directory keeps deleted objects in a container that only administrators can read. An
+//! account that can read it receives deletions with the other changes. For other accounts all
+//! object GUIDs are listed and compared. The scan runs only after changes, and its rate depends on
+//! its duration.
 
 use std::collections::{BTreeSet, HashSet};
 use std::time::{Duration, Instant};
@@ -15,26 +16,26 @@ use super::super::connection::LdapConnection;
 use super::paged_search::{Below, PagedSearch, Present};
 use rollcall_runtime::clock::Clock;
 
-/// Counting through takes at most this part of the time.
+/// Scans take at most one in `SHARE` parts of the time.
 const SHARE: u32 = 20;
 
-/// Who is there, as far as is known.
+/// The objects that are known to exist.
 pub(super) struct DeletionScan {
     present: HashSet<Guid>,
-    /// What was below each base, when it was counted through.
+    /// The objects below each base at the last scan.
     below: Vec<Below>,
-    /// When it was counted through, and how long that took.
+    /// The end and the duration of the last scan.
     last: (Instant, Duration),
-    /// How far the server was when it was asked the last time.
+    /// The highest update sequence number that the server last reported.
     committed: u64,
-    /// Whether anything changed since it was counted through.
+    /// Whether anything changed since the last scan.
     stale: bool,
-    /// Below which base nothing was seen when it was counted last, though much was there.
+    /// The base below which the last scan found nothing although many objects were there before.
     hidden: Option<String>,
 }
 
 impl DeletionScan {
-    /// Everybody who was read, when deletions cannot be seen otherwise.
+    /// A scan over the objects that were read; `None` when the account can read deleted objects.
     pub(super) async fn begin(
         connection: &mut LdapConnection,
         Present { all: present, below, .. }: Present,
@@ -48,7 +49,7 @@ impl DeletionScan {
             Ok(())
         });
         match looked.await {
-            // Hidden altogether.
+            // The container itself is hidden.
             Ok(_) | Err(DirectoryError::Search { .. }) => {}
             Err(other) => return Err(other),
         }
@@ -57,7 +58,7 @@ impl DeletionScan {
         Ok((!seen).then_some(Self { present, below, last, committed, stale, hidden }))
     }
 
-    /// Notes what changed.
+    /// Applies changes to the known objects.
     pub(super) fn note(&mut self, updates: &[Update]) {
         for update in updates {
             match update {
@@ -68,30 +69,30 @@ impl DeletionScan {
         }
     }
 
-    /// Notes how far the server is: where that differs something changed, whatever it was. It stays
-    /// so until it was counted through, whatever fails meanwhile.
+    /// Notes the highest update sequence number of the server. A different number means that
+    /// something changed. The scan stays stale until it succeeds, even if reads fail meanwhile.
     pub(super) fn reached(&mut self, committed: u64) {
         self.stale |= self.committed != committed;
         self.committed = committed;
     }
 
-    /// Who is gone, or has moved, if it is time to count.
+    /// Scans if a scan is due. Returns updates for objects that are deleted or moved.
     ///
     /// # Errors
-    /// When nothing is seen where there was much, until it is seen again: that says nothing of what
-    /// changed elsewhere.
+    /// `Nothing` when a base appears empty although many objects were there, until they are visible
+    /// again. The other changes of the directory are not affected by this error.
     pub(super) async fn gone(
         &mut self,
         connection: &mut LdapConnection,
         pass: &mut PagedSearch<'_>,
         (bases, interval): (&[String], Duration),
     ) -> Result<Vec<Update>, DirectoryError> {
-        let (counted, took) = self.last;
-        if self.stale && counted.elapsed() >= interval.max(took * SHARE) {
+        let (ended, took) = self.last;
+        if self.stale && ended.elapsed() >= interval.max(took * SHARE) {
             let began = Clock::instant();
-            let counted = self.count(connection, pass, bases).await;
+            let scanned = self.scan(connection, pass, bases).await;
             self.last = (Clock::instant(), began.elapsed());
-            match counted {
+            match scanned {
                 Err(DirectoryError::Nothing(base)) => self.hidden = Some(base),
                 Err(other) => return Err(other),
                 Ok(gone) => {
@@ -103,29 +104,30 @@ impl DeletionScan {
         self.hidden.clone().map_or(Ok(Vec::new()), |base| Err(DirectoryError::Nothing(base)))
     }
 
-    /// Counts everybody through, and asks for those who seem to be missing.
-    async fn count(
+    /// Lists all objects and reads those that seem to be missing.
+    async fn scan(
         &mut self,
         connection: &mut LdapConnection,
         pass: &mut PagedSearch<'_>,
         bases: &[String],
     ) -> Result<Vec<Update>, DirectoryError> {
-        let found = pass.census(connection).await?;
+        let found = pass.list_objects(connection).await?;
         pass.believe(connection, &found, (bases, &self.below)).await?;
         let Present { all: present, below, .. } = found;
         let missing: BTreeSet<Guid> = self.present.difference(&present).copied().collect();
-        // Pages are no picture of one moment: who seems to be missing is asked for by name.
-        let mut updates = pass.again(connection, missing.clone()).await?;
+        // Pages are not a consistent snapshot: each object that seems to be missing is read by its
+        // GUID.
+        let mut updates = pass.read_objects(connection, missing.clone()).await?;
         let found: BTreeSet<Guid> = updates.iter().map(guid_of).collect();
         updates.extend(missing.difference(&found).map(|guid| Update::Deleted(*guid)));
-        // Who came meanwhile is told by the next reading of the changes.
+        // Objects that were added meanwhile are in the next read of changes.
         self.note(&updates);
         (self.below, self.stale) = (below, false);
         Ok(updates)
     }
 }
 
-/// Which object an update speaks of.
+/// The object of an update.
 fn guid_of(update: &Update) -> Guid {
     match update {
         Update::Upsert { guid, .. } | Update::Deleted(guid) => *guid,
@@ -138,9 +140,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_change_is_remembered_until_it_was_counted() {
+    fn a_change_stays_pending_until_the_next_scan() {
         let last = (Clock::instant(), Duration::ZERO);
-        let mut census = DeletionScan {
+        let mut scan = DeletionScan {
             present: HashSet::new(),
             below: Vec::new(),
             last,
@@ -148,11 +150,11 @@ mod tests {
             stale: false,
             hidden: None,
         };
-        census.reached(41);
-        assert!(!census.stale, "nothing has changed");
-        census.reached(42);
-        // What was read then broke off, and the next reading finds the server where it was.
-        census.reached(42);
-        assert!(census.stale);
+        scan.reached(41);
+        assert!(!scan.stale, "nothing has changed");
+        scan.reached(42);
+        // The read failed, and the next one finds the same number.
+        scan.reached(42);
+        assert!(scan.stale);
     }
 }

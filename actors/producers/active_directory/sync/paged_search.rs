@@ -1,4 +1,4 @@
-//! One reading: its searches, page by page, and the bounds within which it must end.
+//! The paged searches of one read of a directory, and the limits of the read.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Instant;
@@ -13,64 +13,66 @@ use super::super::connection::LdapConnection;
 use super::mail;
 use rollcall_runtime::clock::Clock;
 
-/// How many objects are asked for by their identifiers in one search.
-const TOGETHER: usize = 200;
+/// The maximum number of GUIDs in one search.
+const GUIDS_PER_SEARCH: usize = 200;
 
-/// One reading.
+/// One read of a directory.
 pub(in super::super) struct PagedSearch<'a> {
     settings: &'a config::ActiveDirectory,
-    /// When it began.
+    /// The time at which the read began.
     pub(super) began: Instant,
-    /// How many objects it brought.
+    /// The number of objects that were read.
     pub(super) objects: usize,
-    /// What could not be read of them.
+    /// The problems of objects that could not be read completely, with their counts.
     pub(super) problems: BTreeMap<ObjectProblem, u64>,
-    /// Entries and members, against the limit.
-    weight: usize,
-    /// Objects that are there and could not be read.
+    /// The number of entries and members, which counts against the limit.
+    entries: usize,
+    /// Objects that exist and could not be read.
     pub(super) unread: Vec<Guid>,
-    /// Groups of which the server keeps members for another question.
+    /// Groups whose remaining members must be read with ranged searches.
     more: Vec<MemberRange>,
 }
 
-/// Which objects there are now.
+/// The objects that exist now.
 #[derive(Debug, Default)]
 pub(super) struct Present {
     pub(super) all: HashSet<Guid>,
-    /// What is below each of the bases, in their order.
+    /// The objects below each base, in the order of the bases.
     pub(super) below: Vec<Below>,
-    /// What was found below the next one so far.
-    here: Below,
+    /// The objects found so far below the current base.
+    current: Below,
 }
 
-/// What is below a base.
+/// The objects below one base.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Below {
     count: usize,
-    /// Some of them, by whom the others are judged when nobody is seen there any more.
-    some: Vec<Guid>,
+    /// A sample of them. If the base appears empty later, the sample shows whether the objects are
+    /// deleted or hidden.
+    sample: Vec<Guid>,
 }
 
-/// Below a base where there were so many, something is there: who sees nothing may not look.
+/// A base that had at least this many objects and appears empty is verified: the account may have
+/// lost its rights.
 const MANY: usize = 10;
 
 impl Present {
-    /// Notes an object below the base that is read.
+    /// Notes an object below the current base.
     pub(super) fn note(&mut self, guid: Guid) {
         self.all.insert(guid);
-        self.here.count += 1;
-        if self.here.some.len() < TOGETHER {
-            self.here.some.push(guid);
+        self.current.count += 1;
+        if self.current.sample.len() < GUIDS_PER_SEARCH {
+            self.current.sample.push(guid);
         }
     }
 
-    /// Notes that everything below a base was found.
+    /// Notes that the current base is complete.
     pub(super) fn end_of_base(&mut self) {
-        self.below.push(std::mem::take(&mut self.here));
+        self.below.push(std::mem::take(&mut self.current));
     }
 
-    /// Of `bases`, those below which nothing is seen, and what was seen there `before`, when that was
-    /// much.
+    /// The `bases` that appear empty although at least [`MANY`] objects were there `before`, with
+    /// these objects.
     fn emptied<'b>(
         &self,
         bases: &'b [String],
@@ -85,14 +87,14 @@ impl Present {
 impl<'a> PagedSearch<'a> {
     pub(in super::super) fn new(settings: &'a config::ActiveDirectory) -> Self {
         let (problems, unread, more) = (BTreeMap::new(), Vec::new(), Vec::new());
-        Self { settings, began: Clock::instant(), objects: 0, problems, unread, weight: 0, more }
+        Self { settings, began: Clock::instant(), objects: 0, problems, unread, entries: 0, more }
     }
 
-    /// Everything that `asked` finds, page by page.
+    /// Reads all results of `request`, page by page.
     pub(in super::super) async fn pages(
         &mut self,
         connection: &mut LdapConnection,
-        asked: &SearchRequest,
+        request: &SearchRequest,
         controls: &[Control],
         mut each: impl FnMut(Update),
     ) -> Result<(), DirectoryError> {
@@ -102,8 +104,8 @@ impl<'a> PagedSearch<'a> {
                 [wire::paged_results(self.settings.limits.page, &cookie), wire::extended_names()];
             let controls: Vec<Control> =
                 paged.into_iter().chain(controls.iter().cloned()).collect();
-            let page = connection.search(asked, &controls, |entry| {
-                if let Some(update) = self.take(entry)? {
+            let page = connection.search(request, &controls, |entry| {
+                if let Some(update) = self.decode(entry)? {
                     each(update);
                 }
                 Ok(())
@@ -113,37 +115,37 @@ impl<'a> PagedSearch<'a> {
             if cookie.is_empty() {
                 return Ok(());
             }
-            // A page may be empty, and pages may go round: each weighs something.
-            self.weigh(1)?;
+            // Pages may be empty and may repeat without end: each counts against the limit.
+            self.check_limits(1)?;
         }
     }
 
-    /// What changed at the server after `usn`.
+    /// The changes at the server after `usn`.
     pub(super) async fn changed_since(
         &mut self,
         connection: &mut LdapConnection,
         usn: u64,
     ) -> Result<Vec<Update>, DirectoryError> {
-        let asked = wire::changed_since(&connection.root.domain, usn, mail(self.settings));
+        let request = wire::changed_since(&connection.root.domain, usn, mail(self.settings));
         let mut updates = Vec::new();
-        self.pages(connection, &asked, &[wire::show_deleted()], |u| updates.push(u)).await?;
+        self.pages(connection, &request, &[wire::show_deleted()], |u| updates.push(u)).await?;
         self.complete(connection, updates).await
     }
 
-    /// What DirSync tells since `cookie`, and the cookie to go on with.
+    /// The changes that DirSync reports since `cookie`, and the next cookie.
     pub(super) async fn synchronized(
         &mut self,
         connection: &mut LdapConnection,
         mut cookie: Vec<u8>,
     ) -> Result<(Vec<Update>, Vec<u8>), DirectoryError> {
-        let mut asked = wire::all_objects(&connection.root.domain, mail(self.settings));
-        // An object that is moved or renamed changes in nothing else that is asked for.
-        asked.attributes.push("name".to_owned());
+        let mut request = wire::all_objects(&connection.root.domain, mail(self.settings));
+        // A moved or renamed object changes in no other requested attribute.
+        request.attributes.push("name".to_owned());
         let (mut updates, mut changed) = (Vec::new(), BTreeSet::new());
         loop {
             let controls = [wire::dirsync(&cookie), wire::extended_names()];
-            let found = connection.search(&asked, &controls, |entry| {
-                self.weigh(1)?;
+            let found = connection.search(&request, &controls, |entry| {
+                self.check_limits(1)?;
                 self.objects += 1;
                 match wire::read_dirsync_entry(entry) {
                     Ok(delta) => {
@@ -153,7 +155,7 @@ impl<'a> PagedSearch<'a> {
                             ObjectChange::Deleted => updates.push(Update::Deleted(guid)),
                             ObjectChange::Modified => drop(changed.insert(guid)),
                             ObjectChange::MembersChanged { added, removed } => {
-                                self.weigh(added.len() + removed.len())?;
+                                self.check_limits(added.len() + removed.len())?;
                                 updates.push(Update::MembersChanged {
                                     group: guid,
                                     added,
@@ -172,63 +174,64 @@ impl<'a> PagedSearch<'a> {
             if !more {
                 break;
             }
-            self.weigh(1)?;
+            self.check_limits(1)?;
         }
-        let again = self.again(connection, changed).await?;
-        Ok((again.into_iter().chain(updates).collect(), cookie))
+        let reread = self.read_objects(connection, changed).await?;
+        Ok((reread.into_iter().chain(updates).collect(), cookie))
     }
 
-    /// The cookie of DirSync for everything from now on. What it tells on the way is read anyway.
+    /// The DirSync cookie for all changes from now on. The reported objects are discarded, because
+    /// the full read covers them.
     pub(super) async fn skip(
         &mut self,
         connection: &mut LdapConnection,
     ) -> Result<Vec<u8>, DirectoryError> {
-        let mut asked = wire::all_objects(&connection.root.domain, mail(self.settings));
-        asked.attributes = vec!["objectGUID".to_owned()];
+        let mut request = wire::all_objects(&connection.root.domain, mail(self.settings));
+        request.attributes = vec!["objectGUID".to_owned()];
         let mut cookie = Vec::new();
         loop {
             let controls = [wire::dirsync(&cookie)];
-            let done = connection.search(&asked, &controls, |_| self.weigh(1)).await?;
+            let done = connection.search(&request, &controls, |_| self.check_limits(1)).await?;
             let (more, next) = wire::dirsync_response(done.control.as_deref())?;
             cookie = next;
             if !more {
                 return Ok(cookie);
             }
-            self.weigh(1)?;
+            self.check_limits(1)?;
         }
     }
 
-    /// Which objects there are now.
-    pub(super) async fn census(
+    /// Lists the objects that exist now.
+    pub(super) async fn list_objects(
         &mut self,
         connection: &mut LdapConnection,
     ) -> Result<Present, DirectoryError> {
         let mut present = Present::default();
         for base in self.settings.places() {
-            let (asked, mut cookie) = (wire::object_guids(&base), Vec::new());
+            let (request, mut cookie) = (wire::object_guids(&base), Vec::new());
             loop {
                 let controls = [wire::paged_results(self.settings.limits.page, &cookie)];
-                let page = connection.search(&asked, &controls, |entry| {
+                let page = connection.search(&request, &controls, |entry| {
                     wire::guid(entry).into_iter().for_each(|guid| present.note(guid));
-                    self.weigh(1)
+                    self.check_limits(1)
                 });
                 cookie = wire::paged_results_cookie(page.await?.control.as_deref())?;
                 if cookie.is_empty() {
                     break;
                 }
-                self.weigh(1)?;
+                self.check_limits(1)?;
             }
             present.end_of_base();
         }
         Ok(present)
     }
 
-    /// Looks whether those are gone who are not `present`, and not merely hidden from an account that
-    /// has lost its rights: whoever was below a base `before` and is nowhere is taken for hidden,
-    /// unless most of them are elsewhere, or are told to be deleted.
+    /// Verifies that objects that are not `present` are deleted, and not hidden from an account
+    /// that has lost its rights. The objects of a base that appears empty count as hidden, unless
+    /// more than half of a sample of them is found elsewhere or among the deleted objects.
     ///
     /// # Errors
-    /// When there is nothing at all, or nothing below a base where there was much.
+    /// When there is no object at all, or none below a base that had many.
     pub(super) async fn believe(
         &mut self,
         connection: &mut LdapConnection,
@@ -239,37 +242,37 @@ impl<'a> PagedSearch<'a> {
             return Err(DirectoryError::Nothing(bases.join("; ")));
         }
         for (base, before) in present.emptied(bases, before) {
-            let asked = wire::existing_guids(&connection.root.domain, &before.some);
+            let request = wire::existing_guids(&connection.root.domain, &before.sample);
             let mut found = 0;
             let count = |_: &SearchResultEntry<'_>| {
                 found += 1;
-                self.weigh(1)
+                self.check_limits(1)
             };
-            connection.search(&asked, &[wire::show_deleted()], count).await?;
-            if found * 2 <= before.some.len() {
+            connection.search(&request, &[wire::show_deleted()], count).await?;
+            if found * 2 <= before.sample.len() {
                 return Err(DirectoryError::Nothing(base.clone()));
             }
         }
         Ok(())
     }
 
-    /// Reads the objects `guids`, whole.
-    pub(super) async fn again(
+    /// Reads the objects `guids` completely.
+    pub(super) async fn read_objects(
         &mut self,
         connection: &mut LdapConnection,
         guids: BTreeSet<Guid>,
     ) -> Result<Vec<Update>, DirectoryError> {
         let guids: Vec<Guid> = guids.into_iter().collect();
         let mut updates = Vec::new();
-        for guids in guids.chunks(TOGETHER) {
-            let asked = wire::by_guids(&connection.root.domain, guids, mail(self.settings));
-            self.pages(connection, &asked, &[], |update| updates.push(update)).await?;
+        for guids in guids.chunks(GUIDS_PER_SEARCH) {
+            let request = wire::by_guids(&connection.root.domain, guids, mail(self.settings));
+            self.pages(connection, &request, &[], |update| updates.push(update)).await?;
         }
         self.complete(connection, updates).await
     }
 
-    /// The updates with the members that were kept back, so that nobody sees a group without them;
-    /// those that are not below the configured bases are gone.
+    /// Adds the remaining members to the groups in `updates`, so that no group is applied without
+    /// them. An object outside the configured bases becomes a deletion.
     async fn complete(
         &mut self,
         connection: &mut LdapConnection,
@@ -292,7 +295,7 @@ impl<'a> PagedSearch<'a> {
         Ok(updates)
     }
 
-    /// The members that the server kept back, group by group.
+    /// The remaining members of large groups, group by group.
     pub(in super::super) async fn rest_of_groups(
         &mut self,
         connection: &mut LdapConnection,
@@ -302,24 +305,24 @@ impl<'a> PagedSearch<'a> {
             let mut members = Vec::new();
             let mut next = Some(first);
             while let Some(MemberRange { group, from }) = next {
-                let asked = wire::members_from(group, from);
+                let request = wire::members_from(group, from);
                 let mut found = wire::ParsedObject::default();
                 let control = [wire::extended_names()];
                 connection
-                    .search(&asked, &control, |entry| {
+                    .search(&request, &control, |entry| {
                         found = wire::read(entry);
                         Ok(())
                     })
                     .await?;
                 self.note(&found.problems);
                 if let Some(Update::Upsert {
-                    object: Object::Group { members: some, .. }, ..
+                    object: Object::Group { members: page, .. }, ..
                 }) = found.update
                 {
-                    self.weigh(some.len() + 1)?;
-                    members.extend(some);
+                    self.check_limits(page.len() + 1)?;
+                    members.extend(page);
                 }
-                // A server that begins again at the same place would never end.
+                // A server that repeats the same range would cause an endless loop.
                 next = found.more.filter(|more| more.from > from);
             }
             groups.push((first.group, members));
@@ -327,21 +330,21 @@ impl<'a> PagedSearch<'a> {
         Ok(groups)
     }
 
-    /// Reads one entry.
-    fn take(&mut self, entry: &SearchResultEntry<'_>) -> Result<Option<Update>, DirectoryError> {
-        let reading = wire::read(entry);
-        self.note(&reading.problems);
-        if reading.update.is_none() && !reading.problems.is_empty() {
+    /// Decodes one entry.
+    fn decode(&mut self, entry: &SearchResultEntry<'_>) -> Result<Option<Update>, DirectoryError> {
+        let parsed = wire::read(entry);
+        self.note(&parsed.problems);
+        if parsed.update.is_none() && !parsed.problems.is_empty() {
             self.unread.extend(wire::guid(entry).ok());
         }
-        self.more.extend(reading.more);
-        let members = match &reading.update {
+        self.more.extend(parsed.more);
+        let members = match &parsed.update {
             Some(Update::Upsert { object: Object::Group { members, .. }, .. }) => members.len(),
             _ => 0,
         };
-        self.weigh(1 + members)?;
+        self.check_limits(1 + members)?;
         self.objects += 1;
-        Ok(reading.update)
+        Ok(parsed.update)
     }
 
     fn note(&mut self, problems: &[ObjectProblem]) {
@@ -350,11 +353,14 @@ impl<'a> PagedSearch<'a> {
         }
     }
 
-    /// Counts what was read, and ends a reading that would not end.
-    fn weigh(&mut self, count: usize) -> Result<(), DirectoryError> {
+    /// Counts entries and members.
+    ///
+    /// # Errors
+    /// When a limit of the read is reached.
+    fn check_limits(&mut self, count: usize) -> Result<(), DirectoryError> {
         let config::DirectoryLimits { objects, read, .. } = self.settings.limits;
-        self.weight = self.weight.saturating_add(count);
-        if self.weight > objects {
+        self.entries = self.entries.saturating_add(count);
+        if self.entries > objects {
             return Err(DirectoryError::Endless(format!("{objects} objects and members")));
         }
         if self.began.elapsed() > read {
@@ -369,7 +375,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_base_where_nobody_is_any_more_is_looked_at_when_many_were_there() {
+    fn a_base_that_appears_empty_is_verified_if_it_had_many_objects() {
         let bases = ["OU=Staff".to_owned(), "OU=Groups".to_owned()];
         let found = |counts: [u8; 2]| {
             let mut present = Present::default();
@@ -382,12 +388,12 @@ mod tests {
         let emptied = |now: [u8; 2], before: &[Below]| -> Vec<(String, usize)> {
             let now = found(now);
             let emptied = now.emptied(&bases, before);
-            emptied.map(|(base, before)| (base.clone(), before.some.len())).collect()
+            emptied.map(|(base, before)| (base.clone(), before.sample.len())).collect()
         };
-        assert_eq!(emptied([0, 1], &[]), [], "nobody knows better at first");
-        assert_eq!(emptied([0, 5], &found([9, 5]).below), [], "a few may have gone");
+        assert_eq!(emptied([0, 1], &[]), [], "nothing is known at first");
+        assert_eq!(emptied([0, 5], &found([9, 5]).below), [], "a few may be deleted");
         assert_eq!(emptied([1, 5], &found([250, 5]).below), []);
-        let lost = [("OU=Staff".to_owned(), TOGETHER)];
-        assert_eq!(emptied([0, 5], &found([250, 5]).below), lost);
+        let hidden = [("OU=Staff".to_owned(), GUIDS_PER_SEARCH)];
+        assert_eq!(emptied([0, 5], &found([250, 5]).below), hidden);
     }
 }

@@ -1,4 +1,4 @@
-//! Batches over a journal that takes or refuses each of them when the test says so.
+//! Batches over a journal that accepts or rejects each batch on command of the test.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -21,16 +21,17 @@ use crate::test_producer;
 use rollcall_engine::Engine;
 use rollcall_runtime::clock::Clock;
 
-/// What becomes of the next batch.
+/// The result of the next append.
 type Verdict = Result<(), JournalError>;
 
-/// Waits for a verdict before it appends anything; when there will be none any more, it takes all.
-struct Judged {
+/// Waits for a verdict before each append. When the sender of verdicts is dropped, it accepts all
+/// batches.
+struct GatedJournal {
     journal: MemoryJournal,
     verdicts: Receiver<Verdict>,
 }
 
-impl Journal for Judged {
+impl Journal for GatedJournal {
     fn epoch(&self) -> u64 {
         self.journal.epoch()
     }
@@ -57,47 +58,47 @@ impl Journal for Judged {
     }
 }
 
-/// A engine over a journal that is told what to do, and the sink of a producer.
-struct Life {
+/// An engine over a gated journal, and the sink of a producer.
+struct Fixture {
     engine: Engine,
     sink: EventSink,
     verdicts: Sender<Verdict>,
 }
 
-impl Life {
-    async fn begin() -> Self {
+impl Fixture {
+    async fn start() -> Self {
         let clock = Clock::from_fn(|| Timestamp::from_millis(1_795_290_600_000));
-        let (verdicts, told) = bounded(4);
-        let journal = Judged { journal: MemoryJournal::new(7), verdicts: told };
+        let (verdicts, receiver) = bounded(4);
+        let journal = GatedJournal { journal: MemoryJournal::new(7), verdicts: receiver };
         let mut rules = Rules::default();
-        let granted = Authority { kinds: vec![Kind::Login], ..Authority::default() };
-        rules.authorities.insert((name("dc1"), name("dc1")), granted);
+        let authority = Authority { kinds: vec![Kind::Login], ..Authority::default() };
+        rules.authorities.insert((name("dc1"), name("dc1")), authority);
         let started = Engine::start(journal, rules, ChangeLogLimits::default(), &clock).await;
         let engine = started.unwrap();
         let sink = test_producer::sink(&engine, (ProducerKind::EventLog, "dc1"), clock).await;
         Self { engine, sink, verdicts }
     }
 
-    fn take(&self) {
+    fn accept(&self) {
         self.verdicts.send(Ok(())).unwrap();
     }
 
-    fn refuse(&self) {
+    fn reject(&self) {
         self.verdicts.send(Err(JournalError("the disk is full".to_owned()))).unwrap();
     }
 
-    /// The record behind which is read after a lost connection.
-    async fn place(&self) -> Option<u64> {
-        let place = self.sink.last_read(log()).await.unwrap()?;
-        bookmark(&place).unwrap().record_id(CHANNEL)
+    /// The record after which reading resumes.
+    async fn committed(&self) -> Option<u64> {
+        let position = self.sink.last_read(log()).await.unwrap()?;
+        bookmark(&position).unwrap().record_id(CHANNEL)
     }
 
-    /// How many events are visible.
+    /// The number of visible events.
     fn visible(&self) -> u64 {
         self.engine.newest.borrow().0
     }
 
-    async fn end(self) {
+    async fn stop(self) {
         drop(self.verdicts);
         self.engine.stop().await;
     }
@@ -121,7 +122,7 @@ fn event(record: u64) -> Event {
     }
 }
 
-/// The records from `first` to `last`, an event each, with the bookmark behind them.
+/// The records from `first` to `last`, one event each, with the bookmark after them.
 fn batch(first: u64, last: u64) -> (InputBatch, Read) {
     let xml = rollcall_wire::event_log::Bookmark::after(CHANNEL, last).to_xml();
     let events = (first..=last).map(event).collect();
@@ -131,98 +132,102 @@ fn batch(first: u64, last: u64) -> (InputBatch, Read) {
     (input, Read { gathered, unaudited, place: Some(last), is_full: false })
 }
 
-fn place(read: Option<Read>) -> Option<u64> {
+fn last_record(read: Option<Read>) -> Option<u64> {
     read.and_then(|read| read.place)
 }
 
-fn story(test: impl Future<Output = ()>) {
+fn run_test(test: impl Future<Output = ()>) {
     System::new().block_on(async {
-        tokio::time::timeout(Duration::from_secs(60), test).await.expect("the story ends");
+        tokio::time::timeout(Duration::from_secs(60), test).await.expect("the test ends in time");
     });
 }
 
 #[test]
 fn a_batch_waits_until_the_one_before_is_visible() {
-    story(async {
-        let life = Life::begin().await;
-        let mut under_way = InFlight::new(&life.sink);
+    run_test(async {
+        let fixture = Fixture::start().await;
+        let mut in_flight = InFlight::new(&fixture.sink);
         let (input, read) = batch(1, 3);
-        assert_eq!(place(under_way.submit(input, read).await.unwrap()), None);
+        assert_eq!(last_record(in_flight.submit(input, read).await.unwrap()), None);
         let (input, read) = batch(4, 6);
-        let mut second = Box::pin(under_way.submit(input, read));
+        let mut second = Box::pin(in_flight.submit(input, read));
         assert!(poll!(second.as_mut()).is_pending());
-        life.take();
-        assert_eq!(place(second.await.unwrap()), Some(3));
-        assert_eq!(life.visible(), 3, "the second is not taken yet");
-        life.take();
-        assert_eq!(place(under_way.settled().await.unwrap()), Some(6));
-        assert_eq!((life.visible(), life.place().await), (6, Some(6)));
-        assert!(under_way.settled().await.unwrap().is_none(), "nothing is under way");
-        life.end().await;
+        fixture.accept();
+        assert_eq!(last_record(second.await.unwrap()), Some(3));
+        assert_eq!(fixture.visible(), 3, "the second is not accepted yet");
+        fixture.accept();
+        assert_eq!(last_record(in_flight.settled().await.unwrap()), Some(6));
+        assert_eq!((fixture.visible(), fixture.committed().await), (6, Some(6)));
+        assert!(in_flight.settled().await.unwrap().is_none(), "nothing is under way");
+        fixture.stop().await;
     });
 }
 
 #[test]
-fn what_follows_a_refused_batch_is_not_handed_over() {
-    story(async {
-        let life = Life::begin().await;
-        let mut under_way = InFlight::new(&life.sink);
+fn the_batch_after_a_rejected_batch_is_not_submitted() {
+    run_test(async {
+        let fixture = Fixture::start().await;
+        let mut in_flight = InFlight::new(&fixture.sink);
         let (input, read) = batch(1, 3);
-        under_way.submit(input, read).await.unwrap();
+        in_flight.submit(input, read).await.unwrap();
         let (input, read) = batch(4, 6);
-        let mut second = Box::pin(under_way.submit(input, read));
+        let mut second = Box::pin(in_flight.submit(input, read));
         assert!(poll!(second.as_mut()).is_pending());
-        life.refuse();
-        // For the second, had it been handed over: its bookmark would be there.
-        life.take();
+        fixture.reject();
+        // This verdict would accept the second batch, and its bookmark would be committed.
+        fixture.accept();
         assert!(matches!(second.await, Err(ApplyError::Journal(_))));
-        assert_eq!((life.visible(), life.place().await), (0, None));
-        assert!(under_way.settled().await.unwrap().is_none(), "nothing is under way");
-        // Both are read again, in one answer or in two.
+        assert_eq!((fixture.visible(), fixture.committed().await), (0, None));
+        assert!(in_flight.settled().await.unwrap().is_none(), "nothing is under way");
+        // Both are read again, in one response or in two.
         let (input, read) = batch(1, 6);
-        assert_eq!(place(under_way.submit(input, read).await.unwrap()), None);
-        assert_eq!(place(under_way.settled().await.unwrap()), Some(6));
-        assert_eq!((life.visible(), life.place().await), (6, Some(6)));
-        life.end().await;
+        assert_eq!(last_record(in_flight.submit(input, read).await.unwrap()), None);
+        assert_eq!(last_record(in_flight.settled().await.unwrap()), Some(6));
+        assert_eq!((fixture.visible(), fixture.committed().await), (6, Some(6)));
+        fixture.stop().await;
     });
 }
 
 #[test]
-fn what_is_under_way_when_the_connection_is_lost_is_told_before_it_is_read_on() {
-    story(async {
-        let life = Life::begin().await;
-        let mut under_way = InFlight::new(&life.sink);
+fn a_batch_in_flight_when_the_connection_is_lost_settles_before_reading_resumes() {
+    run_test(async {
+        let fixture = Fixture::start().await;
+        let mut in_flight = InFlight::new(&fixture.sink);
         let (input, read) = batch(1, 3);
-        under_way.submit(input, read).await.unwrap();
-        // The next answer is waited for, and does not come: the connection is lost.
+        in_flight.submit(input, read).await.unwrap();
+        // The connection is lost before the next response.
         let lost = std::future::ready("lost");
-        match select(lost, pin!(under_way.settled())).await {
+        match select(lost, pin!(in_flight.settled())).await {
             Either::Left(("lost", _)) => {}
-            _ => panic!("the journal has not said anything yet"),
+            _ => panic!("the journal has not decided yet"),
         }
-        life.take();
-        assert_eq!(place(under_way.settled().await.unwrap()), Some(3), "it is under way as before");
-        assert_eq!((life.visible(), life.place().await), (3, Some(3)));
-        // The same, and it is refused: nobody goes on behind it.
+        fixture.accept();
+        assert_eq!(
+            last_record(in_flight.settled().await.unwrap()),
+            Some(3),
+            "it is still in flight"
+        );
+        assert_eq!((fixture.visible(), fixture.committed().await), (3, Some(3)));
+        // The same with a rejected batch: its bookmark is not committed.
         let (input, read) = batch(4, 6);
-        under_way.submit(input, read).await.unwrap();
-        assert!(poll!(pin!(under_way.settled())).is_pending());
-        life.refuse();
-        assert!(matches!(under_way.settled().await, Err(ApplyError::Journal(_))));
-        assert_eq!((life.visible(), life.place().await), (3, Some(3)));
-        life.end().await;
+        in_flight.submit(input, read).await.unwrap();
+        assert!(poll!(pin!(in_flight.settled())).is_pending());
+        fixture.reject();
+        assert!(matches!(in_flight.settled().await, Err(ApplyError::Journal(_))));
+        assert_eq!((fixture.visible(), fixture.committed().await), (3, Some(3)));
+        fixture.stop().await;
     });
 }
 
 #[test]
-fn a_batch_without_anything_to_keep_is_visible_at_once() {
-    story(async {
-        let life = Life::begin().await;
-        let mut under_way = InFlight::new(&life.sink);
+fn a_batch_without_events_and_bookmark_is_visible_at_once() {
+    run_test(async {
+        let fixture = Fixture::start().await;
+        let mut in_flight = InFlight::new(&fixture.sink);
         let (_, read) = batch(1, 3);
-        under_way.submit(InputBatch::default(), read).await.unwrap();
-        assert_eq!(place(under_way.settled().await.unwrap()), Some(3));
-        assert_eq!((life.visible(), life.place().await), (0, None));
-        life.end().await;
+        in_flight.submit(InputBatch::default(), read).await.unwrap();
+        assert_eq!(last_record(in_flight.settled().await.unwrap()), Some(3));
+        assert_eq!((fixture.visible(), fixture.committed().await), (0, None));
+        fixture.stop().await;
     });
 }

@@ -1,5 +1,5 @@
-//! The sealing of calls: four buffers of the security provider, of which the first and the third are
-//! signed only (MS-RPCE section 3.3.1.5.2).
+//! Seals calls with the security provider: of its four buffers, the first and the third are only
+//! signed (MS-RPCE section 3.3.1.5.2).
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use rollcall_wire::msrpc::{SecurityContext, SecurityError};
 use sspi::credssp::SspiContext;
 use sspi::{EncryptionFlags, SecurityBufferFlags, SecurityBufferRef, Sspi};
 
-/// Seals and opens with what was agreed upon.
+/// Seals and opens buffers with the negotiated security context.
 pub(super) struct Sealing {
     context: SspiContext,
     token_size: usize,
@@ -20,7 +20,7 @@ impl Sealing {
     }
 }
 
-/// A buffer that is signed, and not encrypted.
+/// A buffer that is signed but not encrypted.
 fn signed(bytes: &mut [u8]) -> SecurityBufferRef<'_> {
     let only = SecurityBufferFlags::SECBUFFER_READONLY_WITH_CHECKSUM;
     SecurityBufferRef::data_buf(bytes).with_flags(only)
@@ -76,7 +76,7 @@ impl SecurityContext for Sealing {
 
 impl fmt::Debug for Sealing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The keys are in the context.
+        // The context holds the keys and is not shown.
         f.debug_struct("Sealing").field("token_size", &self.token_size).finish_non_exhaustive()
     }
 }

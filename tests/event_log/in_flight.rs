@@ -1,5 +1,5 @@
-//! Stories of events that are read while those before them are being committed: whatever happens
-//! then, each is seen once, and none goes before another.
+//! Events that are read while earlier ones are being committed: after any fault, each is applied
+//! once and in order.
 
 use std::process::Command;
 use std::time::Duration;
@@ -11,18 +11,18 @@ use crate::harness::{EventLogs, Running, Server, peer, skip, within};
 use crate::journal::full_disk::SmallDisk;
 
 #[test]
-fn what_the_journal_refuses_is_read_again_and_nothing_goes_before_it() {
-    let story = "what_the_journal_refuses_is_read_again_and_nothing_goes_before_it";
+fn events_rejected_by_the_journal_are_read_again_in_order() {
+    let story = "events_rejected_by_the_journal_are_read_again_in_order";
     let disk = match SmallDisk::mount() {
         Ok(disk) => disk,
         Err(why) => return skip(story, &format!("no file system can be mounted: {why}")),
     };
     let Some(logs) = EventLogs::start(story, 1) else { return };
-    // Answers of five events, so that there is always a next one.
+    // Responses of five events, so that another response always follows.
     let server = Server::start(setup(&logs, "limits.batch_size = 5").with(&disk.section()));
     logs.ticket("alice", "10.1.60.1");
     server.wait_for_user("alice", "10.1.60.1");
-    let mut happened = 1_u64;
+    let mut written = 1_u64;
     for round in 1..=2 {
         disk.fill();
         let held = json!({
@@ -31,26 +31,26 @@ fn what_the_journal_refuses_is_read_again_and_nothing_goes_before_it() {
         });
         logs.control(&held);
         logs.control(&json!({"do": "release", "rate": 100_000}));
-        happened += 60;
-        let refused = status_of_dc1(&server, |log| {
+        written += 60;
+        let rejected = status_of_dc1(&server, |log| {
             log["state"] == "failing" && log["last_error"]["stage"] == "submit"
         });
-        let last_error = &refused["last_error"];
+        let last_error = &rejected["last_error"];
         assert!(last_error["remedy"].as_str().unwrap().contains("journal"), "{last_error}");
-        assert!(refused["bookmark"].as_u64() < Some(happened), "{refused}");
-        // Sessions stay, and nobody is there who could not be kept.
+        assert!(rejected["bookmark"].as_u64() < Some(written), "{rejected}");
+        // Sessions stay, and no session comes from an event that was not committed.
         server.wait_for_user("alice", "10.1.60.1");
         assert_eq!(server.user_at(&format!("10.1.6{round}.59")), None);
-        disk.make_room();
+        disk.free_space();
         for index in 0..60 {
             server
                 .wait_for_user(&format!("round{round}-{index}"), &format!("10.1.6{round}.{index}"));
         }
-        status_of_dc1(&server, |log| log["bookmark"] == happened && log["state"] == "following");
+        status_of_dc1(&server, |log| log["bookmark"] == written && log["state"] == "following");
     }
-    // What was refused is counted as dropped, each time; what is applied is each event once.
+    // Each rejection counts its events as dropped; each event is applied once.
     let account = server.metrics().account("dc1");
-    assert_eq!((account.applied, account.deduplicated), (happened, 0), "{account:?}");
+    assert_eq!((account.applied, account.deduplicated), (written, 0), "{account:?}");
     assert_eq!(
         account.dropped,
         server.metrics().dropped("dc1", "journal_unavailable"),
@@ -60,16 +60,16 @@ fn what_the_journal_refuses_is_read_again_and_nothing_goes_before_it() {
     for round in 1..=2 {
         server.wait_for_user(&format!("round{round}-59"), &format!("10.1.6{round}.59"));
     }
-    status_of_dc1(&server, |log| log["bookmark"] == happened);
+    status_of_dc1(&server, |log| log["bookmark"] == written);
     server.stop();
 }
 
-/// How long each synchronising takes, in microseconds.
+/// The duration of each sync to disk, in microseconds.
 const DELAY: u64 = 200_000;
 
 #[test]
-fn a_connection_that_is_lost_while_events_are_committed_loses_and_repeats_none() {
-    let story = "a_connection_that_is_lost_while_events_are_committed_loses_and_repeats_none";
+fn a_connection_lost_during_a_commit_neither_loses_nor_repeats_events() {
+    let story = "a_connection_lost_during_a_commit_neither_loses_nor_repeats_events";
     let Some(strace) = peer("strace") else { return skip(story, "strace is not installed") };
     let Some(logs) = EventLogs::start(story, 1) else { return };
     let server = Server::start(setup(&logs, ""));
@@ -80,12 +80,12 @@ fn a_connection_that_is_lost_while_events_are_committed_loses_and_repeats_none()
     let slow = Running::start(command.arg(format!("inject=fdatasync,fsync:delay_exit={DELAY}")));
     let attached = || slow.output().contains("attached").then_some(());
     if within(Duration::from_secs(10), attached).is_none() {
-        return skip(story, "this system lets nobody trace the server");
+        return skip(story, "tracing of the server is not permitted");
     }
     for round in 0..5_u64 {
         let [first, second] = [2 * round + 2, 2 * round + 3];
         logs.ticket(&format!("user{first}"), &format!("10.1.63.{first}"));
-        // While that is being committed, the next one is answered half.
+        // During the commit, the next response is cut off.
         logs.control(&json!({"do": "cut", "after": 100}));
         logs.ticket(&format!("user{second}"), &format!("10.1.63.{second}"));
         for user in [first, second] {

@@ -1,17 +1,17 @@
-//! Stories of what an event log must not do, whatever is in it: S1, S2, S4 and S6 of docs/security.md,
-//! and of logons by NTLM, which name a computer and no address.
+//! Guarantees for any content of an event log (S1, S2, S4 and S6 of docs/security.md), and logons
+//! by NTLM, which name a computer instead of an address.
 
 use serde_json::json;
 
 use super::{later, setup};
 use crate::harness::{EventLogs, Server, Setup};
 
-/// All that can be read but the start of a server, at the first controller.
+/// All event IDs that can be read, except the start of a server.
 pub(crate) const FAILED_AUDITS: [u16; 9] = [4768, 4769, 4770, 4624, 4634, 4647, 4776, 4778, 4779];
 
-/// What is written as an audited success and says of itself that it failed: nobody of that name, a
-/// wrong password, an account that is disabled or locked, a password or ticket that has expired, a
-/// clock that is wrong (MS-ERREF section 2.3.1, RFC 4120 section 7.5.9).
+/// Success audits whose status is a failure: an unknown name, a wrong password, a disabled or
+/// locked account, an expired password or ticket, a wrong clock (MS-ERREF section 2.3.1, RFC 4120
+/// section 7.5.9).
 pub(crate) const FAILED_STATUSES: [(u16, &str); 9] = [
     (4768, "0x6"),
     (4768, "0x12"),
@@ -24,8 +24,8 @@ pub(crate) const FAILED_STATUSES: [(u16, &str); 9] = [
     (4776, "0xc0000234"),
 ];
 
-/// The same with these `event_ids` for each server.
-fn reading(logs: &EventLogs, ids: &[u16]) -> Setup {
+/// A configuration with these `event_ids` for each server.
+fn setup_with_ids(logs: &EventLogs, ids: &[u16]) -> Setup {
     let password = format!("{}\n", EventLogs::PASSWORD);
     let read = format!("[[event_log.sources]]\nevent_ids = {ids:?}");
     let sections = logs.sections("").replace("[[event_log.sources]]", &read);
@@ -33,11 +33,11 @@ fn reading(logs: &EventLogs, ids: &[u16]) -> Setup {
 }
 
 #[test]
-fn no_failed_audit_of_any_kind_is_heard_of_by_a_firewall() {
-    let story = "no_failed_audit_of_any_kind_is_heard_of_by_a_firewall";
+fn no_failure_audit_of_any_kind_reaches_a_firewall() {
+    let story = "no_failure_audit_of_any_kind_reaches_a_firewall";
     let Some(logs) = EventLogs::start(story, 1) else { return };
-    let server = Server::start(reading(&logs, &FAILED_AUDITS));
-    // Where failures may be placed, and whom they must not end.
+    let server = Server::start(setup_with_ids(&logs, &FAILED_AUDITS));
+    // An address without a user, and a session that failures must not end.
     logs.control(&json!({"id": 4768, "user": "PC1$", "ip": "10.1.55.7"}));
     logs.ticket("alice", "10.1.55.1");
     server.wait_for_user("alice", "10.1.55.1");
@@ -63,15 +63,15 @@ fn no_failed_audit_of_any_kind_is_heard_of_by_a_firewall() {
     assert_eq!(firewall.user_at("10.1.55.2"), Some("bob"));
     let explained = server.get("/api/v1/sessions/10.1.55.1/explain").text;
     assert!(!explained.contains("mallory"), "{explained}");
-    // The computer is there, without anybody.
+    // The computer has an entry without a user.
     assert_eq!(firewall.user_at("10.1.55.7"), Some(""));
     assert_eq!(firewall.user_at("10.1.55.9"), None);
     server.stop();
 }
 
 #[test]
-fn a_log_speaks_only_for_its_networks_and_domains() {
-    let story = "a_log_speaks_only_for_its_networks_and_domains";
+fn an_event_log_is_limited_to_its_networks_and_domains() {
+    let story = "an_event_log_is_limited_to_its_networks_and_domains";
     let Some(logs) = EventLogs::start(story, 1) else { return };
     let more = "allow_networks = [\"10.1.56.0/24\"]\nallow_domains = [\"CORP\"]";
     let server = Server::start(setup(&logs, more));
@@ -87,8 +87,8 @@ fn a_log_speaks_only_for_its_networks_and_domains() {
 }
 
 #[test]
-fn a_log_of_yesterday_begins_nothing_and_a_computer_displaces_nobody() {
-    let story = "a_log_of_yesterday_begins_nothing_and_a_computer_displaces_nobody";
+fn old_logons_create_no_session_and_computers_displace_no_user() {
+    let story = "old_logons_create_no_session_and_computers_displace_no_user";
     let Some(logs) = EventLogs::start(story, 1) else { return };
     logs.control(&json!({"id": 4768, "user": "mallory", "ip": "10.1.57.9", "at": later(-24)}));
     logs.ticket("alice", "10.1.57.1");
@@ -106,10 +106,10 @@ fn a_log_of_yesterday_begins_nothing_and_a_computer_displaces_nobody() {
 }
 
 #[test]
-fn who_names_a_computer_by_ntlm_is_where_any_controller_saw_that_computer() {
-    let story = "who_names_a_computer_by_ntlm_is_where_any_controller_saw_that_computer";
+fn an_ntlm_logon_is_located_by_the_computer_that_any_controller_saw() {
+    let story = "an_ntlm_logon_is_located_by_the_computer_that_any_controller_saw";
     let Some(logs) = EventLogs::start(story, 2) else { return };
-    let server = Server::start(reading(&logs, &[4768, 4776]));
+    let server = Server::start(setup_with_ids(&logs, &[4768, 4776]));
     let [one, other] = [0, 1].map(|index| logs.address_of(index));
     let at = |controller: &str, user: &str, ip: &str| {
         logs.control(&json!({"controller": controller, "id": 4768, "user": user, "ip": ip}));
@@ -123,7 +123,7 @@ fn who_names_a_computer_by_ntlm_is_where_any_controller_saw_that_computer() {
     server.wait_for_user("bob", "10.1.58.8");
     by_ntlm("alice", "PC7");
     server.wait_for_user("alice", "10.1.58.7");
-    // The weakest proof displaces nobody, and nobody knows where the third is.
+    // The weakest evidence displaces no user, and the address of PC9 is unknown.
     by_ntlm("mallory", "PC8");
     by_ntlm("mallory", "PC9");
     let account = server.account("dc1", 3);

@@ -1,4 +1,4 @@
-//! Stories of crowds: thousands of connections that say next to nothing, each in its own way.
+//! Thousands of slow connections, and streams that send continuously.
 
 use std::fs;
 use std::io::Write;
@@ -11,17 +11,17 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, connect, socket};
 
-use super::{http_listeners, others_are_served};
+use super::{http_listeners, verify_others_are_served};
 use crate::harness::{Server, Setup, Vpn, frame_3164, until, within};
 
-/// How many connections there are of each sort.
-const EACH: usize = 1000;
+/// The number of connections of each kind.
+const CONNECTIONS: usize = 1000;
 
-/// How many come from one address: the limit of a listener is 64 for each.
-const TOGETHER: usize = 60;
+/// The number of connections from one address: the limit of a listener is 64.
+const PER_ADDRESS: usize = 60;
 
-/// Slow ones are let live for the whole story.
-const PATIENT: &str = r#"
+/// Timeouts that slow connections do not reach during the test.
+const LONG_TIMEOUTS: &str = r#"
 [enforcement.limits]
 header_timeout = "300s"
 body_timeout = "300s"
@@ -33,7 +33,7 @@ body_timeout = "300s"
 connections = 4096
 "#;
 
-/// Somebody beside the gateway, who sends little.
+/// Another syslog client, which sends little.
 const OTHER: &str = r#"
 [[syslog.clients]]
 name = "other"
@@ -42,7 +42,7 @@ zone = "UTC"
 allow = ["vpn_up"]
 "#;
 
-/// A connection to `to` that comes from `source`.
+/// A connection from `source` to `to`.
 fn connected(source: Ipv4Addr, to: SocketAddr) -> TcpStream {
     let [a, b, c, d] = source.octets();
     let fd = socket(AddressFamily::Inet, SockType::Stream, SockFlag::empty(), None).unwrap();
@@ -52,16 +52,16 @@ fn connected(source: Ipv4Addr, to: SocketAddr) -> TcpStream {
     TcpStream::from(fd)
 }
 
-/// So many connections to `to` that say `words`, each half of what it begins, from as many addresses
-/// as it takes: the `row`th network of loopback.
-fn crowd(row: u8, to: SocketAddr, words: &[u8]) -> Vec<TcpStream> {
+/// [`CONNECTIONS`] connections to `to`, each with the incomplete request `bytes`, from addresses in
+/// the loopback network 127.1.`network`.0/24.
+fn slow_connections(network: u8, to: SocketAddr, bytes: &[u8]) -> Vec<TcpStream> {
     let one = |n: usize| {
-        let host = u8::try_from(1 + n / TOGETHER).unwrap();
-        let mut stream = connected(Ipv4Addr::new(127, 1, row, host), to);
-        stream.write_all(words).unwrap();
+        let host = u8::try_from(1 + n / PER_ADDRESS).unwrap();
+        let mut stream = connected(Ipv4Addr::new(127, 1, network, host), to);
+        stream.write_all(bytes).unwrap();
         stream
     };
-    (0..EACH).map(one).collect()
+    (0..CONNECTIONS).map(one).collect()
 }
 
 fn open_files(server: &Server) -> usize {
@@ -69,32 +69,41 @@ fn open_files(server: &Server) -> usize {
 }
 
 #[test]
-fn thousands_of_slow_connections_keep_nobody_from_being_served() {
+fn thousands_of_slow_connections_do_not_block_other_clients() {
     let tls = "[enforcement.tls]\ncertificate = \"server.crt\"\nkey = \"server.key\"\n";
     let plain = Setup::new().replacing(tls, "insecure = true\n");
-    let server = Server::start(plain.with(PATIENT));
+    let server = Server::start(plain.with(LONG_TIMEOUTS));
     let before = open_files(&server);
     let [enforcement, rest] = http_listeners(&server);
     let body = b"POST /oauth_token/oauth HTTP/1.1\r\nHost: x\r\nContent-Length: 4000\r\n\r\ngrant";
     let head = b"GET /healthz HTTP/1.1\r\nHost: ";
-    let held = [crowd(0, rest, head), crowd(1, enforcement, body), crowd(2, enforcement, b"")];
-    until("the server holds them all", || {
-        (open_files(&server) >= before + held.len() * EACH).then_some(())
+    let held = [
+        slow_connections(0, rest, head),
+        slow_connections(1, enforcement, body),
+        slow_connections(2, enforcement, b""),
+    ];
+    until("the server holds all connections", || {
+        (open_files(&server) >= before + held.len() * CONNECTIONS).then_some(())
     });
     for n in 10..20 {
-        others_are_served(&server, n);
+        verify_others_are_served(&server, n);
     }
     let ready = || (server.get("/readyz").status == 200).then_some(());
-    until("it says that it is ready", ready);
-    assert!(open_files(&server) >= before + held.len() * EACH, "they were slow all the time");
+    until("the server is ready", ready);
+    assert!(
+        open_files(&server) >= before + held.len() * CONNECTIONS,
+        "the connections are still open"
+    );
     drop(held);
-    until("they are gone", || (open_files(&server) < before + EACH).then_some(()));
-    others_are_served(&server, 20);
+    until("the connections are closed", || {
+        (open_files(&server) < before + CONNECTIONS).then_some(())
+    });
+    verify_others_are_served(&server, 20);
     server.stop();
 }
 
 #[test]
-fn streams_that_never_pause_do_not_keep_the_datagrams_of_another_client_waiting() {
+fn continuous_streams_do_not_delay_datagrams_of_other_clients() {
     let server = Server::start(Setup::new().with(OTHER));
     let (stop, to) = (Arc::new(AtomicBool::new(false)), server.tcp());
     let flood = |n: u8| {
@@ -118,17 +127,17 @@ fn streams_that_never_pause_do_not_keep_the_datagrams_of_another_client_waiting(
     };
     let floods: Vec<_> = (0..4).map(flood).collect();
     let depth = || server.metrics().sum("rollcall_actor_mailbox_depth", &[("actor", "syslog")]);
-    until("all places of the producer are taken", || (depth() >= 60).then_some(()));
-    let quiet = UdpSocket::bind("127.0.0.2:0").unwrap();
+    until("the mailbox of the producer is full", || (depth() >= 60).then_some(()));
+    let other = UdpSocket::bind("127.0.0.2:0").unwrap();
     for n in 1..=10 {
         let address = format!("10.41.0.{n}");
         let line = frame_3164(&Vpn { user: "alice", address: &address }.up(), SignedDuration::ZERO);
-        quiet.send_to(line.as_bytes(), server.udp()).unwrap();
-        // What is before it are 64 batches in the producer's mailbox and one of each stream that
-        // waits: below a second, without optimisation.
+        other.send_to(line.as_bytes(), server.udp()).unwrap();
+        // Before it are 64 batches in the mailbox of the producer and one of each waiting stream:
+        // less than a second, in an unoptimized build.
         let seen = || (server.user_at(&address).as_deref() == Some("alice")).then_some(());
         assert!(within(Duration::from_secs(5), seen).is_some(), "{address} waited for the flood");
-        assert!(depth() > 0, "the flood goes on");
+        assert!(depth() > 0, "the flood continues");
     }
     stop.store(true, SeqCst);
     floods.into_iter().for_each(|flood| flood.join().unwrap());
