@@ -270,7 +270,7 @@ fn rest_reports_state_and_remedy_of_each_event_log() {
     logs.ticket("alice", "10.1.48.1");
     let server = Server::start(setup(&logs, ""));
     let following = status_of_dc1(&server, |log| log["state"] == "following");
-    assert_eq!(following["in_words"], "connected; events are read as they are written");
+    assert_eq!(following["description"], "connected; events are read as they are written");
     assert_eq!(following["addresses"], json!([logs.address()]));
     assert_eq!(
         (&following["last_event"]["record_id"], &following["bookmark"]),

@@ -84,15 +84,18 @@ fn history_is_exact_across_a_sealed_segment_a_restart_and_a_kill() {
         assert!(competed.iter().any(|one| one["reason"] == "other_user"), "{answer}");
         let path = format!("/api/v1/history/addresses/{address}?from={connected}");
         let answer = server.get(&path).json();
-        let stays = answer["stays"].as_array().unwrap();
-        let users: Vec<_> = stays.iter().map(|stay| &stay["session"]["user"]).collect();
+        let intervals = answer["intervals"].as_array().unwrap();
+        let users: Vec<_> = intervals.iter().map(|stay| &stay["session"]["user"]).collect();
         assert_eq!(users, ["alice", "bob"]);
-        assert_eq!(stays[0]["until"], stays[1]["learnt"], "the intervals are adjacent");
-        assert_eq!(stays[1]["ended_by"]["kind"], "vpn_down");
+        assert_eq!(
+            intervals[0]["visible_until"], intervals[1]["visible_from"],
+            "the intervals are adjacent"
+        );
+        assert_eq!(intervals[1]["ended_by"]["kind"], "vpn_down");
         let answer =
             server.get(&format!("/api/v1/history/users/CORP%5CBob?from={connected}")).json();
-        assert_eq!(answer["stays"].as_array().unwrap().len(), 1, "{answer}");
-        assert_eq!(answer["stays"][0]["session"]["address"], address);
+        assert_eq!(answer["intervals"].as_array().unwrap().len(), 1, "{answer}");
+        assert_eq!(answer["intervals"][0]["session"]["address"], address);
         let path = format!("/api/v1/history/diff?from={rekeyed}&to={refused}&cidr=10.70.0.0/24");
         let answer = server.get(&path).json();
         assert_eq!(answer["differences"].as_array().unwrap().len(), 1, "{answer}");

@@ -227,7 +227,7 @@ fn a_target_that_was_down_for_longer_than_tombstones_are_kept_gets_a_full_resync
         assert_eq!(edge.state().synchronised, synchronised);
     }
     assert_eq!(edge.users().len(), 2);
-    server.wait_for_log("too_long_away");
+    server.wait_for_log("tombstones_expired");
     server.stop();
 }
 
@@ -333,7 +333,7 @@ fn retry_after_is_honoured() {
         (current["state"] == "retrying").then_some(current)
     });
     let at = |key: &str| waiting[key].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
-    let pause = at("next_try").duration_since(at("last_error_at")).as_secs();
+    let pause = at("next_attempt").duration_since(at("last_error_at")).as_secs();
     assert_eq!(pause, 1000, "{waiting}");
     assert_eq!((waiting["lag_changes"].as_u64(), edge.users().len()), (Some(1), 1));
     // A requested full resync ends the backoff.

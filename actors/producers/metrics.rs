@@ -42,7 +42,7 @@ pub(crate) static DIRECTORY_CHANGE_NOTIFICATION: Gauge<1> = Gauge::new(
 pub(crate) static DIRECTORY_OBJECTS: Counter<2> = Counter::new(
     "rollcall_directory_objects_total",
     ["producer", "mode"],
-    "Directory objects read, by full read (whole) or incremental read (changes)",
+    "Directory objects read, by full read (full) or incremental read (changes)",
 );
 
 pub(crate) static DIRECTORY_PROBLEMS: Counter<2> = Counter::new(
@@ -54,7 +54,7 @@ pub(crate) static DIRECTORY_PROBLEMS: Counter<2> = Counter::new(
 pub(crate) static DIRECTORY_READ_SECONDS: Histogram<2> = Histogram::new(
     "rollcall_directory_read_seconds",
     ["producer", "mode"],
-    "Duration of directory reads, full (whole) or incremental (changes)",
+    "Duration of directory reads, full (full) or incremental (changes)",
     READING,
 );
 

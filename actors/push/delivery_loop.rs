@@ -173,7 +173,7 @@ impl DeliveryLoop {
             Command::Resync => {
                 self.resync_requested = true;
                 // The administrator has cleared a target that cannot discard entries.
-                self.target.clear_may_hold_gone();
+                self.target.clear_may_hold_ended();
             }
             Command::Check(reply) => {
                 self.check_replies.push(reply);
@@ -272,12 +272,12 @@ impl DeliveryLoop {
             match self.delivery.push_page(page) {
                 PageOutcome::Queued => {}
                 PageOutcome::TombstonesExpired => {
-                    self.on_resync_started("too_long_away");
-                    self.target.set_may_hold_gone();
+                    self.on_resync_started("tombstones_expired");
+                    self.target.set_may_hold_ended();
                     TombstonesExpired { target: self.target.name() }.emit();
                 }
                 PageOutcome::CursorExpired => {
-                    self.request_resync("too_long_away").await?;
+                    self.request_resync("tombstones_expired").await?;
                     return Ok(NextStep::Continue(0));
                 }
             }

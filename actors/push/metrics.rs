@@ -52,7 +52,7 @@ pub(crate) static PUSH_REPORTS: Counter<2> = Counter::new(
 pub(crate) static PUSH_FULL_RESYNCS: Counter<2> = Counter::new(
     "rollcall_push_full_resyncs_total",
     ["target", "reason"],
-    "Full resyncs of a push target: empty, scope, too_long_away, lost, drift or requested",
+    "Full resyncs of a push target: empty, scope, tombstones_expired, lost, drift or requested",
 );
 
 /// The declarations, in the order of the documentation.

@@ -53,7 +53,7 @@ pub struct TargetStatus {
     /// The number of retries.
     pub(crate) retries: u64,
     /// The number of full resyncs.
-    pub(crate) synchronisations: u64,
+    pub(crate) full_resyncs: u64,
     /// The last error.
     pub(crate) last_error: Option<String>,
     /// The time of the last error.
@@ -61,15 +61,15 @@ pub struct TargetStatus {
     pub(crate) last_error_at: Option<Timestamp>,
     /// The time of the last acknowledgement.
     #[schema(value_type = Option<String>)]
-    pub(crate) last_arrival: Option<Timestamp>,
+    pub(crate) last_acknowledged: Option<Timestamp>,
     /// The time of the next retry; `null` unless the last request failed.
     #[schema(value_type = Option<String>)]
-    pub(crate) next_try: Option<Timestamp>,
+    pub(crate) next_attempt: Option<Timestamp>,
     /// The time since which the target may hold ended sessions: it was disconnected for longer than
     /// tombstones are kept, and cannot discard entries. `null` if it does not, or after a full resync
     /// that was requested since.
     #[schema(value_type = Option<String>)]
-    pub(crate) may_hold_gone: Option<Timestamp>,
+    pub(crate) may_hold_ended: Option<Timestamp>,
     /// The result of the last consistency check.
     pub(crate) drift: Option<Drift>,
 }

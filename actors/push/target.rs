@@ -45,7 +45,7 @@ struct Counts {
     last_error: Option<(String, Timestamp)>,
     last_acknowledged: Option<Timestamp>,
     next_retry: Option<Timestamp>,
-    may_hold_gone: Option<Timestamp>,
+    may_hold_ended: Option<Timestamp>,
     drift: Option<Drift>,
 }
 
@@ -81,7 +81,7 @@ impl TargetHandle {
             last_error: None,
             last_acknowledged: None,
             next_retry: None,
-            may_hold_gone: None,
+            may_hold_ended: None,
             drift: None,
         });
         TargetStarted { target: target.name.as_str() }.emit();
@@ -211,14 +211,14 @@ impl TargetHandle {
     }
 
     /// Tombstones expired that the target may not have received.
-    pub(super) fn set_may_hold_gone(&self) {
+    pub(super) fn set_may_hold_ended(&self) {
         let now = self.clock.now();
-        self.counts().may_hold_gone.get_or_insert(now);
+        self.counts().may_hold_ended.get_or_insert(now);
     }
 
     /// The administrator has cleared the target.
-    pub(super) fn clear_may_hold_gone(&self) {
-        self.counts().may_hold_gone = None;
+    pub(super) fn clear_may_hold_ended(&self) {
+        self.counts().may_hold_ended = None;
     }
 
     pub(super) fn checked(&self, drift: Drift) {
@@ -259,12 +259,12 @@ impl TargetHandle {
             refused: counts.refused,
             bytes: counts.bytes,
             retries: counts.retries,
-            synchronisations: counts.full_resyncs,
+            full_resyncs: counts.full_resyncs,
             last_error: counts.last_error.as_ref().map(|(text, _)| text.clone()),
             last_error_at: counts.last_error.as_ref().map(|(_, at)| *at),
-            last_arrival: counts.last_acknowledged,
-            next_try: counts.next_retry,
-            may_hold_gone: counts.may_hold_gone,
+            last_acknowledged: counts.last_acknowledged,
+            next_attempt: counts.next_retry,
+            may_hold_ended: counts.may_hold_ended,
             drift: counts.drift,
         }
     }

@@ -15,7 +15,7 @@ const EXPECTED = "unmatched|site_to_site|not_success|ignored";
 /** Reasons for events that Rollcall itself could not commit. */
 const OURS = "cache_busy|actor_gone|journal_unavailable|reader_panicked";
 /** Reasons for senders without permission or above their limit. */
-const SENDERS = "sender_unknown|rate_limited|not_allowed|over_share";
+const SENDERS = "sender_unknown|rate_limited|not_allowed|throttled";
 
 const by = (labels, expr) => `sum by (${labels}) (${expr})`;
 const total = (expr) => `sum(${expr}) or vector(0)`;

@@ -166,7 +166,7 @@ fn past_session(found: &Value) -> String {
     if session.is_null() {
         return format!("{address} had no session");
     }
-    let until = match (found["until"].as_str(), found["ended_by"]["kind"].as_str()) {
+    let until = match (found["visible_until"].as_str(), found["ended_by"]["kind"].as_str()) {
         (Some(until), Some(kind)) => format!("until {until} ({kind})"),
         (Some(until), None) => format!("until {until} (logoff time)"),
         (None, _) => format!("and still at {}", word(&found["known_until"])),
@@ -188,12 +188,12 @@ impl History {
             Self::Address(AtAddress { address, period }) => {
                 let path = format!("/api/v1/history/addresses/{address}");
                 let query = query(period.from.as_ref(), period.to.as_ref());
-                pages((&path, "stays"), &query, server, output)
+                pages((&path, "intervals"), &query, server, output)
             }
             Self::User(OfUser { user, period }) => {
                 let path = format!("/api/v1/history/users/{}", in_path(user));
                 let query = query(period.from.as_ref(), period.to.as_ref());
-                pages((&path, "stays"), &query, server, output)
+                pages((&path, "intervals"), &query, server, output)
             }
             Self::Diff(Difference { from, to, user, domain, cidr }) => {
                 let mut query = query(Some(from), to.as_ref());
@@ -291,7 +291,7 @@ mod tests {
     #[test]
     fn a_past_session_is_printed_with_its_end() {
         let session = json!({"user": "alice", "domain": null, "since": "S"});
-        let found = json!({"address": "10.0.0.7", "session": session, "until": "U",
+        let found = json!({"address": "10.0.0.7", "session": session, "visible_until": "U",
             "ended_by": {"kind": "logout"}});
         assert_eq!(past_session(&found), "alice had 10.0.0.7, since S, until U (logout)");
         let found = json!({"address": "10.0.0.7", "session": session, "known_until": "K"});

@@ -96,7 +96,7 @@ fn producers(server: &Server, output: &mut Output<'_>) -> Result<(), CommandErro
 
 /// The status of an event log, with remedies for its problems.
 fn log_of(log: &Value) -> Option<String> {
-    let mut parts = vec![format!("event log: {}", log["in_words"].as_str()?)];
+    let mut parts = vec![format!("event log: {}", log["description"].as_str()?)];
     if let Some(record) = log["last_event"]["record_id"].as_u64() {
         parts.push(format!("last event {}, record {record}", word(&log["last_event"]["at"])));
     }
@@ -267,10 +267,10 @@ mod tests {
     #[test]
     fn an_event_log_is_printed_with_remedies() {
         assert_eq!(log_of(&Value::Null), None, "another kind of producer");
-        let well = json!({"in_words": "connected", "gaps": 0, "unaudited": []});
+        let well = json!({"description": "connected", "gaps": 0, "unaudited": []});
         assert_eq!(log_of(&well).unwrap(), "event log: connected");
         let failing = json!({
-            "in_words": "it cannot be read", "gaps": 2, "bookmark": 9,
+            "description": "it cannot be read", "gaps": 2, "bookmark": 9,
             "last_event": {"at": "T", "record_id": 9},
             "last_gap": {"cause": "overwritten", "after": 7, "remedy": "make it larger"},
             "unaudited": [{"subcategory": "Logon", "remedy": "auditpol"}],

@@ -42,7 +42,7 @@ fn a_change_notification_is_applied_before_the_poll_interval_ends() {
     }
     took.sort_unstable();
     println!("from the change to the firewall: {took:?} ms, median {} ms", took[took.len() / 2]);
-    assert_eq!(of(&server.metrics(), READS, "whole"), 1, "only the changes were read");
+    assert_eq!(of(&server.metrics(), READS, "full"), 1, "only the changes were read");
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn a_poll_without_changes_costs_one_search() {
         (cost.0 == cost.1).then_some(())
     });
     let whole = server.metrics();
-    let searches = of(&whole, SEARCHES, "whole");
+    let searches = of(&whole, SEARCHES, "full");
     // 12,500 objects in pages of 500, the members of a large group, and the searches of each start.
     assert!((25..60).contains(&searches), "a first read took {searches} searches");
 }

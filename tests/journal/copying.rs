@@ -51,7 +51,7 @@ fn a_server_on_a_backup_made_during_writes_gives_the_same_answers() {
     let history = |server: &Server| {
         let path = format!("/api/v1/history/addresses/10.61.0.7?at={time}");
         let answer = server.get(&path).json();
-        (answer["session"].clone(), answer["learnt"].clone())
+        (answer["session"].clone(), answer["visible_from"].clone())
     };
     assert_eq!(history(&restored), history(&server));
     assert_eq!(history(&restored).0["user"], "bob");

@@ -63,7 +63,7 @@ fn backoff_grows_although_a_target_reports_its_position() {
     until("the backoff has grown from 20 ms to the maximum", || {
         let current = status(&server);
         let at = |key: &str| current[key].as_str()?.parse::<jiff::Timestamp>().ok();
-        let pause = at("next_try")?.duration_since(at("last_error_at")?);
+        let pause = at("next_attempt")?.duration_since(at("last_error_at")?);
         (pause.as_millis() >= 200).then_some(())
     });
     edge.state().replies.clear();
@@ -121,7 +121,7 @@ fn a_full_resync_whose_last_response_was_lost_is_complete() {
     }
     agree(&server, &edge);
     idle(&server);
-    assert_eq!((edge.state().synchronised, &status(&server)["synchronisations"]), (1, &json!(1)));
+    assert_eq!((edge.state().synchronised, &status(&server)["full_resyncs"]), (1, &json!(1)));
     server.stop();
 }
 
@@ -242,7 +242,7 @@ fn a_firewall_that_was_down_while_tombstones_expired_is_reported_to_hold_ended_s
         up(&mut firewall, &format!("user{n}"), &format!("10.1.13.{n}"));
     }
     until("all entries are there", || (lab.table().users.len() == 9).then_some(()));
-    assert!(idle(&server)["may_hold_gone"].is_null(), "the firewall received every change");
+    assert!(idle(&server)["may_hold_ended"].is_null(), "the firewall received every change");
     lab.server().down();
     for n in 1..=5 {
         down(&mut firewall, &format!("user{n}"), &format!("10.1.13.{n}"));
@@ -251,9 +251,9 @@ fn a_firewall_that_was_down_while_tombstones_expired_is_reported_to_hold_ended_s
     until("the remaining tombstones are sent", || (lab.table().users.len() < 9).then_some(()));
     let current = until("the status shows it", || {
         let current = idle(&server);
-        current["may_hold_gone"].is_string().then_some(current)
+        current["may_hold_ended"].is_string().then_some(current)
     });
-    assert_eq!(current["synchronisations"], 1);
+    assert_eq!(current["full_resyncs"], 1);
     server.wait_for_log("may hold ended sessions");
     // The administrator clears the table and starts a full resync, as the log says.
     lab.table().users.clear();
@@ -261,6 +261,6 @@ fn a_firewall_that_was_down_while_tombstones_expired_is_reported_to_hold_ended_s
     until("the firewall holds the server's table", || {
         (lab.table().users == table(&server)).then_some(())
     });
-    assert!(idle(&server)["may_hold_gone"].is_null());
+    assert!(idle(&server)["may_hold_ended"].is_null());
     server.stop();
 }

@@ -63,7 +63,7 @@ impl Rejection {
 
     /// The token is valid, but not from this address. The client can obtain a token there.
     pub(crate) fn wrong_address() -> Self {
-        Self { reason: "token_elsewhere", ..Self::bad_token() }
+        Self { reason: "token_wrong_address", ..Self::bad_token() }
     }
 
     /// The token is valid, but it is in the query, where others can read it.

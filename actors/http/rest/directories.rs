@@ -31,9 +31,9 @@ pub(super) struct DirectoryDto {
     #[schema(value_type = Option<String>)]
     domain: Option<Name>,
     /// The last full read.
-    whole: Option<DirectoryRead>,
+    last_full_sync: Option<DirectoryRead>,
     /// The last read of changes.
-    changes: Option<DirectoryRead>,
+    last_poll: Option<DirectoryRead>,
     /// Properties that could not be read since the last full read, by kind.
     problems: BTreeMap<&'static str, u64>,
     /// The number of seconds by which the clock of the server is ahead of the clock of Rollcall.
@@ -71,8 +71,8 @@ impl From<(Name, DirectoryStatus)> for DirectoryDto {
             since: status.since,
             server: status.server,
             domain: status.domain.map(|names| names.dns),
-            whole: status.whole.map(DirectoryRead::from),
-            changes: status.changes.map(DirectoryRead::from),
+            last_full_sync: status.last_full_sync.map(DirectoryRead::from),
+            last_poll: status.last_poll.map(DirectoryRead::from),
             problems: problems.map(|(problem, count)| ((*problem).into(), *count)).collect(),
             clock_ahead_seconds: status.skew,
             error: status.error,

@@ -20,7 +20,7 @@ pub(super) struct EventLogDto {
     state: EventLogState,
     /// The state in a sentence.
     #[schema(example = "connected; events are read as they are written")]
-    in_words: &'static str,
+    description: &'static str,
     /// The start of this state.
     #[schema(value_type = Option<String>, format = DateTime)]
     since: Option<Timestamp>,
@@ -115,7 +115,7 @@ impl From<EventLogStatus> for EventLogDto {
     fn from(status: EventLogStatus) -> Self {
         Self {
             state: status.state,
-            in_words: status.state.in_words(),
+            description: status.state.description(),
             since: status.since,
             addresses: status.addresses.unwrap_or_default(),
             last_event: status.last_event.map(EventDto::from),

@@ -61,11 +61,11 @@ pub(super) struct PointInTimeDto {
     explanation: ExplanationDto,
     /// When the session became visible to consumers; null without a session.
     #[schema(value_type = Option<String>, format = DateTime)]
-    learnt: Option<Timestamp>,
+    visible_from: Option<Timestamp>,
     /// When it stopped being visible; null without a session, or if the session still exists at
     /// `known_until`.
     #[schema(value_type = Option<String>, format = DateTime)]
-    until: Option<Timestamp>,
+    visible_until: Option<Timestamp>,
     /// The cause of its end; null also if its logoff time passed.
     ended_by: Option<CauseDto>,
     /// The time up to which the end was searched.
@@ -81,8 +81,8 @@ impl From<PointInTimeAnswer> for PointInTimeDto {
         Self {
             at,
             explanation: ExplanationDto::from(&explanation),
-            learnt: interval.as_ref().map(|interval| interval.start),
-            until: end.map(|end| end.at),
+            visible_from: interval.as_ref().map(|interval| interval.start),
+            visible_until: end.map(|end| end.at),
             ended_by: end.and_then(|end| end.cause.as_ref()).map(CauseDto::from),
             known_until,
             sources: sources.into(),
@@ -96,11 +96,11 @@ impl From<PointInTimeAnswer> for PointInTimeDto {
 pub(super) struct IntervalDto {
     /// When the session became visible to consumers, by the clock of Rollcall.
     #[schema(value_type = String, format = DateTime)]
-    learnt: Timestamp,
+    visible_from: Timestamp,
     /// When it stopped being visible, by the clock of Rollcall; null if it still exists at the end
     /// of the period.
     #[schema(value_type = Option<String>, format = DateTime)]
-    until: Option<Timestamp>,
+    visible_until: Option<Timestamp>,
     /// The last state of the session.
     session: SessionDto,
     /// The cause of its end; null also if its logoff time passed.
@@ -109,14 +109,14 @@ pub(super) struct IntervalDto {
 
 impl From<&SessionInterval> for IntervalDto {
     fn from(interval: &SessionInterval) -> Self {
-        let SessionInterval { start: learnt, ref session, ref end, .. } = *interval;
-        let until = end.as_ref().map(|end| end.at);
-        let session = match until {
-            Some(_) => SessionDto::ended(session, until),
+        let SessionInterval { start: visible_from, ref session, ref end, .. } = *interval;
+        let visible_until = end.as_ref().map(|end| end.at);
+        let session = match visible_until {
+            Some(_) => SessionDto::ended(session, visible_until),
             None => SessionDto::active(session),
         };
         let ended_by = end.as_ref().and_then(|end| end.cause.as_ref()).map(CauseDto::from);
-        Self { learnt, until, session, ended_by }
+        Self { visible_from, visible_until, session, ended_by }
     }
 }
 
@@ -129,7 +129,7 @@ pub(super) struct IntervalsPageDto {
     #[schema(value_type = String, format = DateTime)]
     to: Timestamp,
     /// Ordered by their start.
-    stays: Vec<IntervalDto>,
+    intervals: Vec<IntervalDto>,
     /// The value of `after` for the next page; null at the end.
     next: Option<String>,
     sources: SourcesDto,
@@ -139,8 +139,8 @@ impl<After: ToString> From<IntervalsPage<After>> for IntervalsPageDto {
     fn from(answer: IntervalsPage<After>) -> Self {
         let IntervalsPage { from, to, intervals, next, sources } = answer;
         let next = next.map(|next| next.to_string());
-        let stays = intervals.iter().map(IntervalDto::from).collect();
-        Self { from, to, stays, next, sources: sources.into() }
+        let intervals = intervals.iter().map(IntervalDto::from).collect();
+        Self { from, to, intervals, next, sources: sources.into() }
     }
 }
 

@@ -37,9 +37,9 @@ pub struct DirectoryStatus {
     /// The names of the domain.
     pub domain: Option<DomainNames>,
     /// The last full synchronization.
-    pub whole: Option<LastSync>,
+    pub last_full_sync: Option<LastSync>,
     /// The last poll for changes.
-    pub changes: Option<LastSync>,
+    pub last_poll: Option<LastSync>,
     /// The problems with objects since the last full synchronization.
     pub problems: BTreeMap<ObjectProblem, u64>,
     /// The seconds by which the clock of the controller is ahead; negative if it is behind.

@@ -244,7 +244,7 @@ impl DirectoryReader {
         directory.sink.learn(names, update).await?;
         self.advance(names, position).await;
         (self.below, self.last_full_sync) = (below, Some(Clock::instant()));
-        self.report(SyncKind::Whole, &pass, connection.take_searches());
+        self.report(SyncKind::Full, &pass, connection.take_searches());
         Ok(())
     }
 
@@ -310,8 +310,8 @@ impl DirectoryReader {
             status.enter(DirectoryState::Current, now);
             status.error = None;
             match way {
-                SyncKind::Whole => status.whole = Some(read),
-                SyncKind::Changes => status.changes = Some(read),
+                SyncKind::Full => status.last_full_sync = Some(read),
+                SyncKind::Changes => status.last_poll = Some(read),
             }
             for (problem, count) in &pass.problems {
                 *status.problems.entry(*problem).or_default() += count;

@@ -77,7 +77,7 @@ impl TelemetryEvent for ChangeNotificationUnavailable<'_> {
 #[strum(serialize_all = "snake_case")]
 pub(crate) enum SyncKind {
     /// A full synchronization.
-    Whole,
+    Full,
     /// A poll for changes.
     Changes,
 }
@@ -109,7 +109,7 @@ impl TelemetryEvent for DirectoryRead<'_> {
             .with([producer.to_owned().into()])
             .set(at.millis() as f64 / 1000.0);
         match way {
-            SyncKind::Whole => info!(producer, objects, ?took, "directory read"),
+            SyncKind::Full => info!(producer, objects, ?took, "directory read"),
             SyncKind::Changes => debug!(producer, objects, ?took, "directory polled"),
         }
     }

@@ -30,7 +30,7 @@ pub enum EventLogState {
 
 impl EventLogState {
     /// The state as a sentence.
-    pub const fn in_words(self) -> &'static str {
+    pub const fn description(self) -> &'static str {
         match self {
             Self::Connecting => "connecting to the server",
             Self::CatchingUp => "connected; older events are being read",

@@ -94,7 +94,7 @@ impl SyslogDecoder {
 
     /// Counts a datagram above the fair share of its client while the socket overflows.
     pub(super) fn throttled(&mut self) {
-        self.batch.count_drop("over_share", None);
+        self.batch.count_drop("throttled", None);
     }
 
     /// Reports the throttled datagrams of the client at `place`.

@@ -97,7 +97,7 @@ fn sessions_are_sent_again_before_the_target_discards_them() {
             until(&format!("refresh {round}"), is_complete).await;
         }
         let status = fixture.target.status();
-        assert_eq!((status.synchronisations, status.retries), (0, 0), "a refresh is no resync");
+        assert_eq!((status.full_resyncs, status.retries), (0, 0), "a refresh is no resync");
         fixture.stop_at(2).await;
     });
 }
