@@ -71,7 +71,8 @@ pub struct DiffPage {
     pub to: Timestamp,
     /// The entries.
     pub found: Vec<DiffEntry>,
-    /// The start of the next page, if there is one. A page may then have fewer entries than its limit.
+    /// The start of the next page, if there is one. A page may then have fewer entries than its
+    /// limit.
     pub next: Option<Address>,
     /// The segments that were read, and notes about them.
     pub sources: Sources,

@@ -42,8 +42,8 @@ impl ArchiveWriter {
     }
 }
 
-/// The header of a regular file: its name, its mode, its size in bytes, and its modification time in
-/// seconds since 1970. It has no owner, so that it belongs to the user that extracts it.
+/// The header of a regular file: its name, its mode, its size in bytes, and its modification time
+/// in seconds since 1970. It has no owner, so that it belongs to the user that extracts it.
 fn header(name: &str, (mode, size, modified): (u32, u64, u64)) -> io::Result<Header> {
     let mut header = Header::new_ustar();
     header.set_path(name)?;

@@ -1,5 +1,6 @@
-//! The durable log of events: writing, following, reading, maintenance and recovery. A thread appends the
-//! batches of the cache, commits them in groups, and returns committed batches to the cache, in order.
+//! The durable log of events: writing, following, reading, maintenance and recovery. A thread
+//! appends the batches of the cache, commits them in groups, and returns committed batches to the
+//! cache, in order.
 
 pub mod archive_reader;
 mod archive_writer;

@@ -72,8 +72,8 @@ pub trait Log<B>: Send {
     /// The epoch of the log.
     fn epoch(&self) -> u64;
 
-    /// Appends `batches`, makes them durable, and returns everything that the log committed since the
-    /// last call. Without batches it only follows.
+    /// Appends `batches`, makes them durable, and returns everything that the log committed since
+    /// the last call. Without batches it only follows.
     fn commit(&mut self, batches: &mut dyn Iterator<Item = B>) -> CommitOutcome<B>;
 
     /// Signals that entries of other writers are committed, so that the thread follows them; `None`

@@ -44,8 +44,8 @@ impl From<io::Error> for Stopped {
     }
 }
 
-/// Applies each valid event of `segment` within `span`, except for `quarantined`. Returns the result of
-/// the read, and the position of the last event, even if it was skipped.
+/// Applies each valid event of `segment` within `span`, except for `quarantined`. Returns the
+/// result of the read, and the position of the last event, even if it was skipped.
 ///
 /// # Errors
 /// If the segment cannot be read at all, or an event cannot be applied.

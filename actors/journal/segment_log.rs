@@ -47,8 +47,8 @@ impl SegmentLog {
         Ok(position_rows::read(&sql)?.0)
     }
 
-    /// The segment that begins at `first`. If it is sealed meanwhile, it has its new name at the second
-    /// attempt.
+    /// The segment that begins at `first`. If it is sealed meanwhile, it has its new name at the
+    /// second attempt.
     fn open(&self, first: Revision) -> (PathBuf, Result<LogSegment, Corruption>) {
         let (path, is_sealed) = self.locate(first);
         let segment = file::open(&path).and_then(|sql| describe(&sql, &path, is_sealed));

@@ -265,7 +265,7 @@ fn a_producer_that_is_configured_away_is_gone() {
     });
 }
 
-/// Directories whose domain controllers nobody reaches.
+/// Directories with unreachable domain controllers.
 fn directories(folder: &Path, domains: &[(&str, &str)]) -> Settings {
     let secret = folder.join("secret");
     std::fs::write(&secret, "canary").unwrap();

@@ -1,5 +1,5 @@
-//! A log in memory that several writers share: it orders their batches, and every writer follows all
-//! entries. Each writer stores the log in a journal of its own.
+//! A log in memory that several writers share: it orders their batches, and every writer follows
+//! all entries. Each writer stores the log in a journal of its own.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -134,7 +134,7 @@ impl<B: Payload, J: Journal> Log<B> for SharedLogWriter<B, J> {
         let (epoch, news) = (state.epoch, state.ordered[self.followed..].to_vec());
         drop(state);
         self.followed += news.len();
-        let followed = news.into_iter().map(|batch| self.follow(batch, epoch)).collect();
+        let followed = news.iter().map(|batch| self.follow(batch, epoch)).collect();
         CommitOutcome { followed, failed: Vec::new() }
     }
 
@@ -150,7 +150,7 @@ impl<B: Payload, J: Journal> Log<B> for SharedLogWriter<B, J> {
 impl<B: JournalBatch, J: Journal> SharedLogWriter<B, J> {
     /// Stores a batch of the log at its position. The read positions of other writers are not those
     /// of the producers here.
-    fn follow(&mut self, batch: Stored, epoch: u64) -> Followed<B> {
+    fn follow(&mut self, batch: &Stored, epoch: u64) -> Followed<B> {
         let is_own = batch.writer == self.writer;
         let read = batch.read.as_ref().filter(|_| is_own);
         let stored = self.journal.append(&batch.events, read).unwrap();

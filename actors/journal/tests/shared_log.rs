@@ -1,5 +1,5 @@
-//! Two writers share one log, each with a thread of its own: every follower applies the same entries in
-//! the same order, and each writer gets the receipts of its own batches only.
+//! Two writers share one log, each with a thread of its own: every follower applies the same
+//! entries in the same order, and each writer gets the receipts of its own batches only.
 
 use std::sync::Mutex;
 
