@@ -23,8 +23,8 @@ impl TelemetryEvent for ProducerBegins<'_> {
     }
 }
 
-/// The kernel threw datagrams away because nobody read them in time. Not in the account: nobody
-/// knows what they held.
+/// The kernel dropped datagrams because the socket buffer was full. They are not part of the event
+/// accounting, because their content is unknown.
 pub(crate) struct KernelDropped<'a> {
     pub producer: &'a str,
     pub count: u64,

@@ -1,3 +1,5 @@
+//! Tests of the bound on authentication attempts.
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 

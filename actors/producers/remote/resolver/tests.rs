@@ -1,3 +1,5 @@
+//! Tests of name resolution against name servers on loopback.
+
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
