@@ -38,7 +38,10 @@ fn seal_segment(server: &Server, round: u8) {
 fn sealed(server: &Server) -> usize {
     let files = fs::read_dir(server.data().join("journal")).unwrap();
     let names = files.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    names.filter(|name| name.starts_with("events-") && !name.contains(".open.")).count()
+    let is_sealed = |name: &String| {
+        name.starts_with("events-") && name.ends_with(".db") && !name.contains(".open.")
+    };
+    names.filter(is_sealed).count()
 }
 
 /// The history of an address at a time.

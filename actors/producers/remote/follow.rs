@@ -6,7 +6,7 @@ use std::time::Duration;
 use rollcall_runtime::backoff::Backoff;
 use rollcall_runtime::telemetry::TelemetryEvent;
 
-use super::telemetry::{CredentialsRefused, CredentialsReleased};
+use super::telemetry::{CredentialsRefused, CredentialsReleased, FollowStarted};
 use super::{FailureClass, RemoteAccount, RemoteError};
 
 /// The first and the longest delay between two connections.
@@ -36,6 +36,7 @@ pub(crate) async fn follow(
 ) -> Infallible {
     let (first, longest) = DELAYS;
     let mut backoff = Backoff::new(first, longest);
+    FollowStarted { producer }.emit();
     loop {
         let failure = reader.read().await;
         reader.failed(&failure);

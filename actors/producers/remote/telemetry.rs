@@ -5,6 +5,17 @@ use tracing::{info, warn};
 
 use crate::metrics;
 
+/// A producer starts. Its gauge starts at zero, so that the first refusal is visible.
+pub(crate) struct FollowStarted<'a> {
+    pub producer: &'a str,
+}
+
+impl TelemetryEvent for FollowStarted<'_> {
+    fn emit(self) {
+        metrics::CREDENTIALS_REFUSED.with([self.producer.to_owned().into()]).set(0);
+    }
+}
+
 /// The account of a producer was refused. The producer pauses.
 pub(crate) struct CredentialsRefused<'a> {
     pub producer: &'a str,
