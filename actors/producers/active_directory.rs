@@ -66,34 +66,42 @@ impl DirectoryUpdate {
 pub trait DirectorySink: Send + Sync + 'static {
     /// Applies an update of the domain `names`. It is called after every synchronization, even without
     /// a change. An update that fails is sent again.
-    fn learn<'a>(&'a self, names: &'a DomainNames, learnt: DirectoryUpdate) -> PendingUpdates<'a>;
+    fn apply_update<'a>(
+        &'a self,
+        names: &'a DomainNames,
+        update: DirectoryUpdate,
+    ) -> UpdateFuture<'a>;
 
     /// Whether the receiver already knows this version of an object of the domain `names`, so that a
     /// complete snapshot does not need to contain it.
-    fn knows(&self, _names: &DomainNames, _update: &Update) -> bool {
+    fn is_current(&self, _names: &DomainNames, _update: &Update) -> bool {
         false
     }
 
     /// The stored read position; `None` if there is none. It is loaded before the first update.
-    fn recall<'a>(&'a self) -> Recalling<'a> {
+    fn load_position<'a>(&'a self) -> PositionFuture<'a> {
         Box::pin(async { Ok(None) })
     }
 
     /// Stores the read position of the domain `names`, and the accounts that the next start compares
     /// with.
-    fn keep<'a>(&'a self, _names: &'a DomainNames, _place: Arc<[u8]>) -> PendingUpdates<'a> {
+    fn store_position<'a>(
+        &'a self,
+        _names: &'a DomainNames,
+        _position: Arc<[u8]>,
+    ) -> UpdateFuture<'a> {
         Box::pin(async { Ok(()) })
     }
 
     /// Sets the sink for events about sessions, before the first update.
-    fn attend(&self, _outlet: EventSink) {}
+    fn set_event_sink(&self, _sink: EventSink) {}
 }
 
 /// An update that is being applied.
-pub type PendingUpdates<'a> = Pin<Box<dyn Future<Output = Result<(), UpdateFailed>> + 'a>>;
+pub type UpdateFuture<'a> = Pin<Box<dyn Future<Output = Result<(), UpdateFailed>> + 'a>>;
 
 /// A read position that is being loaded.
-pub type Recalling<'a> =
+pub type PositionFuture<'a> =
     Pin<Box<dyn Future<Output = Result<Option<Arc<[u8]>>, UpdateFailed>> + 'a>>;
 
 /// An update that was not applied. It is sent again.
@@ -145,7 +153,7 @@ impl Producer for ActiveDirectory {
     fn run(self: Arc<Self>, sink: EventSink, mut stop: StopSignal) -> ProducerFuture {
         Box::pin(async move {
             let producer = sink.producer().to_owned();
-            self.sink.attend(sink);
+            self.sink.set_event_sink(sink);
             tokio::select! {
                 biased;
                 () = stop.requested() => Ok(()),

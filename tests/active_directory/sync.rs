@@ -10,8 +10,7 @@ use rollcall_identity::directory::{
     self, AccountKind, Directory, DomainNames, ResolvedAccount, UnqualifiedNames,
 };
 use rollcall_producers::active_directory::{
-    ActiveDirectory, DirectorySink, DirectoryState, DirectoryStatus, DirectoryUpdate,
-    PendingUpdates,
+    ActiveDirectory, DirectorySink, DirectoryState, DirectoryStatus, DirectoryUpdate, UpdateFuture,
 };
 use rollcall_producers::remote::AccountGuard;
 use rollcall_runtime::clock::Clock;
@@ -40,7 +39,11 @@ struct TestSink {
 }
 
 impl DirectorySink for TestSink {
-    fn learn<'a>(&'a self, names: &'a DomainNames, update: DirectoryUpdate) -> PendingUpdates<'a> {
+    fn apply_update<'a>(
+        &'a self,
+        names: &'a DomainNames,
+        update: DirectoryUpdate,
+    ) -> UpdateFuture<'a> {
         Box::pin(async move {
             let mut directory = self.directory.lock().unwrap();
             directory.put_domain(names.clone(), UnqualifiedNames::ThisDomain);

@@ -134,15 +134,15 @@ impl LdapConnection {
         std::mem::take(&mut self.searches)
     }
 
-    /// Begins a search that stays open. Its next entry must arrive within `patience`.
+    /// Begins a search that stays open. Its next entry must arrive within `limit`.
     pub(super) async fn begin<'a>(
         &mut self,
         request: &'a SearchRequest,
         controls: &[Control],
-        patience: Duration,
+        limit: Duration,
     ) -> Result<OpenSearch<'a>, DirectoryError> {
         let open = self.line.begin(&mut self.library, request, controls).await?;
-        self.line.relay.set_patience(patience);
+        self.line.relay.set_timeout(limit);
         Ok(open)
     }
 

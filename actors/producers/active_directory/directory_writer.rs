@@ -11,7 +11,7 @@ use rollcall_identity::directory::{
 use rollcall_identity::{Name, Origin, Producer as ProducerKind};
 
 use super::position_store::{ApplyState, CurrentMembers, PositionStore};
-use super::{DirectorySink, DirectoryUpdate, PendingUpdates, Recalling, UpdateFailed};
+use super::{DirectorySink, DirectoryUpdate, PositionFuture, UpdateFailed, UpdateFuture};
 use crate::EventSink;
 use rollcall_engine::directory::SharedDirectory;
 use rollcall_engine::messages::ApplyError;
@@ -134,11 +134,15 @@ impl DirectoryWriter {
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 impl DirectorySink for DirectoryWriter {
-    fn attend(&self, sink: EventSink) {
+    fn set_event_sink(&self, sink: EventSink) {
         self.sink.store(Some(Arc::new(sink)));
     }
 
-    fn learn<'a>(&'a self, names: &'a DomainNames, update: DirectoryUpdate) -> PendingUpdates<'a> {
+    fn apply_update<'a>(
+        &'a self,
+        names: &'a DomainNames,
+        update: DirectoryUpdate,
+    ) -> UpdateFuture<'a> {
         Box::pin(async move {
             let sink = self.sink()?;
             if matches!(update, DirectoryUpdate::Whole(_)) {
@@ -155,18 +159,22 @@ impl DirectorySink for DirectoryWriter {
         })
     }
 
-    fn knows(&self, names: &DomainNames, update: &Update) -> bool {
+    fn is_current(&self, names: &DomainNames, update: &Update) -> bool {
         self.directory.read().already_holds(&names.dns, update)
     }
 
-    fn recall<'a>(&'a self) -> Recalling<'a> {
+    fn load_position<'a>(&'a self) -> PositionFuture<'a> {
         Box::pin(async move {
             let position = self.store.load(&*self.sink()?).await;
             position.map_err(|_| UpdateFailed)
         })
     }
 
-    fn keep<'a>(&'a self, names: &'a DomainNames, position: Arc<[u8]>) -> PendingUpdates<'a> {
+    fn store_position<'a>(
+        &'a self,
+        names: &'a DomainNames,
+        position: Arc<[u8]>,
+    ) -> UpdateFuture<'a> {
         Box::pin(async move {
             let state = if self.directory.has_pending(&names.dns) {
                 ApplyState::Pending

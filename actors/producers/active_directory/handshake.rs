@@ -16,7 +16,7 @@ use tokio_rustls::TlsConnector;
 use super::DirectoryError;
 use super::seal::Seal;
 use super::server::DirectoryServer;
-use super::tls::{Tls, channel_bindings, refusal};
+use super::tls::{Tls, channel_bindings, error_text};
 use super::transport::{Duplex, Transport};
 use crate::remote::AuthAttempt;
 use crate::windows::kdc::{KERBEROS_PORT, Kdc};
@@ -58,7 +58,7 @@ async fn secure(
     let name = ServerName::try_from(server.host.clone())
         .map_err(|_| failed("the host name cannot be in a certificate".to_owned()))?;
     let stream = TlsConnector::from(Arc::clone(tls)).connect(name, stream).await;
-    let stream = stream.map_err(|why| failed(refusal::handshake(&why)))?;
+    let stream = stream.map_err(|why| failed(error_text::handshake(&why)))?;
     let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
     let bindings = leaf.filter(|_| settings.channel_binding).and_then(channel_bindings);
     Ok((Transport::new(stream, settings.limits.answer), Channel::Tls(bindings)))

@@ -13,12 +13,12 @@ pub(super) struct Position {
     /// The invocation ID of the server. It changes when the server is restored from a backup.
     invocation: Guid,
     /// The position in the changes of the server.
-    pub(super) mark: Mark,
+    pub(super) mark: ChangeMarker,
 }
 
 /// A position in the changes of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Mark {
+pub(super) enum ChangeMarker {
     /// All changes up to this update sequence number are read.
     Usn(u64),
     /// The cookie from which DirSync continues.
@@ -49,14 +49,18 @@ const VERSION: u8 = 1;
 
 impl Position {
     /// A position at the server with the root DSE `root`.
-    pub(super) fn new(root: &RootDse, invocation: Guid, mark: Mark) -> Self {
+    pub(super) fn new(root: &RootDse, invocation: Guid, mark: ChangeMarker) -> Self {
         Self { service: root.service.clone(), invocation, mark }
     }
 
     /// Why the server with the root DSE `root` and the invocation ID `invocation` cannot continue
     /// from this position; `None` when it can. A server that was reverted to a snapshot would
     /// repeat update sequence numbers, so that new changes would be missed.
-    pub(super) fn breaks(&self, root: &RootDse, invocation: Guid) -> Option<FullResyncReason> {
+    pub(super) fn resync_reason(
+        &self,
+        root: &RootDse,
+        invocation: Guid,
+    ) -> Option<FullResyncReason> {
         if self.service != root.service {
             return Some(FullResyncReason::OtherServer);
         }
@@ -64,8 +68,8 @@ impl Position {
             return Some(FullResyncReason::Restored);
         }
         match &self.mark {
-            Mark::Usn(usn) => (*usn > root.committed).then_some(FullResyncReason::SetBack),
-            Mark::Cookie(_) => None,
+            ChangeMarker::Usn(usn) => (*usn > root.committed).then_some(FullResyncReason::SetBack),
+            ChangeMarker::Cookie(_) => None,
         }
     }
 
@@ -79,11 +83,11 @@ impl Position {
         bytes.extend(u32::try_from(service.len()).unwrap_or_default().to_be_bytes());
         bytes.extend(service.as_bytes());
         match mark {
-            Mark::Usn(usn) => {
+            ChangeMarker::Usn(usn) => {
                 bytes.push(b'u');
                 bytes.extend(usn.to_be_bytes());
             }
-            Mark::Cookie(cookie) => {
+            ChangeMarker::Cookie(cookie) => {
                 bytes.push(b'c');
                 bytes.extend(cookie);
             }
@@ -98,8 +102,8 @@ impl Position {
         let (length, rest) = rest.split_first_chunk()?;
         let (service, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
         let mark = match rest.split_first()? {
-            (b'u', usn) => Mark::Usn(u64::from_be_bytes(usn.try_into().ok()?)),
-            (b'c', cookie) => Mark::Cookie(cookie.to_vec()),
+            (b'u', usn) => ChangeMarker::Usn(u64::from_be_bytes(usn.try_into().ok()?)),
+            (b'c', cookie) => ChangeMarker::Cookie(cookie.to_vec()),
             _ => return None,
         };
         let service = String::from_utf8(service.to_vec()).ok()?;
@@ -129,19 +133,22 @@ mod tests {
     #[test]
     fn a_position_is_valid_only_for_the_same_server_and_invocation() {
         let (one, two) = (Guid([1; 16]), Guid([2; 16]));
-        let position = Position::new(&root("a", 100), one, Mark::Usn(100));
-        assert_eq!(position.breaks(&root("a", 100), one), None);
-        assert_eq!(position.breaks(&root("a", 200), one), None);
-        assert_eq!(position.breaks(&root("b", 200), one), Some(FullResyncReason::OtherServer));
-        assert_eq!(position.breaks(&root("a", 200), two), Some(FullResyncReason::Restored));
-        assert_eq!(position.breaks(&root("a", 99), one), Some(FullResyncReason::SetBack));
+        let position = Position::new(&root("a", 100), one, ChangeMarker::Usn(100));
+        assert_eq!(position.resync_reason(&root("a", 100), one), None);
+        assert_eq!(position.resync_reason(&root("a", 200), one), None);
+        assert_eq!(
+            position.resync_reason(&root("b", 200), one),
+            Some(FullResyncReason::OtherServer)
+        );
+        assert_eq!(position.resync_reason(&root("a", 200), two), Some(FullResyncReason::Restored));
+        assert_eq!(position.resync_reason(&root("a", 99), one), Some(FullResyncReason::SetBack));
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(256))]
         #[test]
         fn an_encoded_position_decodes_to_the_same_position(service: String, invocation: [u8; 16], usn: u64, cookie: Option<Vec<u8>>) {
-            let mark = cookie.map_or(Mark::Usn(usn), Mark::Cookie);
+            let mark = cookie.map_or(ChangeMarker::Usn(usn), ChangeMarker::Cookie);
             let position = Position { service, invocation: Guid(invocation), mark };
             prop_assert_eq!(Position::from_bytes(&position.to_bytes()), Some(position));
         }

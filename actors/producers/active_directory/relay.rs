@@ -41,8 +41,8 @@ impl Relay {
     }
 
     /// Sets how long the server may be silent.
-    pub(super) fn set_patience(&mut self, patience: Duration) {
-        self.wire.set_patience(patience);
+    pub(super) fn set_timeout(&mut self, limit: Duration) {
+        self.wire.set_timeout(limit);
     }
 
     /// Forwards the next bytes in one direction. It is cancel-safe.

@@ -16,7 +16,7 @@ use self::deletion_scan::DeletionScan;
 pub(super) use self::paged_search::PagedSearch;
 use self::paged_search::{Below, Present};
 use super::connection::LdapConnection;
-use super::position::{FullResyncReason, Mark, Position};
+use super::position::{ChangeMarker, FullResyncReason, Position};
 use super::status::{DirectoryState, LastSync};
 use super::{ActiveDirectory, DirectoryError, DirectoryUpdate, change_notification};
 use crate::active_directory::telemetry::{
@@ -121,7 +121,7 @@ impl DirectoryReader {
         let controllers = &directory.controllers;
         let settings = &controllers.settings;
         if self.last_full_sync.is_none() {
-            let stored = directory.sink.recall().await?;
+            let stored = directory.sink.load_position().await?;
             self.position = stored.and_then(|position| Position::from_bytes(&position));
         }
         let suspect = self.suspect.take();
@@ -160,9 +160,9 @@ impl DirectoryReader {
     }
 
     /// The mark from which changes are read, or why a full synchronization is necessary.
-    fn resync_reason(&self, session: &Session) -> Result<Mark, FullResyncReason> {
+    fn resync_reason(&self, session: &Session) -> Result<ChangeMarker, FullResyncReason> {
         let position = self.position.as_ref().ok_or(FullResyncReason::First)?;
-        if let Some(why) = position.breaks(&session.connection.root, session.invocation) {
+        if let Some(why) = position.resync_reason(&session.connection.root, session.invocation) {
             return Err(why);
         }
         let last = self.last_full_sync.ok_or(FullResyncReason::Start)?;
@@ -176,7 +176,8 @@ impl DirectoryReader {
             return;
         }
         // A position that the journal does not accept is stored after the next interval.
-        self.is_stored = self.directory.sink.keep(names, position.to_bytes()).await.is_ok();
+        self.is_stored =
+            self.directory.sink.store_position(names, position.to_bytes()).await.is_ok();
         self.position = Some(position);
     }
 
@@ -206,8 +207,10 @@ impl DirectoryReader {
         // The mark is read before the first object, so that no change is lost in between.
         connection.refresh_root().await?;
         let mark = match settings.changes {
-            ChangeTracking::Usn => Mark::Usn(connection.root.committed),
-            ChangeTracking::DirSync => Mark::Cookie(pass.skip(connection).await?),
+            ChangeTracking::Usn => ChangeMarker::Usn(connection.root.committed),
+            ChangeTracking::DirSync => {
+                ChangeMarker::Cookie(pass.initial_dirsync_cookie(connection).await?)
+            }
         };
         let (mut image, mut present, bases) =
             (DirectorySnapshot::default(), Present::default(), settings.places());
@@ -219,7 +222,7 @@ impl DirectoryReader {
                 }
                 match update {
                     // A second copy of all objects would double the memory.
-                    Update::Upsert { guid, .. } if directory.sink.knows(names, &update) => {
+                    Update::Upsert { guid, .. } if directory.sink.is_current(names, &update) => {
                         image.keep(guid);
                     }
                     update => image.add(update),
@@ -232,16 +235,16 @@ impl DirectoryReader {
             }
             present.end_of_base();
         }
-        for (group, added) in pass.rest_of_groups(connection).await? {
+        for (group, added) in pass.remaining_members(connection).await? {
             image.add(Update::MembersChanged { group, added, removed: Vec::new() });
         }
-        pass.believe(connection, &present, (&bases[..], &self.below[..])).await?;
+        pass.verify_absences(connection, &present, (&bases[..], &self.below[..])).await?;
         let below = present.below.clone();
         // The full read took longer than a scan will. The first scan measures its own duration.
         self.deletion_scan = DeletionScan::begin(connection, present, Duration::ZERO).await?;
         let position = Position::new(&connection.root, *invocation, mark);
         let update = DirectoryUpdate::Whole(Box::new(image));
-        directory.sink.learn(names, update).await?;
+        directory.sink.apply_update(names, update).await?;
         self.advance(names, position).await;
         (self.below, self.last_full_sync) = (below, Some(Clock::instant()));
         self.report(SyncKind::Full, &pass, connection.take_searches());
@@ -252,39 +255,41 @@ impl DirectoryReader {
     async fn read_changes(
         &mut self,
         session: &mut Session,
-        mark: Mark,
+        mark: ChangeMarker,
     ) -> Result<(), DirectoryError> {
         let directory = Arc::clone(&self.directory);
         let settings = &directory.controllers.settings;
         let mut pass = PagedSearch::new(settings);
         let connection = &mut session.connection;
         if let Some(scan) = &mut self.deletion_scan {
-            scan.reached(connection.root.committed);
+            scan.note_committed_usn(connection.root.committed);
         }
         let (mut updates, next) = match mark {
             // The root DSE shows that nothing has changed.
-            Mark::Usn(usn) if usn == connection.root.committed => (Vec::new(), Mark::Usn(usn)),
-            Mark::Usn(usn) => {
-                let next = Mark::Usn(connection.root.committed);
+            ChangeMarker::Usn(usn) if usn == connection.root.committed => {
+                (Vec::new(), ChangeMarker::Usn(usn))
+            }
+            ChangeMarker::Usn(usn) => {
+                let next = ChangeMarker::Usn(connection.root.committed);
                 (pass.changed_since(connection, usn).await?, next)
             }
-            Mark::Cookie(cookie) => {
-                let (updates, cookie) = pass.synchronized(connection, cookie).await?;
-                (updates, Mark::Cookie(cookie))
+            ChangeMarker::Cookie(cookie) => {
+                let (updates, cookie) = pass.dirsync_changes(connection, cookie).await?;
+                (updates, ChangeMarker::Cookie(cookie))
             }
         };
         let mut empty_base = None;
         if let Some(scan) = &mut self.deletion_scan {
             scan.note(&updates);
             let bases = (&settings.places()[..], settings.interval);
-            match scan.gone(connection, &mut pass, bases).await {
+            match scan.scan_if_due(connection, &mut pass, bases).await {
                 Ok(gone) => updates.extend(gone),
                 // The changes of the other bases are applied.
                 Err(why @ DirectoryError::Nothing(_)) => empty_base = Some(why),
                 Err(why) => return Err(why),
             }
         }
-        directory.sink.learn(&session.names, DirectoryUpdate::Changes(updates)).await?;
+        directory.sink.apply_update(&session.names, DirectoryUpdate::Changes(updates)).await?;
         let position = Position::new(&connection.root, session.invocation, next);
         self.advance(&session.names, position).await;
         if let Some(why) = empty_base {

@@ -170,19 +170,14 @@ fn read_these(
         let reading = async {
             let wire = Transport::new(ours, settings.limits.answer);
             let reached = (wire, Channel::Clear);
-            let patience = settings.limits.connect;
-            let mut connection = LdapConnection::open(
-                settings,
-                &attempt(settings).await,
-                reached,
-                server(),
-                patience,
-            )
-            .await?;
+            let limit = settings.limits.connect;
+            let mut connection =
+                LdapConnection::open(settings, &attempt(settings).await, reached, server(), limit)
+                    .await?;
             let mut pass = PagedSearch::new(settings);
             let mut updates = Vec::new();
             pass.pages(&mut connection, asked, &[], |update| updates.push(update)).await?;
-            for (group, added) in pass.rest_of_groups(&mut connection).await? {
+            for (group, added) in pass.remaining_members(&mut connection).await? {
                 updates.push(Update::MembersChanged { group, added, removed: Vec::new() });
             }
             Ok(updates)

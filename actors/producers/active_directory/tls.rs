@@ -1,7 +1,7 @@
 //! TLS to domain controllers: their certificates are verified against the configured authority or
 //! pins.
 
-pub(super) mod refusal;
+pub(super) mod error_text;
 
 use std::sync::Arc;
 
@@ -79,7 +79,7 @@ impl ServerCertVerifier for Verifier {
         };
         let verified = authority.verify_server_cert(leaf, intermediates, name, ocsp, now);
         verified.map_err(|why| match why {
-            Error::InvalidCertificate(why) => rejected(leaf, &refusal::certificate(&why)),
+            Error::InvalidCertificate(why) => rejected(leaf, &error_text::certificate(&why)),
             other => other,
         })
     }

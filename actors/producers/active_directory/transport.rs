@@ -31,15 +31,15 @@ pub(super) struct Transport {
     /// Bytes to send, already sealed if the connection is sealed.
     unsent: Cursor<Vec<u8>>,
     /// How long the server may be silent.
-    patience: Duration,
+    limit: Duration,
 }
 
 impl Transport {
-    /// A transport over `stream`. The server may be silent for `patience`.
-    pub(super) fn new(stream: impl Duplex + 'static, patience: Duration) -> Self {
+    /// A transport over `stream`. The server may be silent for `limit`.
+    pub(super) fn new(stream: impl Duplex + 'static, limit: Duration) -> Self {
         let stream: Pin<Box<dyn Duplex>> = Box::pin(stream);
         let (sealed, clear, unsent) = (Vec::new(), Vec::new(), Cursor::default());
-        Self { stream, seal: None, sealed, clear, consumed: 0, unsent, patience }
+        Self { stream, seal: None, sealed, clear, consumed: 0, unsent, limit }
     }
 
     /// Seals all messages in both directions from now on.
@@ -48,8 +48,8 @@ impl Transport {
     }
 
     /// Sets how long the server may be silent.
-    pub(super) fn set_patience(&mut self, patience: Duration) {
-        self.patience = patience;
+    pub(super) fn set_timeout(&mut self, limit: Duration) {
+        self.limit = limit;
     }
 
     /// The connection, or `None` when unconsumed bytes were received. Bytes that arrive in clear
@@ -83,9 +83,7 @@ impl Transport {
             self.stream.write_all_buf(&mut self.unsent).await?;
             self.stream.flush().await
         };
-        timeout(self.patience, written)
-            .await
-            .map_err(|_| DirectoryError::Silent(self.patience))??;
+        timeout(self.limit, written).await.map_err(|_| DirectoryError::Silent(self.limit))??;
         self.unsent = Cursor::default();
         Ok(())
     }
@@ -119,8 +117,8 @@ impl Transport {
             let buffer = if self.seal.is_some() { &mut self.sealed } else { &mut self.clear };
             // The buffer has room for a full read, whatever the size of the last response was.
             buffer.reserve(READ);
-            let reading = timeout(self.patience, self.stream.read_buf(buffer));
-            let count = reading.await.map_err(|_| DirectoryError::Silent(self.patience))??;
+            let reading = timeout(self.limit, self.stream.read_buf(buffer));
+            let count = reading.await.map_err(|_| DirectoryError::Silent(self.limit))??;
             if count == 0 {
                 let end = std::io::ErrorKind::UnexpectedEof;
                 return Err(std::io::Error::new(end, "the server closed the connection").into());

@@ -69,7 +69,7 @@ impl RecordDecoder {
     }
 
     /// Sets the current addresses of the servers of the network.
-    pub(super) fn heed(&mut self, source: &Source, addresses: &BTreeSet<IpAddr>) {
+    pub(super) fn set_server_addresses(&mut self, source: &Source, addresses: &BTreeSet<IpAddr>) {
         self.reader.set_servers(servers(source, addresses));
     }
 
@@ -174,7 +174,7 @@ fn servers(source: &Source, addresses: &BTreeSet<IpAddr>) -> Vec<IpNet> {
 }
 
 /// Counts a record without an event. Most records of a healthy server have none, so they share one
-/// drop reason, with the detail in place of the template. An invalid name or address has a drop
+/// drop reason, with the detail in last_record of the template. An invalid name or address has a drop
 /// reason of its own, because an administrator must check it.
 fn count_ignored(reason: IgnoreReason, input: &mut InputBatch) {
     match reason {

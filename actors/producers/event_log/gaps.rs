@@ -22,7 +22,7 @@ pub(super) struct Gaps {
     log: Option<ContextHandle>,
     last_query: Option<Instant>,
     /// Why gaps cannot be verified on this connection.
-    pub(super) unable: Option<String>,
+    pub(super) unverifiable: Option<String>,
 }
 
 impl Gaps {
@@ -31,7 +31,7 @@ impl Gaps {
     ///
     /// # Errors
     /// When the connection is lost.
-    pub(super) async fn look(
+    pub(super) async fn verify(
         &mut self,
         connection: &mut RpcConnection,
         continuity: &mut Continuity,
@@ -39,7 +39,7 @@ impl Gaps {
         let now = Clock::instant();
         let recently =
             self.last_query.is_some_and(|last| now.duration_since(last) < QUERY_INTERVAL);
-        if !continuity.has_gap() || recently || self.unable.is_some() {
+        if !continuity.has_gap() || recently || self.unverifiable.is_some() {
             return Ok(None);
         }
         self.last_query = Some(now);
@@ -47,7 +47,7 @@ impl Gaps {
             Ok(Some(oldest)) => Ok(continuity.resolve_gap(oldest)),
             Ok(None) => Ok(None),
             Err(why) if is_call_failure(&why) => {
-                self.unable = Some(why.to_string());
+                self.unverifiable = Some(why.to_string());
                 Ok(None)
             }
             Err(why) => Err(why),

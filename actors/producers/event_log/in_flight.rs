@@ -25,11 +25,11 @@ type Receipt = Pin<Box<dyn Future<Output = Result<(), ApplyError>>>>;
 #[derive(Debug)]
 pub(super) struct Read {
     /// Its content, except its events.
-    pub(super) gathered: DecodedBatch,
+    pub(super) batch: DecodedBatch,
     /// The events that the server does not audit, as far as known at that time.
     pub(super) unaudited: Vec<AuditGap>,
     /// The number of the last record in the batch, or before it.
-    pub(super) place: Option<u64>,
+    pub(super) last_record: Option<u64>,
     /// Whether the batch has the maximum size, so that more records are available.
     pub(super) is_full: bool,
 }

@@ -48,23 +48,23 @@ impl Subscription {
         Self { connection, handle, delivery, records, silent: settings.silent }
     }
 
-    /// The next response. A pushed response has events; without one within `patience`, the call
+    /// The next response. A pushed response has events; without one within `limit`, the call
     /// fails. A pull may return a response without events, and is then repeated.
-    pub(super) async fn next(&mut self, patience: Duration) -> Result<Answer, EventLogError> {
+    pub(super) async fn next(&mut self, limit: Duration) -> Result<Answer, EventLogError> {
         match self.delivery {
             Delivery::Pull => self.pull().await,
-            Delivery::Push => self.receive_push(patience).await,
+            Delivery::Push => self.receive_push(limit).await,
         }
     }
 
     /// Waits until events can be pulled. Pushed events need no wait.
-    pub(super) async fn wait(&mut self, patience: Duration) -> Result<(), EventLogError> {
+    pub(super) async fn wait(&mut self, limit: Duration) -> Result<(), EventLogError> {
         const CALL: &str = "EvtRpcRemoteSubscriptionWaitAsync";
         if self.delivery == Delivery::Push {
             return Ok(());
         }
         let wait = RemoteSubscriptionWaitAsync { handle: self.handle };
-        let stub = timeout(patience, self.connection.wait(CALL, &wait)).await;
+        let stub = timeout(limit, self.connection.wait(CALL, &wait)).await;
         let stub = stub.map_err(|_| EventLogError::Quiet(self.silent))??;
         let status = RemoteSubscriptionWaitAsync::decode(&stub);
         match status.map_err(|why| EventLogError::Answer { call: CALL, why })? {
@@ -81,10 +81,10 @@ impl Subscription {
         Ok(Answer { stub, read: RemoteSubscriptionNext::decode, call: CALL })
     }
 
-    async fn receive_push(&mut self, patience: Duration) -> Result<Answer, EventLogError> {
+    async fn receive_push(&mut self, limit: Duration) -> Result<Answer, EventLogError> {
         const CALL: &str = "EvtRpcRemoteSubscriptionNextAsync";
         let next = RemoteSubscriptionNextAsync { handle: self.handle, records: self.records };
-        let stub = timeout(patience, self.connection.wait(CALL, &next)).await;
+        let stub = timeout(limit, self.connection.wait(CALL, &next)).await;
         let stub = stub.map_err(|_| EventLogError::Quiet(self.silent))??;
         Ok(Answer { stub, read: RemoteSubscriptionNextAsync::decode, call: CALL })
     }

@@ -120,12 +120,12 @@ impl<'a> EventLogReader<'a> {
                 self.submit(&batch).await?;
             }
             let continuity = &mut self.decoder.continuity;
-            let lost = gaps.look(&mut subscription.connection, continuity).await?;
+            let lost = gaps.verify(&mut subscription.connection, continuity).await?;
             if lost.is_some() {
                 // If the batch is refused, it is read again, and so is the gap before it.
                 self.settle().await?;
             }
-            self.report_overwritten(lost, gaps.unable.as_ref());
+            self.report_overwritten(lost, gaps.unverifiable.as_ref());
             if is_empty {
                 subscription.wait(limit).await?;
             }
@@ -197,20 +197,20 @@ impl<'a> EventLogReader<'a> {
     }
 
     /// Decodes events, and submits them as soon as the batch before is visible.
-    async fn submit(&mut self, batch: &EventBatch<'_>) -> Result<(), EventLogError> {
+    async fn submit(&mut self, response: &EventBatch<'_>) -> Result<(), EventLogError> {
         let EventLog { source, clock, logs, .. } = self.log;
         EventLogResumed { producer: self.sink.producer() }.emit();
         self.has_events = true;
         let changes = logs.changes();
         if self.registry_state.replace(changes) != Some(changes) {
-            self.decoder.heed(source, &logs.addresses());
+            self.decoder.set_server_addresses(source, &logs.addresses());
         }
         let mut input = InputBatch::default();
-        let gathered = self.decoder.read(batch, clock.now(), &mut input);
+        let batch = self.decoder.read(response, clock.now(), &mut input);
         let limit = usize::try_from(source.settings.limits.records).unwrap_or(usize::MAX);
-        let is_full = batch.events().len() >= limit;
-        let (unaudited, place) = (self.decoder.unaudited(), self.decoder.continuity.last());
-        let read = Read { gathered, unaudited, place, is_full };
+        let is_full = response.events().len() >= limit;
+        let (unaudited, last_record) = (self.decoder.unaudited(), self.decoder.continuity.last());
+        let read = Read { batch, unaudited, last_record, is_full };
         let before = self.in_flight.submit(input, read).await?;
         self.report(before);
         Ok(())
@@ -225,28 +225,28 @@ impl<'a> EventLogReader<'a> {
 
     /// Reports a batch that has become visible.
     fn report(&mut self, batch: Option<Read>) {
-        let Some(Read { gathered, unaudited, place, is_full }) = batch else { return };
+        let Some(Read { batch, unaudited, last_record, is_full }) = batch else { return };
         let now = self.log.clock.now();
         self.log.status.write(|status| {
             status.enter(
                 if is_full { EventLogState::CatchingUp } else { EventLogState::Following },
                 now,
             );
-            status.last_event = gathered.last.or(status.last_event);
-            status.bookmark = place;
-            status.unreadable += gathered.unreadable;
+            status.last_event = batch.last.or(status.last_event);
+            status.bookmark = last_record;
+            status.unreadable += batch.unreadable;
         });
-        self.report_problems(gathered, unaudited);
+        self.report_problems(batch, unaudited);
     }
 
     /// Reports unreadable records, gaps, and changes of the audit policy.
-    fn report_problems(&mut self, gathered: DecodedBatch, unaudited: Vec<AuditGap>) {
+    fn report_problems(&mut self, batch: DecodedBatch, unaudited: Vec<AuditGap>) {
         let producer = self.sink.producer();
-        if let Some((record_id, why)) = gathered.first_unreadable {
-            let count = gathered.unreadable;
+        if let Some((record_id, why)) = batch.first_unreadable {
+            let count = batch.unreadable;
             RecordsUnreadable { producer, count, record_id, why: &why }.emit();
         }
-        for gap in gathered.gaps {
+        for gap in batch.gaps {
             self.report_gap(gap);
         }
         if unaudited != self.unaudited {
@@ -257,13 +257,13 @@ impl<'a> EventLogReader<'a> {
     }
 
     /// Reports records that were overwritten before they were read, or why that is unknown.
-    fn report_overwritten(&self, lost: Option<LostRecords>, unable: Option<&String>) {
+    fn report_overwritten(&self, lost: Option<LostRecords>, unverifiable: Option<&String>) {
         if let Some(LostRecords { after, records }) = lost {
             let (at, cause) = (self.log.clock.now(), GapCause::Overwritten);
             self.report_gap(LastGap { at, cause, after, records: Some(records) });
         }
-        if self.log.status.look(|status| status.unverifiable.as_ref() != unable) {
-            self.log.status.write(|status| status.unverifiable = unable.cloned());
+        if self.log.status.look(|status| status.unverifiable.as_ref() != unverifiable) {
+            self.log.status.write(|status| status.unverifiable = unverifiable.cloned());
         }
     }
 

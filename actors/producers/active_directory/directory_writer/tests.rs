@@ -137,9 +137,9 @@ fn pending_updates_of_a_stopped_writer_are_submitted_by_its_successor() {
         log_in(&engine, "user3@corp").await;
         let directory = engine.directory.clone();
         let first = DirectoryWriter::new(&section(""), directory.clone());
-        first.attend(sink.clone());
+        first.set_event_sink(sink.clone());
         let names = names();
-        let mut learning = first.learn(&names, image(10));
+        let mut learning = first.apply_update(&names, image(10));
         assert!(futures_util::poll!(&mut learning).is_pending(), "it is written on another thread");
         drop(learning);
         while directory.pending(&names.dns).is_none() {
@@ -148,8 +148,8 @@ fn pending_updates_of_a_stopped_writer_are_submitted_by_its_successor() {
         assert_eq!(shown(&engine).await, "user3@corp", "the sessions are not updated yet");
 
         let successor = DirectoryWriter::new(&section(""), directory.clone());
-        successor.attend(sink);
-        successor.learn(&names, DirectoryUpdate::Changes(Vec::new())).await.unwrap();
+        successor.set_event_sink(sink);
+        successor.apply_update(&names, DirectoryUpdate::Changes(Vec::new())).await.unwrap();
         assert_eq!(shown(&engine).await, "user3@corp.example.com");
         assert!(directory.pending(&names.dns).is_none(), "nothing is pending");
     });
@@ -163,13 +163,13 @@ fn stored_members_distinguish_deleted_from_renamed_accounts_after_a_restart() {
         let (directory, names) = (engine.directory.clone(), names());
         let begin = || writer(&section(""), &directory, &sink);
         let first = begin();
-        assert_eq!(first.recall().await, Ok(None));
-        first.learn(&names, image(10)).await.unwrap();
-        first.keep(&names, Arc::from(b"here".as_slice())).await.unwrap();
+        assert_eq!(first.load_position().await, Ok(None));
+        first.apply_update(&names, image(10)).await.unwrap();
+        first.store_position(&names, Arc::from(b"here".as_slice())).await.unwrap();
         // The stored members follow later changes.
         let changes = vec![named(3, "user3.b"), named(11, "user11")];
-        first.learn(&names, DirectoryUpdate::Changes(changes)).await.unwrap();
-        first.keep(&names, Arc::from(b"there".as_slice())).await.unwrap();
+        first.apply_update(&names, DirectoryUpdate::Changes(changes)).await.unwrap();
+        first.store_position(&names, Arc::from(b"there".as_slice())).await.unwrap();
         let users = ["user2", "user3.b", "user4", "user11", "stranger"];
         for (host, user) in users.into_iter().enumerate() {
             log_in_at(&engine, &format!("10.0.0.{host}"), &format!("corp\\{user}")).await;
@@ -177,11 +177,11 @@ fn stored_members_distinguish_deleted_from_renamed_accounts_after_a_restart() {
 
         directory.remove(&names.dns);
         let second = begin();
-        assert_eq!(second.recall().await.unwrap().as_deref(), Some(b"there".as_slice()));
+        assert_eq!(second.load_position().await.unwrap().as_deref(), Some(b"there".as_slice()));
         // 4 is deleted, and 20 has its name; 2 and 3 are renamed; 11 has the former name of 2.
         let now = [(2, "user9"), (3, "user3.c"), (11, "user2"), (20, "user4")];
         let now = now.into_iter().map(|(number, login)| named(number, login));
-        second.learn(&names, whole(now)).await.unwrap();
+        second.apply_update(&names, whole(now)).await.unwrap();
         let mut there = Vec::new();
         for host in 0..users.len() {
             there.push(shown_at(&engine, &format!("10.0.0.{host}")).await);
@@ -213,7 +213,7 @@ fn writer(
     sink: &EventSink,
 ) -> DirectoryWriter {
     let writer = DirectoryWriter::new(section, directory.clone());
-    writer.attend(sink.clone());
+    writer.set_event_sink(sink.clone());
     writer
 }
 
@@ -223,27 +223,30 @@ fn an_account_renamed_just_before_a_crash_is_recognized_by_either_name_at_the_ne
         let (engine, sink) = start_engine().await;
         let (directory, names) = (engine.directory.clone(), names());
         let first = writer(&section(""), &directory, &sink);
-        first.learn(&names, image(10)).await.unwrap();
-        first.keep(&names, Arc::from(b"here".as_slice())).await.unwrap();
+        first.apply_update(&names, image(10)).await.unwrap();
+        first.store_position(&names, Arc::from(b"here".as_slice())).await.unwrap();
         log_in(&engine, "corp\\user3").await;
-        first.learn(&names, DirectoryUpdate::Changes(vec![named(3, "user3.b")])).await.unwrap();
+        first
+            .apply_update(&names, DirectoryUpdate::Changes(vec![named(3, "user3.b")]))
+            .await
+            .unwrap();
         assert_eq!(shown(&engine).await, "user3.b@corp.example.com");
         // Rollcall is killed before it stores the rename, and the controller is restored from a
         // copy.
         directory.remove(&names.dns);
         let second = writer(&section(""), &directory, &sink);
-        second.recall().await.unwrap();
-        second.learn(&names, image(10)).await.unwrap();
+        second.load_position().await.unwrap();
+        second.apply_update(&names, image(10)).await.unwrap();
         assert_eq!(shown(&engine).await, "user3@corp.example.com");
-        second.keep(&names, Arc::from(b"there".as_slice())).await.unwrap();
+        second.store_position(&names, Arc::from(b"there".as_slice())).await.unwrap();
         // Only the names of the sessions are stored: another account may get the other name.
         let third = writer(&section(""), &directory, &sink);
-        third.recall().await.unwrap();
+        third.load_position().await.unwrap();
         directory.remove(&names.dns);
         let mut now: Vec<Update> = (0..10).map(user).collect();
         now.push(named(20, "user3.b"));
         log_in_at(&engine, "10.0.0.8", "corp\\user3.b").await;
-        third.learn(&names, whole(now)).await.unwrap();
+        third.apply_update(&names, whole(now)).await.unwrap();
         assert_eq!(shown_at(&engine, "10.0.0.8").await.unwrap(), "user3.b@corp.example.com");
         assert_eq!(shown(&engine).await, "user3@corp.example.com");
     });
@@ -265,10 +268,10 @@ async fn read_without_moved_users(
     let both =
         || (writer(&section(""), &directory, sink), writer(&lab_section, &directory, &lab_sink));
     let (corp, lab) = both();
-    corp.learn(&names, image(10)).await.unwrap();
-    corp.keep(&names, Arc::from(b"here".as_slice())).await.unwrap();
-    lab.learn(&lab_names, whole([user(11)])).await.unwrap();
-    corp.learn(&names, DirectoryUpdate::Changes(Vec::new())).await.unwrap();
+    corp.apply_update(&names, image(10)).await.unwrap();
+    corp.store_position(&names, Arc::from(b"here".as_slice())).await.unwrap();
+    lab.apply_update(&lab_names, whole([user(11)])).await.unwrap();
+    corp.apply_update(&names, DirectoryUpdate::Changes(Vec::new())).await.unwrap();
     for (address, user) in [("10.0.0.3", "corp\\user3"), ("10.0.0.4", "corp\\user4")] {
         log_in_at(engine, address, user).await;
     }
@@ -277,10 +280,10 @@ async fn read_without_moved_users(
         directory.remove(&names.dns);
         directory.remove(&lab_names.dns);
         let (corp, _) = both();
-        corp.recall().await.unwrap();
+        corp.load_position().await.unwrap();
         let others = (0..10).filter(|number| ![3, 4].contains(number));
-        corp.learn(&names, whole(others.map(user))).await.unwrap();
-        corp.keep(&names, Arc::from(b"there".as_slice())).await.unwrap();
+        corp.apply_update(&names, whole(others.map(user))).await.unwrap();
+        corp.store_position(&names, Arc::from(b"there".as_slice())).await.unwrap();
         assert_eq!(shown_at(engine, "10.0.0.3").await.unwrap(), "user3@corp.example.com");
         assert_eq!(shown_at(engine, "10.0.0.4").await.unwrap(), "user4@corp.example.com");
     }
@@ -293,8 +296,8 @@ fn a_session_of_an_account_moved_to_a_domain_read_later_continues_there() {
     run_test(async {
         let (engine, sink) = start_engine().await;
         let (corp, lab, lab_names) = read_without_moved_users(&engine, &sink).await;
-        lab.learn(&lab_names, whole([user(3), user(11)])).await.unwrap();
-        corp.learn(&names(), DirectoryUpdate::Changes(Vec::new())).await.unwrap();
+        lab.apply_update(&lab_names, whole([user(3), user(11)])).await.unwrap();
+        corp.apply_update(&names(), DirectoryUpdate::Changes(Vec::new())).await.unwrap();
         assert_eq!(shown_at(&engine, "10.0.0.3").await.unwrap(), "user3@lab.example.com");
         assert_eq!(shown_at(&engine, "10.0.0.4").await, None, "4 is in neither domain");
     });
@@ -309,7 +312,7 @@ fn the_removal_of_an_account_is_not_deferred_longer_than_the_read_limit() {
         directory.release_deferred(&names().dns, Duration::from_secs(1800));
         assert!(directory.pending(&names().dns).is_none(), "the removals are deferred");
         directory.release_deferred(&names().dns, Duration::ZERO);
-        corp.learn(&names(), DirectoryUpdate::Changes(Vec::new())).await.unwrap();
+        corp.apply_update(&names(), DirectoryUpdate::Changes(Vec::new())).await.unwrap();
         for address in ["10.0.0.3", "10.0.0.4"] {
             assert_eq!(shown_at(&engine, address).await, None);
         }

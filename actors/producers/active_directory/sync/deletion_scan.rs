@@ -71,7 +71,7 @@ impl DeletionScan {
 
     /// Notes the highest update sequence number of the server. A different number means that
     /// something changed. The scan stays stale until it succeeds, even if reads fail meanwhile.
-    pub(super) fn reached(&mut self, committed: u64) {
+    pub(super) fn note_committed_usn(&mut self, committed: u64) {
         self.stale |= self.committed != committed;
         self.committed = committed;
     }
@@ -81,7 +81,7 @@ impl DeletionScan {
     /// # Errors
     /// `Nothing` when a base appears empty although many objects were there, until they are visible
     /// again. The other changes of the directory are not affected by this error.
-    pub(super) async fn gone(
+    pub(super) async fn scan_if_due(
         &mut self,
         connection: &mut LdapConnection,
         pass: &mut PagedSearch<'_>,
@@ -112,7 +112,7 @@ impl DeletionScan {
         bases: &[String],
     ) -> Result<Vec<Update>, DirectoryError> {
         let found = pass.list_objects(connection).await?;
-        pass.believe(connection, &found, (bases, &self.below)).await?;
+        pass.verify_absences(connection, &found, (bases, &self.below)).await?;
         let Present { all: present, below, .. } = found;
         let missing: BTreeSet<Guid> = self.present.difference(&present).copied().collect();
         // Pages are not a consistent snapshot: each object that seems to be missing is read by its
@@ -150,11 +150,11 @@ mod tests {
             stale: false,
             hidden: None,
         };
-        scan.reached(41);
+        scan.note_committed_usn(41);
         assert!(!scan.stale, "nothing has changed");
-        scan.reached(42);
+        scan.note_committed_usn(42);
         // The read failed, and the next one finds the same number.
-        scan.reached(42);
+        scan.note_committed_usn(42);
         assert!(scan.stale);
     }
 }

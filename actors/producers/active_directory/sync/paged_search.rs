@@ -133,7 +133,7 @@ impl<'a> PagedSearch<'a> {
     }
 
     /// The changes that DirSync reports since `cookie`, and the next cookie.
-    pub(super) async fn synchronized(
+    pub(super) async fn dirsync_changes(
         &mut self,
         connection: &mut LdapConnection,
         mut cookie: Vec<u8>,
@@ -182,7 +182,7 @@ impl<'a> PagedSearch<'a> {
 
     /// The DirSync cookie for all changes from now on. The reported objects are discarded, because
     /// the full read covers them.
-    pub(super) async fn skip(
+    pub(super) async fn initial_dirsync_cookie(
         &mut self,
         connection: &mut LdapConnection,
     ) -> Result<Vec<u8>, DirectoryError> {
@@ -232,7 +232,7 @@ impl<'a> PagedSearch<'a> {
     ///
     /// # Errors
     /// When there is no object at all, or none below a base that had many.
-    pub(super) async fn believe(
+    pub(super) async fn verify_absences(
         &mut self,
         connection: &mut LdapConnection,
         present: &Present,
@@ -279,7 +279,7 @@ impl<'a> PagedSearch<'a> {
         mut updates: Vec<Update>,
     ) -> Result<Vec<Update>, DirectoryError> {
         let rest: BTreeMap<Guid, Vec<Member>> =
-            self.rest_of_groups(connection).await?.into_iter().collect();
+            self.remaining_members(connection).await?.into_iter().collect();
         let bases = &self.settings.bases;
         for update in &mut updates {
             let Update::Upsert { guid, dn, object, .. } = update else { continue };
@@ -296,7 +296,7 @@ impl<'a> PagedSearch<'a> {
     }
 
     /// The remaining members of large groups, group by group.
-    pub(in super::super) async fn rest_of_groups(
+    pub(in super::super) async fn remaining_members(
         &mut self,
         connection: &mut LdapConnection,
     ) -> Result<Vec<(Guid, Vec<Member>)>, DirectoryError> {

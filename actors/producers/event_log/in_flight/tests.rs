@@ -128,12 +128,12 @@ fn batch(first: u64, last: u64) -> (InputBatch, Read) {
     let events = (first..=last).map(event).collect();
     let read = Some((log(), Arc::from(xml.as_bytes())));
     let input = InputBatch { events, read, ..InputBatch::default() };
-    let (gathered, unaudited) = (DecodedBatch::default(), Vec::new());
-    (input, Read { gathered, unaudited, place: Some(last), is_full: false })
+    let (batch, unaudited) = (DecodedBatch::default(), Vec::new());
+    (input, Read { batch, unaudited, last_record: Some(last), is_full: false })
 }
 
 fn last_record(read: Option<Read>) -> Option<u64> {
-    read.and_then(|read| read.place)
+    read.and_then(|read| read.last_record)
 }
 
 fn run_test(test: impl Future<Output = ()>) {
