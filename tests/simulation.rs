@@ -1,6 +1,6 @@
-//! Simulations: producers, the journal, the cache, the query actor and consumers live through crashes
-//! and replacements at every step, power cuts, ill disks and clocks that are set, all of it from one
-//! number that repeats it.
+//! Simulation: producers, the journal, the cache, the query actor and consumers run through crashes and
+//! replacements at every step, power cuts, failing disks and clock changes. One number determines a run
+//! and repeats it.
 
 mod checks;
 mod consumers;
@@ -22,17 +22,17 @@ use self::faults::Fault;
 use self::truth::Broken;
 use self::world::World;
 
-/// How long a session lasts: so short that many end of themselves.
+/// The logoff time: so short that many sessions expire.
 const LOGOFF: Duration = Duration::from_secs(20);
 
-/// How many seeds are lived through; `tests/simulation.sh` sets more.
+/// The number of seeds; `tests/simulation.sh` sets more.
 const SEEDS: u64 = 500;
 
-/// How many seeds a mistake may hide in.
+/// The number of seeds within which every planted mistake is found.
 const HIDES: u64 = 200;
 
-/// Lives through one seed; how many crashes there were.
-fn live(seed: u64, fault: Option<Fault>) -> Result<u64, Broken> {
+/// Runs one seed, and returns the number of crashes.
+fn run(seed: u64, fault: Option<Fault>) -> Result<u64, Broken> {
     let mut world = World::new(seed, fault);
     world.run().map(|()| world.crashes)
 }
@@ -46,7 +46,7 @@ fn whatever_happens_every_promise_is_kept() {
     };
     let (count, mut crashes) = (seeds.end - seeds.start, 0);
     for seed in seeds {
-        crashes += live(seed, None).unwrap_or_else(|broken| {
+        crashes += run(seed, None).unwrap_or_else(|broken| {
             panic!("ROLLCALL_SEED={seed} tests/simulation.sh shows it again: {broken:?}")
         });
     }
@@ -56,7 +56,7 @@ fn whatever_happens_every_promise_is_kept() {
 #[test]
 fn every_mistake_that_is_planted_is_found() {
     for fault in Fault::ALL {
-        let found = (0..HIDES).find_map(|seed| Some((seed, live(seed, Some(fault)).err()?)));
+        let found = (0..HIDES).find_map(|seed| Some((seed, run(seed, Some(fault)).err()?)));
         let (seed, broken) = found.unwrap_or_else(|| panic!("{fault:?} hides from {HIDES} seeds"));
         assert!(fault.breaks().contains(&broken.promise), "{fault:?}: seed {seed}: {broken:?}");
         println!("{fault:?}: seed {seed}: {:?}: {}", broken.promise, broken.how);
