@@ -9,6 +9,8 @@
 //!                                                        │
 //!                                   ChangeLog ◄── Change ┘   read by cursor, filter and page
 //! ```
+//!
+//! [`engine`] orders this: it commits before it applies, and publishes before it acknowledges.
 
 mod address;
 mod cause;

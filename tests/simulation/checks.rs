@@ -1,4 +1,4 @@
-//! What is looked for in the world: after each start, and when everything is at rest.
+//! The properties that are checked after each start, and when the world is idle.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use super::truth::{Kept, Promise, Said};
 use super::world::World;
 
 impl World {
-    /// Up to where the log of `site` was read, as committed.
+    /// The committed read position of `site`.
     pub(super) fn place(&mut self, site: usize) -> usize {
         let source = self.sites[site].source();
         let place = self.server().store.read_position(&source);
@@ -17,7 +17,7 @@ impl World {
         usize::try_from(u64::from_be_bytes(bytes)).expect("a place in a short log")
     }
 
-    /// What a new server knows is what was acknowledged, and nothing that never was.
+    /// After a start, every acknowledged event is present, and no other.
     pub(super) fn look_around(&mut self) -> Kept {
         for target in &mut self.targets {
             target.actor_is_new(&mut self.chance);
@@ -27,8 +27,8 @@ impl World {
         let lost = self.acknowledged.iter().find(|said| !there.contains(*said));
         Promise::Acknowledged.unless(lost.is_none(), || format!("{lost:?} is lost"))?;
         let newest = history.last().map_or(Revision(0), |(revision, _)| *revision);
-        Promise::Revisions.unless(newest >= self.told, || {
-            format!("{} was told, and {newest} is the newest", self.told)
+        Promise::Revisions.unless(newest >= self.newest_reported, || {
+            format!("{} was reported, and {newest} is the newest", self.newest_reported)
         })?;
         let ascends = history.windows(2).all(|two| two[0].0 < two[1].0);
         Promise::Revisions.unless(ascends, || "the history does not ascend".to_owned())?;
@@ -71,7 +71,7 @@ impl World {
         Ok(())
     }
 
-    /// Everybody agrees, and no account is open.
+    /// All parts agree, and every account is closed.
     pub(super) fn agree(&mut self) -> Kept {
         let (now, _) = self.clock();
         let through = self.sites.iter().position(|site| !site.is_through());

@@ -54,7 +54,10 @@ impl DirectorySource {
 
     /// The directory learns the account of a user who has a session, or renames the group.
     pub(super) fn change(&mut self, table: Option<&Table>, chance: &mut SeededRng) {
-        let sessions: Vec<&Arc<Session>> = table.into_iter().flat_map(Table::sessions).collect();
+        let mut sessions: Vec<&Arc<Session>> =
+            table.into_iter().flat_map(Table::sessions).collect();
+        // The order of the table differs from process to process.
+        sessions.sort_unstable_by_key(|session| session.address);
         let mut updates = Vec::new();
         if !sessions.is_empty() {
             let at = chance.below(sessions.len() as u64) as usize;
@@ -69,7 +72,8 @@ impl DirectorySource {
         let group = Object::Group { name: name(&format!("group{}", self.renames)), members };
         updates.push(upsert(GROUP, group));
         let affected = self.directory.borrow_mut().apply(&name(DOMAIN), updates);
-        let affected = affected.expect("the domain is known");
+        let mut affected = affected.expect("the domain is known");
+        affected.sort();
         if !affected.is_empty() {
             self.pending.push_back(affected);
         }

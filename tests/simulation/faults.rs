@@ -1,34 +1,34 @@
-//! Mistakes that servers of this kind have been made with, each to be planted and found.
+//! Typical mistakes of such servers. Each is planted, and must be found.
 
 use super::truth::Promise;
 
 /// A mistake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// What is sent again is taken for news: nothing is recognised that was there before.
+    /// A repeated event is treated as new.
     NoDeduplication,
-    /// A producer is answered when its events are appended, and not when they are on the disk.
+    /// A receipt is sent when the events are appended, before they are durable.
     AcknowledgedBeforeSync,
-    /// How far a source was read is committed before the events that it covers.
+    /// A read position is committed before the events that it covers.
     BookmarkBeforeEvents,
-    /// A group of events is written down last one first.
+    /// A batch is written in reverse order.
     OrderReversed,
-    /// Sessions end by the machine's clock, however it was set.
+    /// Sessions expire by the machine's clock.
     ExpiryByWallClock,
-    /// Whoever follows a snapshot has missed what was said while it was read.
+    /// A wake-up is lost at the end of a full resync.
     LostWakeUpAtSnapshot,
-    /// What finds no room is dropped, and nobody counts it.
+    /// A batch that finds no room is dropped without a counter.
     DropWithoutCounter,
-    /// A record of a logon is taken for a logon, whether or not it succeeded.
+    /// A failed logon is accepted.
     FailedLogonAccepted,
-    /// What a killed process had written is taken to be on the disk because it can be read.
+    /// A start does not synchronize the files that it finds.
     StartWithoutSync,
-    /// A cache that takes over does not tell what became true and was shown to nobody.
-    SuccessorTellsNothing,
-    /// A batch is taken to have arrived before the target has said so.
-    ToldWithoutItsWord,
-    /// What a firewall was told after a batch that was lost is not told again.
-    LateForgotten,
+    /// A cache takes over without publishing the changes that were not published.
+    SuccessorPublishesNothing,
+    /// A batch is treated as delivered before the target acknowledges it.
+    DeliveredBeforeAck,
+    /// Changes sent after a lost batch are not sent again.
+    LateChangesSkipped,
     /// A batch is decided and its changes are published when it is appended, before it is committed.
     PublishedBeforeCommit,
     /// A cache that hung and was replaced applies the batches that it still holds.
@@ -53,9 +53,9 @@ impl Fault {
         Self::DropWithoutCounter,
         Self::FailedLogonAccepted,
         Self::StartWithoutSync,
-        Self::SuccessorTellsNothing,
-        Self::ToldWithoutItsWord,
-        Self::LateForgotten,
+        Self::SuccessorPublishesNothing,
+        Self::DeliveredBeforeAck,
+        Self::LateChangesSkipped,
         Self::PublishedBeforeCommit,
         Self::SupersededCacheDecides,
         Self::LateChangesShown,
@@ -63,7 +63,7 @@ impl Fault {
         Self::MembershipUpdateLost,
     ];
 
-    /// Which promises it breaks, whichever is looked at first.
+    /// The properties that it violates; the first one checked is reported.
     pub(super) fn breaks(self) -> &'static [Promise] {
         match self {
             Self::NoDeduplication => &[Promise::NobodyFromNowhere],
@@ -75,9 +75,8 @@ impl Fault {
             Self::DropWithoutCounter => &[Promise::Account],
             Self::FailedLogonAccepted => &[Promise::FailedLogon],
             Self::StartWithoutSync => &[Promise::Acknowledged, Promise::Revisions],
-            Self::SuccessorTellsNothing | Self::ToldWithoutItsWord | Self::LateForgotten => {
-                &[Promise::Consumers]
-            }
+            Self::SuccessorPublishesNothing => &[Promise::Consumers, Promise::Memberships],
+            Self::DeliveredBeforeAck | Self::LateChangesSkipped => &[Promise::Consumers],
             Self::PublishedBeforeCommit => {
                 &[Promise::Acknowledged, Promise::Revisions, Promise::NobodyFromNowhere]
             }

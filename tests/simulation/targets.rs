@@ -177,7 +177,7 @@ impl Target {
 
     fn launch(&mut self, fault: Option<Fault>) {
         while let Some(launch) = self.delivery.next_batch() {
-            if fault == Some(Fault::ToldWithoutItsWord) {
+            if fault == Some(Fault::DeliveredBeforeAck) {
                 let _ = self.delivery.on_outcome(&launch, SendOutcome::Accepted);
                 self.late.push((launch, self.turn));
             } else {
@@ -222,7 +222,7 @@ impl Target {
                 Err(Elsewhere) => (SendOutcome::NotApplied, DeliveryFailure::PositionMismatch),
             },
         };
-        let is_lost = landing == SendOutcome::Unknown && fault == Some(Fault::LateForgotten);
+        let is_lost = landing == SendOutcome::Unknown && fault == Some(Fault::LateChangesSkipped);
         let landing = if is_lost { SendOutcome::NotApplied } else { landing };
         match self.delivery.on_outcome(launch, landing) {
             Ok(left_out) => assert_eq!(left_out, None, "who refuses whatever comes is ill"),

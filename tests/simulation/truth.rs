@@ -1,5 +1,5 @@
-//! What is true: who is where after the events so far, by rules so simple that they can be seen to be
-//! right, and every promise that is broken.
+//! The reference model: the user of each address after the events so far, by rules that are simple enough
+//! to verify by reading; and the violated properties.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -8,21 +8,21 @@ use rollcall_identity::{Address, Event, Kind, SteadyClock, Table, Timestamp};
 
 use super::LOGOFF;
 
-/// A promise that was not kept, and how.
+/// A violated property, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Broken {
     pub(super) promise: Promise,
     pub(super) how: String,
 }
 
-/// What is promised.
+/// A property.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Promise {
-    /// What was acknowledged is never lost.
+    /// No acknowledged event is lost.
     Acknowledged,
-    /// Nobody is anywhere who, by the events so far, is not.
+    /// No session exists without an event.
     NobodyFromNowhere,
-    /// What one producer saw keeps its order.
+    /// The events of one producer keep their order.
     Order,
     /// Revisions never go back within an epoch, and the epoch stays.
     Revisions,
@@ -30,17 +30,17 @@ pub(super) enum Promise {
     Consumers,
     /// received = applied + deduplicated + refused + dropped.
     Account,
-    /// How far a source was read is neither ahead of its events nor behind them.
+    /// A read position is neither ahead of its events nor behind them.
     Positions,
     /// No session ends before its time, however the clock is set.
     Expiry,
-    /// A failed logon proves nothing.
+    /// A failed logon creates no session.
     FailedLogon,
     /// Every session has the groups that the directory knows.
     Memberships,
     /// A replaced cache decides nothing, and its late changes are not visible.
     Fencing,
-    /// Once everything is well again, everything goes on.
+    /// The world becomes idle once all faults are over.
     Recovery,
 }
 
@@ -56,13 +56,13 @@ impl Promise {
     }
 }
 
-/// What is the same of an event however often it is sent. Every login is of another user.
+/// The identity of an event, however often it is sent. Every login is of another user.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Said {
     pub(super) address: Address,
     kind: &'static str,
     user: String,
-    /// Of one that can be told more than once of the same user.
+    /// Set for an event that can occur more than once for the same user.
     at: Option<Timestamp>,
 }
 
@@ -82,49 +82,49 @@ fn user(event: &Event) -> String {
     event.principal.as_ref().map(|who| who.user.to_string()).unwrap_or_default()
 }
 
-/// Those who try to log on and fail are called so.
+/// The prefix of users whose logon fails.
 pub(super) const FAILED: &str = "failed";
 
-/// Who is at an address, and until when.
+/// The user of an address, and the end of the session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct There {
     user: String,
     expires: Timestamp,
 }
 
-/// What sources have said so far, and what of that has been ordered.
+/// The events that sources have sent, and which of them are ordered.
 #[derive(Debug, Default)]
 pub(super) struct Truth {
-    /// The number of each thing that was said among those about its address.
+    /// The number of each event among those of its address.
     said: HashMap<Said, usize>,
     counts: BTreeMap<Address, usize>,
-    /// Addresses of whom something may be lost on the way.
+    /// Addresses whose events may be lost before the journal.
     lossy: Vec<Address>,
-    /// How much of what was said of an address has been ordered.
+    /// The number of ordered events of each address.
     ordered: BTreeMap<Address, usize>,
     there: BTreeMap<Address, There>,
 }
 
 impl Truth {
-    /// A source says something that it has not said before.
+    /// A source sends a new event.
     pub(super) fn say(&mut self, event: &Event) {
         let count = self.counts.entry(event.address).or_default();
         self.said.insert(Said::of(event), *count);
         *count += 1;
     }
 
-    /// Of `address`, something may be lost on the way.
+    /// Events of `address` may be lost before the journal.
     pub(super) fn may_lose(&mut self, address: Address) {
         self.lossy.push(address);
     }
 
-    /// Begins again with the first event.
+    /// Starts again with the first event.
     pub(super) fn rewind(&mut self) {
         self.ordered.clear();
         self.there.clear();
     }
 
-    /// Takes in the next event of the journal, at the true time `now`.
+    /// Applies the next event of the journal, at the true time `now`.
     pub(super) fn fold(&mut self, event: &Event, now: Timestamp) -> Kept {
         let (address, user) = (event.address, user(event));
         match event.kind {
@@ -165,12 +165,12 @@ impl Truth {
 
     fn expire(&mut self, event: &Event, now: Timestamp) -> Kept {
         let Some(there) = self.there.get(&event.address) else { return Ok(()) };
-        // One of a time that has not come ends at once.
+        // A session that was confirmed in the future ends at once.
         let is_unborn = there.expires > event.at + LOGOFF + SteadyClock::MAX_STEP;
         if event.at < there.expires && !is_unborn {
             return Ok(());
         }
-        // The proposal may be older than the moment it is looked at, and never newer.
+        // The proposal may be older than this moment, and never newer.
         let early = there.expires.since(now);
         Promise::Expiry
             .unless(early == Duration::ZERO, || format!("{early:?} early: {there:?}"))?;
@@ -178,7 +178,7 @@ impl Truth {
         Ok(())
     }
 
-    /// Compares the table with what is true.
+    /// Compares the table with the reference model.
     pub(super) fn compare(&self, table: &Table) -> Kept {
         let held: BTreeMap<Address, There> = table
             .sessions()

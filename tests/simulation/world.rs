@@ -1,5 +1,7 @@
-//! The world: who does something next is chance, time passes, clocks are set, disks break, and the
-//! process or the power ends in the middle of anything.
+//! The world: a random number chooses the next step. Time passes, clocks are set, disks fail, and the
+//! process or the power ends during any step.
+
+mod recovery;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -7,13 +9,13 @@ use std::time::Duration;
 
 use rollcall_identity::engine::EngineRole;
 use rollcall_identity::{
-    Authority, Journal, Kind, Revision, Rules, SharedAddressRule, SteadyClock, Timestamp,
+    Authority, Kind, Revision, Rules, SharedAddressRule, SteadyClock, Timestamp,
 };
 
 use super::LOGOFF;
 use super::consumers::Firewall;
 use super::directory::DirectorySource;
-use super::disk::{Crash, Disk};
+use super::disk::Disk;
 use super::faults::Fault;
 use super::server::{Answer, Batch, Server, Ticket};
 use super::sources::{Manner, Site};
@@ -22,10 +24,10 @@ use super::targets::{LogView, Target};
 use super::truth::{Broken, Kept, Promise, Said, Truth};
 use crate::harness::SeededRng;
 
-/// How many steps are taken before everything is well again.
+/// The number of steps before all faults are over.
 const STEPS: usize = 600;
 
-/// How many rounds everything may take to come to rest: each lets everybody do what there is to do.
+/// The maximum number of rounds until the world is idle. In a round, every part does its pending work.
 const ROUNDS: usize = 2000;
 
 /// 2026-11-21T19:50:00Z.
@@ -37,25 +39,25 @@ pub(super) struct World {
     fault: Option<Fault>,
     rules: Arc<Rules>,
     pub(super) directory: DirectorySource,
-    /// What time it is.
+    /// The true time.
     pub(super) now: Timestamp,
-    /// How far the machine's clock is ahead of that, in milliseconds.
+    /// The difference of the machine's clock to the true time, in milliseconds.
     set_ahead: i64,
     clock: SteadyClock,
     pub(super) server: Option<Server>,
     pub(super) sites: Vec<Site>,
     tickets: Vec<u64>,
-    /// The sites whose producers do not know how far was read.
+    /// The sites whose producers have lost their read position.
     pub(super) lost: BTreeSet<usize>,
     pub(super) firewall: Firewall,
     pub(super) targets: Vec<Target>,
     pub(super) truth: Truth,
     pub(super) acknowledged: BTreeSet<Said>,
-    /// The newest position that anybody outside was told.
-    pub(super) told: Revision,
-    /// The newest position of which a producer was told.
+    /// The newest position that a consumer or producer has received.
+    pub(super) newest_reported: Revision,
+    /// The newest position in a receipt.
     answered: Revision,
-    /// Up to where the truth is folded.
+    /// The position up to which the reference model is applied.
     true_to: Revision,
     pub(super) epoch: u64,
     pub(super) crashes: u64,
@@ -82,8 +84,8 @@ impl World {
         let sites: Vec<Site> =
             manners.into_iter().zip(1..).map(|(manner, n)| Site::new(manner, n)).collect();
         let mut truth = Truth::default();
-        let told = sites.iter().filter(|site| site.manner == Manner::Told);
-        told.flat_map(Site::addresses).for_each(|address| truth.may_lose(*address));
+        let newest_reported = sites.iter().filter(|site| site.manner == Manner::Told);
+        newest_reported.flat_map(Site::addresses).for_each(|address| truth.may_lose(*address));
         let rules = Arc::new(rules(&sites));
         let now = Timestamp::from_millis(START);
         let epoch = START.unsigned_abs();
@@ -108,7 +110,7 @@ impl World {
             targets: vec![Target::edge(width), Target::clear_pass()],
             truth,
             acknowledged: BTreeSet::new(),
-            told: Revision(0),
+            newest_reported: Revision(0),
             answered: Revision(0),
             true_to: Revision(0),
             epoch,
@@ -116,7 +118,7 @@ impl World {
         }
     }
 
-    /// Lives through it all, and says which promise was broken.
+    /// Runs all steps, and returns the first violated property.
     pub(super) fn run(&mut self) -> Kept {
         for _ in 0..STEPS {
             self.step()?;
@@ -127,7 +129,7 @@ impl World {
         self.server().store.disk.is_ill = false;
         self.set_ahead = 0;
         self.rest()?;
-        // What was proposed and lost is proposed again within a minute.
+        // A proposal that was lost is proposed again within a minute.
         self.pass(Duration::from_secs(61));
         self.rest()?;
         self.forget();
@@ -164,14 +166,14 @@ impl World {
                 self.server().store.disk.is_ill = is_ill;
             }
             110 => {
-                // Between four hours and a week, or right again; nobody is wrong for very long here.
+                // Between four hours and a week, or correct again.
                 let hours = 4 + self.chance.below(164);
                 let far = i64::try_from(hours).unwrap_or(4) * 3_600_000;
                 self.set_ahead = [0, 0, far, -far][self.chance.below(4) as usize];
             }
             111 if self.chance.once_in(3) => self.forget(),
             112 => self.replace()?,
-            113..116 => drop(self.hire()?),
+            113..116 => drop(self.start_actors()?),
             116..118 => {
                 let table = self.server.as_ref().and_then(Server::table);
                 self.directory.change(table, &mut self.chance);
@@ -182,13 +184,13 @@ impl World {
         self.answer()
     }
 
-    /// Whoever is told loses what it was told.
+    /// A push target loses its state.
     fn forget(&mut self) {
         let at = self.chance.below(self.targets.len() as u64) as usize;
         self.targets[at].forget();
     }
 
-    /// An actor ends, or freezes, or what it waits for takes too long.
+    /// An actor ends or hangs, or its request times out.
     fn replace(&mut self) -> Kept {
         let now = self.clock().0;
         match self.chance.below(6) {
@@ -208,8 +210,8 @@ impl World {
         Ok(())
     }
 
-    /// Whoever is missing is replaced, and whoever was frozen wakes up.
-    fn hire(&mut self) -> Result<bool, Broken> {
+    /// Actors that do not run are started, and hung actors continue.
+    fn start_actors(&mut self) -> Result<bool, Broken> {
         let now = self.clock().0;
         let server = self.server();
         let resumed = server.resume_hung()?;
@@ -220,7 +222,7 @@ impl World {
         self.server.as_mut().expect("it is started again after every crash")
     }
 
-    /// The server's clock and the machine's.
+    /// The clock of the server, and that of the machine.
     pub(super) fn clock(&mut self) -> (Timestamp, Timestamp) {
         let wall = Timestamp::from_millis(self.now.millis() + self.set_ahead);
         let running = self.now.since(Timestamp::from_millis(START));
@@ -232,7 +234,7 @@ impl World {
         self.clock();
     }
 
-    /// Something happens somewhere.
+    /// Something happens at a site.
     fn happen(&mut self) {
         self.pass(Duration::from_millis(1));
         let site = self.chance.below(self.sites.len() as u64) as usize;
@@ -244,7 +246,7 @@ impl World {
         self.send_from(site);
     }
 
-    /// A producer sends what is next, or again what was not answered.
+    /// A producer sends its next batch, or repeats one without an answer.
     fn send_from(&mut self, site: usize) -> bool {
         if self.lost.contains(&site) {
             let asks = self.server().request_position(site);
@@ -282,7 +284,7 @@ impl World {
         Ok(folded)
     }
 
-    /// A cache that took over knows what its predecessor had not folded: so must the truth.
+    /// After a takeover, the table includes events that the reference model does not have yet.
     fn catch_up(&mut self) -> Kept {
         let Some(folded) = self.server().applied() else { return Ok(()) };
         if folded == self.true_to {
@@ -301,7 +303,7 @@ impl World {
         server.table().map_or(Ok(()), |table| self.truth.compare(table))
     }
 
-    /// The truth is folded up to there.
+    /// The reference model is applied up to this position.
     pub(super) fn knows_to(&mut self, revision: Revision) {
         self.true_to = revision;
     }
@@ -324,10 +326,10 @@ impl World {
     fn poll(&mut self) -> bool {
         let (now, _) = self.clock();
         let server = self.server.as_mut().expect("it is started again after every crash");
-        // While the query actor is replaced, it is told to come again.
+        // While the query actor is replaced, the firewall retries later.
         let Some(log) = server.log() else { return false };
         let more = self.firewall.poll(log, now, &mut self.chance);
-        self.told = self.told.max(self.firewall.knows());
+        self.newest_reported = self.newest_reported.max(self.firewall.knows());
         more
     }
 
@@ -339,7 +341,7 @@ impl World {
         for target in &mut self.targets {
             stepped |= target.step(&view, (&mut self.chance, self.fault));
             stepped |= !target.is_quiet();
-            self.told = self.told.max(target.knows());
+            self.newest_reported = self.newest_reported.max(target.knows());
         }
         Ok(stepped)
     }
@@ -350,7 +352,7 @@ impl World {
         update.map(|update| self.server().update_membership(update)).is_some()
     }
 
-    /// Producers hear what became of what they sent, unless that is lost on its way.
+    /// Producers get their answers, unless an answer is lost.
     fn answer(&mut self) -> Kept {
         while let Some(Answer { site, ticket, taken }) = self.server().answers.pop_front() {
             let manner = self.sites[site].manner;
@@ -371,7 +373,7 @@ impl World {
                     Promise::Revisions.unless(goes_on, || format!("{revision} after {last}"))?;
                     self.answered = self.answered.max(revision);
                     self.acknowledged.extend(events.iter().map(Said::of));
-                    self.told = self.told.max(revision);
+                    self.newest_reported = self.newest_reported.max(revision);
                 }
                 (_, None) => self.sites[site].waiting = None,
             }
@@ -387,67 +389,5 @@ impl World {
             self.sites[site].place = self.place(site);
         }
         Ok(())
-    }
-
-    /// Everything ends; a new process starts with what is on the disk.
-    fn crash(&mut self) -> Kept {
-        let crash = if self.chance.once_in(2) { Crash::Kill } else { Crash::Power };
-        let mut disk = self.server.take().expect("it was there").end().disk;
-        loop {
-            self.crashes += 1;
-            disk.crash(crash);
-            if self.chance.once_in(8) {
-                let operations = self.chance.below(5);
-                disk.light(operations);
-            }
-            // Whoever starts a machine sets its clock.
-            self.set_ahead = 0;
-            let running = self.now.since(Timestamp::from_millis(START));
-            self.clock = SteadyClock::new(self.now, running);
-            let store = Store::new(disk, self.epoch, self.fault);
-            let known = (Arc::clone(&self.rules), &self.directory, self.now);
-            match Server::start(store, known, self.fault) {
-                Ok(server) => {
-                    self.server = Some(server);
-                    return self.look_around();
-                }
-                Err(store) => disk = store.disk,
-            }
-        }
-    }
-
-    /// Everything is well: everybody does what is left to do, and then everything must agree.
-    fn rest(&mut self) -> Kept {
-        for _ in 0..ROUNDS {
-            let mut busy = false;
-            for site in 0..self.sites.len() {
-                // Now they wait for an answer before they send again, or nobody else found room.
-                busy |= self.server().is_idle() && self.send_from(site);
-            }
-            busy |= self.server().is_idle() && self.update_memberships();
-            busy |= self.write();
-            busy |= self.fold()?;
-            busy |= self.show()? | self.tend() | self.expire() | self.push()? | self.poll();
-            busy |= self.hire()?;
-            if self.server().is_stuck() {
-                self.server().time_out();
-            }
-            busy |= self.server().store.keep();
-            self.answer()?;
-            if self.server().store.disk.is_dead() {
-                self.crash()?;
-                busy = true;
-            }
-            if !busy && self.server().is_idle() && self.server().store.write_error().is_none() {
-                return self.agree();
-            }
-        }
-        Err(Promise::Recovery.broken("it never comes to rest"))
-    }
-
-    /// A last start from what is on the disk gives the very same.
-    fn stop_and_start(&mut self) -> Kept {
-        self.crash()?;
-        self.rest()
     }
 }

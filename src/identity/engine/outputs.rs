@@ -86,7 +86,7 @@ pub struct PendingReceipt<T> {
 }
 
 impl<T> PendingReceipt<T> {
-    /// The number of events of the batch, by decision. Visible to nobody else yet.
+    /// The receipt, which is not sent yet: for counters.
     pub fn receipt(&self) -> &Receipt {
         &self.receipt
     }

@@ -194,7 +194,7 @@ impl Server {
                     self.post(EngineRole::Query, message);
                 }
                 CacheOutput::PublishMissed(missed) => {
-                    if self.fault != Some(Fault::SuccessorTellsNothing) {
+                    if self.fault != Some(Fault::SuccessorPublishesNothing) {
                         self.post(EngineRole::Query, Message::Publish(missed, None));
                     }
                 }
