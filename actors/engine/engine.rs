@@ -36,7 +36,7 @@ pub struct Engine {
     /// The directory, shared by its writers and readers.
     pub directory: SharedDirectory,
     /// The error while the journal is not writable.
-    pub illness: WriteErrorWatch,
+    pub journal_error: WriteErrorWatch,
     journal: JournalThread,
 }
 
@@ -93,7 +93,8 @@ impl Engine {
         let (effective, time) = (Arc::clone(&rules), clock.clone());
         let (writer, thread) =
             JournalWriter::start(journal, CacheSink(cache.clone()), effective, time)?;
-        let (failover, illness) = (Failover::new(writer.epoch(), recovered), writer.write_error());
+        let (failover, journal_error) =
+            (Failover::new(writer.epoch(), recovered), writer.write_error());
         let (generations, time) = (failover.clone(), clock.clone());
         let peer = cache.clone();
         let source: StateSource = Arc::new(move || {
@@ -113,7 +114,17 @@ impl Engine {
         };
         supervisor.send(Spawn::with_generation(cache.clone(), decides)).await?;
         let journal = thread;
-        Ok(Self { supervisor, cache, query, lookup, newest, rules, directory, illness, journal })
+        Ok(Self {
+            supervisor,
+            cache,
+            query,
+            lookup,
+            newest,
+            rules,
+            directory,
+            journal_error,
+            journal,
+        })
     }
 
     /// Stops the cache, then the query actor. Everything handed over before is in the journal.

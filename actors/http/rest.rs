@@ -43,8 +43,7 @@ use rollcall_engine::directory::SharedDirectory;
 use rollcall_engine::query::Query;
 use rollcall_history::History;
 use rollcall_journal::WriteErrorWatch;
-use rollcall_producers::active_directory::registry::Directories;
-use rollcall_producers::event_log::EventLogs;
+use rollcall_producers::registration::ProducerContext;
 use rollcall_push::PushTargets;
 use rollcall_runtime::mailbox::Mailbox;
 use rollcall_runtime::supervisor::Supervisor;
@@ -93,10 +92,8 @@ pub struct Rest {
     pub points: PointsStatus,
     /// The users, devices and groups of the directories.
     pub directory: SharedDirectory,
-    /// The configured directories.
-    pub directories: Directories,
-    /// The event logs that are read.
-    pub event_logs: EventLogs,
+    /// The producers, whose status is published by kind.
+    pub producers: ProducerContext,
     /// The push targets.
     pub targets: PushTargets,
     /// Reloads the configuration.

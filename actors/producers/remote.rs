@@ -7,7 +7,7 @@
 //!                            └─ refused: one pause ◄─┘ for all connections of the account
 //! ```
 //!
-//! A producer implements [`RemoteReader`]; [`follow`] repeats its connections. [`AccountGuard`] bounds
+//! A producer implements `RemoteReader`; `follow` repeats its connections. [`AccountGuard`] bounds
 //! the attempts to authenticate, so that a wrong password does not lock the account.
 
 mod account;

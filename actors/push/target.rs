@@ -16,6 +16,7 @@ use super::worker::{Fence, WorkerPool, new_fence};
 use crate::capabilities::Capabilities;
 use crate::status::{Drift, State, TargetStatus};
 use crate::telemetry::{BatchAcknowledged, CursorNotStored, TargetStarted};
+use rollcall_runtime::backoff::Backoff;
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::telemetry::TelemetryEvent;
 
@@ -130,9 +131,7 @@ impl TargetHandle {
     /// The backoff after `failures` consecutive failures: exponential, with up to a quarter of jitter,
     /// so that servers that failed together do not retry together.
     pub(super) fn backoff(&self, failures: u32) -> Duration {
-        let doubled =
-            self.target.first_retry.saturating_mul(1 << failures.saturating_sub(1).min(20));
-        doubled.min(self.target.longest_retry).mul_f64(1.0 + fastrand::f64() / 4.0)
+        Backoff::new(self.target.first_retry, self.target.longest_retry).delay_after(failures)
     }
 
     /// The stored position. If it cannot be read, the target receives everything.

@@ -24,8 +24,6 @@ use rollcall_http::telemetry::InsecureListeners;
 use rollcall_http::validator::Validator;
 use rollcall_identity::{Address, ChangeLogLimits, MemoryJournal, Rules};
 use rollcall_journal::DurableJournal;
-use rollcall_producers::active_directory::registry::Directories;
-use rollcall_producers::event_log::EventLogs;
 use rollcall_producers::ptim::PushSink;
 pub use rollcall_producers::registration::BindError;
 use rollcall_producers::registration::ProducerContext;
@@ -154,12 +152,11 @@ impl ServerBuilder {
             cache: engine.cache.clone(),
             supervisor: engine.supervisor.clone(),
             newest: engine.newest.clone(),
-            journal_error: engine.illness.clone(),
+            journal_error: engine.journal_error.clone(),
             draining: draining.subscribe(),
             points: Arc::new(move || serde_json::json!(status.status())),
             directory: engine.directory.clone(),
-            directories: context.shared::<Directories>(),
-            event_logs: context.shared::<EventLogs>(),
+            producers: context.clone(),
             targets: targets.clone(),
             reload,
             prometheus,

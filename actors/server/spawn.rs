@@ -75,11 +75,12 @@ async fn spawn(
     clock: &Clock,
 ) -> Result<Mailbox<ProducerActor>, MailboxClosed> {
     let mailbox = Mailbox::<ProducerActor>::new(name.as_str(), clock.clone());
-    let (own, cache, illness) = (mailbox.clone(), engine.cache.clone(), engine.illness.clone());
+    let (own, cache, journal_error) =
+        (mailbox.clone(), engine.cache.clone(), engine.journal_error.clone());
     let producer = prepared.bound.producer();
     let factory = move || {
         let actor = ProducerActor::new(Arc::clone(&producer), own.clone(), cache.clone());
-        actor.with_journal_status(illness.clone())
+        actor.with_journal_status(journal_error.clone())
     };
     engine.supervisor.send(Spawn::new(mailbox.clone(), factory)).await?;
     Ok(mailbox)

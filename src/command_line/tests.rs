@@ -71,7 +71,7 @@ async fn serve(data: &std::path::Path) -> (SocketAddr, SocketAddr, Mailbox<Cache
     let authority = Authority { kinds: vec![Kind::Login, Kind::Logout], ..Authority::default() };
     rules.authorities.insert((name("syslog"), name("fw1")), authority);
     let engine = Engine::start(MemoryJournal::new(7), rules, ChangeLogLimits::default(), &clock);
-    let Engine { supervisor, cache, query, newest, illness, .. } = engine.await.unwrap();
+    let Engine { supervisor, cache, query, newest, journal_error, .. } = engine.await.unwrap();
     let draining = tokio::sync::watch::Sender::new(false);
     let rest = Rest {
         query,
@@ -79,12 +79,14 @@ async fn serve(data: &std::path::Path) -> (SocketAddr, SocketAddr, Mailbox<Cache
         history: None,
         supervisor: supervisor.clone(),
         newest,
-        journal_error: illness,
+        journal_error,
         draining: draining.subscribe(),
         targets: rollcall_push::PushTargets::default(),
         directory: rollcall_engine::directory::SharedDirectory::default(),
-        directories: rollcall_producers::active_directory::registry::Directories::default(),
-        event_logs: rollcall_producers::event_log::EventLogs::default(),
+        producers: rollcall_producers::registration::ProducerContext::new(
+            rollcall_runtime::clock::Clock::system(),
+            rollcall_engine::directory::SharedDirectory::default(),
+        ),
         points: Arc::new(|| {
             let fw1 = json!({"name": "fw1", "role": "enforcement_point", "queries": 7});
             json!([fw1, {"name": "portal", "role": "pusher", "queries": 0}])

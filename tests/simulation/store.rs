@@ -22,7 +22,7 @@ pub(super) struct Store {
     epoch: u64,
     ledger: PositionLedger,
     is_open: bool,
-    illness: Option<JournalError>,
+    journal_error: Option<JournalError>,
     /// What is appended and not committed yet.
     appended: (Vec<(Revision, Event)>, Vec<ReadPosition>),
     wants_sessions: bool,
@@ -41,7 +41,7 @@ impl Store {
             epoch,
             ledger: PositionLedger::default(),
             is_open: false,
-            illness: None,
+            journal_error: None,
             appended: (Vec::new(), Vec::new()),
             wants_sessions: false,
             surveyed: Revision(0),
@@ -92,7 +92,7 @@ impl Store {
         self.is_open = false;
         self.ledger.abandon();
         self.appended = Default::default();
-        self.illness = Some(error.clone());
+        self.journal_error = Some(error.clone());
         error
     }
 }
@@ -147,7 +147,7 @@ impl Journal for Store {
         read: Option<&ReadPosition>,
     ) -> Result<Revision, JournalError> {
         if !self.is_open {
-            return Err(self.illness.clone().expect("it is not open because it is ill"));
+            return Err(self.journal_error.clone().expect("the journal is closed after an error"));
         }
         let first = self.ledger.append(events.len(), read);
         let rows = events.iter().zip(first.0..).map(|(event, at)| (Revision(at), event.clone()));
@@ -158,7 +158,7 @@ impl Journal for Store {
 
     fn commit(&mut self) -> Result<Revision, JournalError> {
         if !self.is_open {
-            return Err(self.illness.clone().expect("it is not open because it is ill"));
+            return Err(self.journal_error.clone().expect("the journal is closed after an error"));
         }
         let (events, read) = std::mem::take(&mut self.appended);
         let safe = self.disk.write(events, read).and_then(|()| self.disk.synchronise());
@@ -173,7 +173,7 @@ impl Journal for Store {
     }
 
     fn write_error(&self) -> Option<&JournalError> {
-        self.illness.as_ref()
+        self.journal_error.as_ref()
     }
 
     fn maintain(&mut self, _: Timestamp) -> Option<CheckpointSink> {
@@ -181,9 +181,9 @@ impl Journal for Store {
             self.disk.segments.last().map_or(0, |segment| {
                 segment.log.iter().map(|frame| frame.events.len()).sum::<usize>()
             });
-        if self.illness.is_some() || written >= SEGMENT {
+        if self.journal_error.is_some() || written >= SEGMENT {
             match self.begin() {
-                Ok(()) => self.illness = None,
+                Ok(()) => self.journal_error = None,
                 Err(_) => drop(self.fall_ill()),
             }
         }

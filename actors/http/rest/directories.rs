@@ -9,6 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Rest;
+use rollcall_producers::active_directory::registry::Directories;
 use rollcall_producers::active_directory::{DirectoryState, DirectoryStatus, LastSync};
 
 /// The status of a configured directory.
@@ -58,7 +59,7 @@ pub(super) struct DirectoryRead {
 #[utoipa::path(get, path = "/api/v1/directories", tag = "directory", security(("token" = [])),
     responses((status = 200, description = "All directories, ordered by name", body = Vec<DirectoryDto>)))]
 pub(super) async fn list(rest: Data<Rest>) -> impl Responder {
-    let all = rest.directories.status();
+    let all = rest.producers.shared::<Directories>().status();
     Json(all.into_iter().map(DirectoryDto::from).collect::<Vec<_>>())
 }
 

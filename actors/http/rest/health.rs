@@ -18,6 +18,7 @@ use super::event_logs::EventLogDto;
 use super::{ReloadReport, Rest};
 use crate::enforcement::PointStatus;
 use crate::problem::Problem;
+use rollcall_producers::event_log::EventLogs;
 use rollcall_runtime::actor_metrics::Stage;
 use rollcall_runtime::mailbox::MailboxClosed;
 use rollcall_runtime::prometheus::Process;
@@ -170,7 +171,7 @@ pub(super) async fn producer(
 
 async fn all_producers(rest: &Rest) -> Result<Vec<Producer>, Problem> {
     let status = rest.supervisor.send(ListActors).await?;
-    let mut logs = rest.event_logs.status();
+    let mut logs = rest.producers.shared::<EventLogs>().status();
     let producer = |status: ActorStatus| {
         let account = Account::of(&status.actor);
         let log = Name::new(&status.actor).ok().and_then(|name| logs.remove(&name));

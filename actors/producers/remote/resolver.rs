@@ -39,9 +39,15 @@ enum Reason {
     #[error("{0}")]
     System(#[from] io::Error),
     #[error("{0}")]
-    Dns(#[from] NetError),
+    Dns(Box<NetError>),
     #[error("there is no such record")]
     NoRecord,
+}
+
+impl From<NetError> for Reason {
+    fn from(error: NetError) -> Self {
+        Self::Dns(Box::new(error))
+    }
 }
 
 impl ResolveError {

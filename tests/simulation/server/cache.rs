@@ -179,7 +179,7 @@ impl Server {
             let generation = cache.generation;
             match output {
                 CacheOutput::RequestState => {
-                    self.post(EngineRole::Query, Message::Export(generation))
+                    self.post(EngineRole::Query, Message::Export(generation));
                 }
                 CacheOutput::Reload => {
                     self.orders.push_back(JournalRequest::Query(Question::Reload(generation)));

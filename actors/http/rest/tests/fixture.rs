@@ -24,8 +24,7 @@ use rollcall_engine::cache::Cache;
 use rollcall_engine::directory::SharedDirectory;
 use rollcall_engine::messages::Apply;
 use rollcall_identity::Receipt;
-use rollcall_producers::active_directory::registry::Directories;
-use rollcall_producers::event_log::EventLogs;
+use rollcall_producers::registration::ProducerContext;
 use rollcall_producers::{EventSink, InputBatch, ProducerActor, ProducerFuture, StopSignal};
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::event_accounting::EventAccount;
@@ -78,7 +77,7 @@ impl TestServer {
         let clock = Clock::system();
         let journal = MemoryJournal::new(Self::EPOCH);
         let engine = Engine::start(journal, rules(), limits, &clock).await.unwrap();
-        let Engine { supervisor, cache, query, newest, illness, directory, .. } = engine;
+        let Engine { supervisor, cache, query, newest, journal_error, directory, .. } = engine;
         let draining = watch::Sender::new(false);
         let rest = Rest {
             query,
@@ -86,12 +85,11 @@ impl TestServer {
             history: None,
             supervisor: supervisor.clone(),
             newest,
-            journal_error: illness,
+            journal_error,
             draining: draining.subscribe(),
             points: Arc::new(|| json!([{"name": "srx1", "lag": 0}])),
             directory: directory.clone(),
-            directories: Directories::default(),
-            event_logs: EventLogs::default(),
+            producers: ProducerContext::new(Clock::system(), SharedDirectory::default()),
             targets: rollcall_push::PushTargets::default(),
             reload: reload(),
             prometheus,
