@@ -264,19 +264,19 @@ pub fn digest_of(path: &Path) -> String {
 
 impl RunningJournal {
     /// Commits each event when it is received, and runs maintenance between commits.
-    pub fn run(&mut self, shelf: &TestFolder, events: &[Event]) {
+    pub fn run(&mut self, folder: &TestFolder, events: &[Event]) {
         for event in events {
-            shelf.time.store(event.seen.millis(), SeqCst);
+            folder.time.store(event.seen.millis(), SeqCst);
             self.commit(std::slice::from_ref(event), None);
-            self.maintain(shelf.now());
+            self.maintain(folder.now());
         }
     }
 
     /// Stops cleanly after pending segments are sealed.
-    pub fn shut_down(mut self, shelf: &TestFolder) {
+    pub fn shut_down(mut self, folder: &TestFolder) {
         for _ in 0..3 {
-            shelf.advance(Duration::from_secs(3600));
-            self.maintain(shelf.now());
+            folder.advance(Duration::from_secs(3600));
+            self.maintain(folder.now());
         }
         let last = self.table.snapshot(self.newest);
         self.journal.close(Some(last));

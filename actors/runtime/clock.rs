@@ -18,7 +18,7 @@ pub struct ClockJump {
     /// The time by the machine's clock.
     pub machine: Timestamp,
     /// The time that [`Clock::now`] returns.
-    pub told: Timestamp,
+    pub reported: Timestamp,
 }
 
 impl Clock {
@@ -32,14 +32,14 @@ impl Clock {
         let began = Instant::now();
         let steady = Mutex::new(SteadyClock::new(machine(), began.elapsed()));
         Self(Arc::new(move || {
-            let (told, jump) = {
+            let (reported, jump) = {
                 let mut steady = steady.lock().unwrap_or_else(PoisonError::into_inner);
                 steady.read(machine(), began.elapsed())
             };
             if let Some(jump) = jump {
-                on_jump(ClockJump { jump, machine: machine(), told });
+                on_jump(ClockJump { jump, machine: machine(), reported });
             }
-            told
+            reported
         }))
     }
 

@@ -9,12 +9,12 @@ use crate::telemetry::TelemetryEvent;
 
 impl TelemetryEvent for ClockJump {
     fn emit(self) {
-        let Self { jump, machine, told } = self;
+        let Self { jump, machine, reported } = self;
         let outcome: &'static str = jump.into();
         metrics::CLOCK_JUMPS.with([outcome.into()]).increment(1);
         match jump {
             JumpState::Suspected => warn!(
-                %machine, %told,
+                %machine, %reported,
                 "the clock of the machine jumped; it is not followed for 15 minutes, so that no session \
                  expires early"
             ),

@@ -18,7 +18,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_thread_that_asks_for_it_gives_way() {
+    fn only_the_calling_thread_gets_a_lower_priority() {
         let priority = || getpriority_process(None).unwrap();
         let before = priority();
         let other = std::thread::spawn(move || {

@@ -140,7 +140,7 @@ fn a_cache_that_panics_is_replaced_and_no_session_is_lost() {
 }
 
 #[test]
-fn a_query_actor_that_panics_is_replaced_and_goes_on_in_the_same_epoch() {
+fn a_query_actor_that_panics_is_replaced_and_keeps_the_epoch() {
     story(async |lived| {
         lived.send("alice", "10.7.0.1");
         lived.until("alice", "10.7.0.1").await;
@@ -155,7 +155,7 @@ fn a_query_actor_that_panics_is_replaced_and_goes_on_in_the_same_epoch() {
 }
 
 #[test]
-fn a_producer_that_panics_loses_nothing_that_the_kernel_still_holds() {
+fn a_producer_that_panics_loses_no_buffered_datagram() {
     story(async |lived| {
         let mailbox = lived.server.running[&Name::new("syslog").unwrap()].mailbox.clone();
         let _ = mailbox.send(Fault).await;
@@ -186,7 +186,7 @@ fn a_reload_replaces_only_what_changed_on_the_same_sockets() {
 }
 
 #[test]
-fn a_reload_that_cannot_be_had_changes_nothing_and_says_why() {
+fn a_failed_reload_changes_nothing_and_reports_the_errors() {
     story(async |mut lived| {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let taken = taken.local_addr().unwrap();
@@ -200,7 +200,7 @@ fn a_reload_that_cannot_be_had_changes_nothing_and_says_why() {
 }
 
 #[test]
-fn a_reload_that_is_refused_leaves_the_certificate_and_one_that_is_taken_shows_the_new_one() {
+fn only_a_successful_reload_replaces_the_certificate() {
     story(async |mut lived| {
         let file = lived.folder.path().join("rollcall-data/tls/enforcement.pem");
         let before = std::fs::read_to_string(&file).unwrap();
@@ -224,7 +224,7 @@ fn a_reload_that_is_refused_leaves_the_certificate_and_one_that_is_taken_shows_t
 }
 
 #[test]
-fn what_waits_for_a_restart_is_told_by_every_reload_until_then() {
+fn settings_that_need_a_restart_are_reported_by_every_reload() {
     story(async |mut lived| {
         let other = "[log]\nformat = \"json\"\n[change_log]\ntombstone_retention = \"2h\"\n\
                      [journal]\nretention = \"40d\"\n";
@@ -325,7 +325,7 @@ fn a_producer_of_pushes_can_be_renamed() {
 }
 
 #[test]
-fn what_a_house_cannot_have_is_told_all_at_once_and_by_its_kind() {
+fn all_unavailable_resources_are_reported_together() {
     let folder = tempfile::tempdir().unwrap();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let holder = std::net::TcpListener::bind(taken).unwrap();

@@ -244,7 +244,7 @@ impl ChangeLog {
             *held = session.clone();
             return;
         }
-        // Consumers were told that the session expired, so it is reported as a new session.
+        // Consumers received the expiry of the session, so it is reported as a new session.
         let state = SlotState::Began(session.clone());
         self.append(session.address, revision, state, None);
         self.present += 1;

@@ -202,7 +202,7 @@ proptest! {
 }
 
 #[test]
-fn a_later_end_a_restart_and_a_turn_of_the_segment_are_told() {
+fn a_later_end_a_restart_and_a_new_segment_are_reported() {
     let folder = TestFolder::new(small());
     let mut journal = folder.start();
     journal.run(&folder, &[login("alice", 1, 0)]);

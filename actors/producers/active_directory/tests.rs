@@ -1,5 +1,5 @@
-//! Servers that answer as no server should. That real ones are understood, the stories with a real
-//! domain controller show.
+//! Tests with misbehaving servers. The stories in `tests/active_directory` use a real domain
+//! controller.
 
 use std::cell::Cell;
 use std::path::Path;
@@ -23,7 +23,7 @@ use super::*;
 use crate::remote::{AuthAttempt, FailureStage, RemoteError};
 use crate::windows::sspi::Channel;
 
-/// A directory with limits that a test reaches.
+/// A directory with low limits.
 fn settings() -> config::ActiveDirectory {
     let folder = tempfile::tempdir().unwrap();
     let text = "[[active_directory]]\nname = \"corp\"\ndomain = \"x.org\"\naccount = \"a@x.org\"\n\
@@ -49,8 +49,8 @@ fn server() -> DirectoryServer {
     DirectoryServer { host: "dc1".into(), address: [127, 0, 0, 1].into(), rank: 0 }
 }
 
-/// What a search asks: its number, its base, and all of it as it was sent.
-struct Asked {
+/// A received search request: its message ID, its base, and its encoding.
+struct SearchSent {
     id: u64,
     base: String,
     sent: Vec<u8>,
@@ -61,7 +61,7 @@ fn message(id: u64, body: &[u8]) -> Vec<u8> {
 }
 
 fn outcome(tag: u8, code: u64) -> Vec<u8> {
-    element(tag, &[&integer(10, code), &octets(b""), &octets(b"as it is told")])
+    element(tag, &[&integer(10, code), &octets(b""), &octets(b"diagnostic")])
 }
 
 /// The end of a search, with the cookie of another page.
@@ -94,12 +94,12 @@ fn root(id: u64) -> Vec<u8> {
     [entry(id, "", &attributes), message(id, &outcome(0x65, 0))].concat()
 }
 
-/// Reads requests, lets everybody in, and answers searches as `answer` says; how many bytes of it
-/// were `taken` is counted.
+/// Accepts every bind, and responds to searches with `answer`. `sent_bytes` counts the bytes of the
+/// responses that were sent.
 async fn serve(
     mut stream: DuplexStream,
-    mut answer: impl FnMut(Asked) -> Vec<u8>,
-    taken: &Cell<usize>,
+    mut answer: impl FnMut(SearchSent) -> Vec<u8>,
+    sent_bytes: &Cell<usize>,
 ) {
     let mut bytes = Vec::new();
     loop {
@@ -114,7 +114,7 @@ async fn serve(
         let mut request = BerReader::new(&request).within(0x30).unwrap();
         let id = request.number(2).unwrap();
         let (tag, body) = request.any().unwrap();
-        let answered = match tag {
+        let response = match tag {
             0x60 => message(id, &outcome(0x61, 0)),
             0x63 => {
                 let base = BerReader::new(body).tagged(4).unwrap();
@@ -122,68 +122,73 @@ async fn serve(
                 if base.is_empty() {
                     root(id)
                 } else {
-                    answer(Asked { id, base, sent: body.to_vec() })
+                    answer(SearchSent { id, base, sent: body.to_vec() })
                 }
             }
             _ => return,
         };
-        for part in answered.chunks(1024) {
+        for part in response.chunks(1024) {
             if stream.write_all(part).await.is_err() {
                 return;
             }
-            taken.set(taken.get() + part.len());
+            sent_bytes.set(sent_bytes.get() + part.len());
         }
     }
 }
 
-/// Reads everything of a server that answers so.
+/// Runs a full read against a server that responds with `answer`.
 fn read_all(
     settings: &config::ActiveDirectory,
-    answer: impl FnMut(Asked) -> Vec<u8>,
+    answer: impl FnMut(SearchSent) -> Vec<u8>,
 ) -> Result<Vec<Update>, DirectoryError> {
     read_counted(settings, answer, &Cell::new(0))
 }
 
 fn read_counted(
     settings: &config::ActiveDirectory,
-    answer: impl FnMut(Asked) -> Vec<u8>,
-    taken: &Cell<usize>,
+    answer: impl FnMut(SearchSent) -> Vec<u8>,
+    sent_bytes: &Cell<usize>,
 ) -> Result<Vec<Update>, DirectoryError> {
     read_these(
         settings,
         &wire::all_objects("DC=x,DC=org", wire::MailAttribute::Skip),
         answer,
-        taken,
+        sent_bytes,
     )
 }
 
-/// Reads what `asked` finds.
+/// Runs the search `search`.
 fn read_these(
     settings: &config::ActiveDirectory,
-    asked: &SearchRequest,
-    answer: impl FnMut(Asked) -> Vec<u8>,
-    taken: &Cell<usize>,
+    search: &SearchRequest,
+    answer: impl FnMut(SearchSent) -> Vec<u8>,
+    sent_bytes: &Cell<usize>,
 ) -> Result<Vec<Update>, DirectoryError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let (ours, theirs) = tokio::io::duplex(4096);
         let reading = async {
             let wire = Transport::new(ours, settings.limits.answer);
-            let reached = (wire, Channel::Clear);
+            let connected = (wire, Channel::Clear);
             let limit = settings.limits.connect;
-            let mut connection =
-                LdapConnection::open(settings, &attempt(settings).await, reached, server(), limit)
-                    .await?;
+            let mut connection = LdapConnection::open(
+                settings,
+                &attempt(settings).await,
+                connected,
+                server(),
+                limit,
+            )
+            .await?;
             let mut pass = PagedSearch::new(settings);
             let mut updates = Vec::new();
-            pass.pages(&mut connection, asked, &[], |update| updates.push(update)).await?;
+            pass.pages(&mut connection, search, &[], |update| updates.push(update)).await?;
             for (group, added) in pass.remaining_members(&mut connection).await? {
                 updates.push(Update::MembersChanged { group, added, removed: Vec::new() });
             }
             Ok(updates)
         };
         let served = async {
-            serve(theirs, answer, taken).await;
+            serve(theirs, answer, sent_bytes).await;
             std::future::pending::<Infallible>().await
         };
         tokio::select! {
@@ -194,19 +199,19 @@ fn read_these(
 }
 
 #[test]
-fn a_directory_that_answers_for_ever_is_cut() {
-    let failure = read_all(&settings(), |asked| page_end(asked.id, b"more")).unwrap_err();
+fn an_endless_directory_is_cut() {
+    let failure = read_all(&settings(), |search| page_end(search.id, b"more")).unwrap_err();
     assert_eq!(
         failure.to_string(),
         "stopped after 100 objects and members: the directory exceeds a limit of \
         [active_directory.limits]"
     );
-    let failure = read_all(&settings(), |asked| entry(asked.id, "CN=a", &[]).repeat(200));
+    let failure = read_all(&settings(), |search| entry(search.id, "CN=a", &[]).repeat(200));
     assert!(matches!(failure, Err(DirectoryError::Endless(_))), "{failure:?}");
 }
 
 #[test]
-fn a_group_whose_rest_begins_again_and_again_ends() {
+fn a_group_with_endless_member_ranges_is_cut() {
     let group = |id, range: &str| {
         entry(
             id,
@@ -219,11 +224,11 @@ fn a_group_whose_rest_begins_again_and_again_ends() {
             ],
         )
     };
-    let read = read_all(&settings(), |asked| {
-        let end = page_end(asked.id, b"");
-        match asked.base.as_str() {
-            "DC=x,DC=org" => [group(asked.id, "member;range=0-1"), end].concat(),
-            _ => [group(asked.id, "member;range=2-1"), end].concat(),
+    let read = read_all(&settings(), |search| {
+        let end = page_end(search.id, b"");
+        match search.base.as_str() {
+            "DC=x,DC=org" => [group(search.id, "member;range=0-1"), end].concat(),
+            _ => [group(search.id, "member;range=2-1"), end].concat(),
         }
     });
     let updates = read.unwrap();
@@ -233,45 +238,46 @@ fn a_group_whose_rest_begins_again_and_again_ends() {
     );
 }
 
-/// A real server cannot tell result 4 here: Samba 4.17 takes MaxPageSize, MaxResultSetSize and the size
-/// limit of a search and heeds none of them, but ends with it one page of more than 256 MiB
-/// (`LDAP_SERVER_MAX_REPLY_SIZE`), which is a million members of groups. MaxQueryDuration it heeds:
+/// No real server here returns result 4: Samba 4.17 accepts MaxPageSize, MaxResultSetSize and the size
+/// limit of a search and enforces none of them. It returns result 4 only for a page of more than 256 MiB
+/// (`LDAP_SERVER_MAX_REPLY_SIZE`), which is a million members of groups. It enforces MaxQueryDuration:
 /// `a_search_aborted_by_the_controller_is_reported_and_retried`.
 #[test]
-fn what_ends_a_search_is_told_in_words() {
+fn errors_that_end_a_search_are_described() {
     for (code, words) in [
         (4, "a limit of the server ended the search"),
         (10, "the server rejected the request (result 10"),
         (50, "the account has no right to read this"),
         (51, "the server is busy"),
     ] {
-        let failure = read_all(&settings(), |asked| message(asked.id, &outcome(0x65, code)));
+        let failure = read_all(&settings(), |search| message(search.id, &outcome(0x65, code)));
         let text = failure.unwrap_err().to_string();
         assert!(text.contains(words) && text.contains("DC=x,DC=org"), "{text}");
         assert!(!text.contains("canary"));
     }
     let closed = read_all(&settings(), |_| message(0, &outcome(0x78, 52))).unwrap_err();
     assert!(matches!(closed, DirectoryError::Closed(_)), "{closed}");
-    let unpaged = read_all(&settings(), |asked| message(asked.id, &outcome(0x65, 0))).unwrap_err();
+    let unpaged =
+        read_all(&settings(), |search| message(search.id, &outcome(0x65, 0))).unwrap_err();
     assert!(matches!(unpaged, DirectoryError::Control(_)), "{unpaged}");
     let long = read_all(&settings(), |_| vec![0x30, 0x84, 0x7f, 0, 0, 0]).unwrap_err();
     assert!(matches!(long, DirectoryError::Protocol(BerError::TooLong)), "{long}");
-    let mut hasty = settings();
-    hasty.limits.answer = Duration::from_millis(50);
-    let silent = read_all(&hasty, |_| Vec::new()).unwrap_err();
+    let mut impatient = settings();
+    impatient.limits.answer = Duration::from_millis(50);
+    let silent = read_all(&impatient, |_| Vec::new()).unwrap_err();
     assert!(matches!(silent, DirectoryError::Silent(_)), "{silent}");
 }
 
-/// The server is never silent, and never says anything whole.
+/// The server sends one byte after another, but no complete message.
 #[test]
-fn a_server_that_does_not_let_in_is_left_in_time() {
-    let mut hasty = settings();
-    hasty.limits.connect = Duration::from_millis(200);
+fn a_bind_that_does_not_complete_times_out() {
+    let mut impatient = settings();
+    impatient.limits.connect = Duration::from_millis(200);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let failure = runtime.block_on(async {
         let (ours, mut theirs) = tokio::io::duplex(4096);
-        let dripping = async {
-            // The head of a message of 1 MiB, and then a byte at a time.
+        let trickle = async {
+            // The header of a message of 1 MiB, then a byte at a time.
             theirs.write_all(&[0x30, 0x83, 0x10, 0, 0]).await.unwrap();
             loop {
                 tokio::time::sleep(Duration::from_millis(10)).await;
@@ -280,13 +286,13 @@ fn a_server_that_does_not_let_in_is_left_in_time() {
                 }
             }
         };
-        let reached = (Transport::new(ours, hasty.limits.answer), Channel::Clear);
-        let attempt = attempt(&hasty).await;
+        let connected = (Transport::new(ours, impatient.limits.answer), Channel::Clear);
+        let attempt = attempt(&impatient).await;
         tokio::select! {
-            opened = LdapConnection::open(&hasty, &attempt, reached, server(), hasty.limits.connect) => {
-                opened.err().expect("it never lets anybody in")
+            opened = LdapConnection::open(&impatient, &attempt, connected, server(), impatient.limits.connect) => {
+                opened.err().expect("the bind does not complete")
             }
-            () = dripping => unreachable!("it drips for ever"),
+            () = trickle => unreachable!("the server sends without end"),
         }
     });
     assert_eq!(failure.stage(), FailureStage::Credentials);
@@ -300,11 +306,11 @@ fn a_server_that_does_not_let_in_is_left_in_time() {
 }
 
 #[test]
-fn references_are_not_followed_and_do_not_end_the_search() {
-    let read = read_all(&settings(), |asked| {
-        let reference = message(asked.id, &element(0x73, &[&octets(b"ldap://elsewhere/")]));
+fn referrals_are_not_followed_and_do_not_end_the_search() {
+    let read = read_all(&settings(), |search| {
+        let reference = message(search.id, &element(0x73, &[&octets(b"ldap://elsewhere/")]));
         let user = entry(
-            asked.id,
+            search.id,
             "CN=a,DC=x,DC=org",
             &[
                 ("objectClass", &[b"user"]),
@@ -312,21 +318,21 @@ fn references_are_not_followed_and_do_not_end_the_search() {
                 ("sAMAccountName", &[b"a"]),
             ],
         );
-        [reference, user, page_end(asked.id, b"")].concat()
+        [reference, user, page_end(search.id, b"")].concat()
     });
     assert_eq!(read.unwrap().len(), 1);
 }
 
 #[test]
-fn references_without_end_are_cut() {
-    let read = read_all(&settings(), |asked| {
-        message(asked.id, &element(0x73, &[&octets(b"ldap://elsewhere/")])).repeat(10_001)
+fn endless_referrals_are_cut() {
+    let read = read_all(&settings(), |search| {
+        message(search.id, &element(0x73, &[&octets(b"ldap://elsewhere/")])).repeat(10_001)
     });
     assert!(matches!(read, Err(DirectoryError::Endless(_))), "{read:?}");
 }
 
 #[test]
-fn what_the_library_would_not_survive_does_not_reach_it() {
+fn malformed_messages_do_not_reach_the_library() {
     let deep = (0..1000).fold(Vec::new(), |inner: Vec<u8>, _| element(0x30, &[&inner]));
     let bad = element(0x65, &[&integer(10, 0), &octets(b""), &octets(&[0xff])]);
     for (answer, why) in [
@@ -336,17 +342,17 @@ fn what_the_library_would_not_survive_does_not_reach_it() {
         (element(0x79, &[]), BerError::Unsolicited),
         (bad, BerError::Text),
     ] {
-        let failure = read_all(&settings(), |asked| message(asked.id, &answer)).unwrap_err();
+        let failure = read_all(&settings(), |search| message(search.id, &answer)).unwrap_err();
         assert!(matches!(&failure, DirectoryError::Protocol(found) if *found == why), "{failure}");
     }
-    let other = read_all(&settings(), |asked| message(asked.id + 1, &outcome(0x65, 0)));
+    let other = read_all(&settings(), |search| message(search.id + 1, &outcome(0x65, 0)));
     assert!(matches!(other, Err(DirectoryError::Protocol(BerError::Unsolicited))), "{other:?}");
 }
 
 #[test]
-fn a_message_beyond_all_buffers_is_read_whole() {
+fn a_message_larger_than_all_buffers_is_read() {
     let members: Vec<Vec<u8>> = (0..20_000)
-        .map(|n| format!("<GUID={n:032x}>;CN=somebody,{},DC=x", "OU=y,".repeat(20)).into_bytes())
+        .map(|n| format!("<GUID={n:032x}>;CN=member,{},DC=x", "OU=y,".repeat(20)).into_bytes())
         .collect();
     let members: Vec<&[u8]> = members.iter().map(Vec::as_slice).collect();
     let group = |id| {
@@ -360,7 +366,8 @@ fn a_message_beyond_all_buffers_is_read_whole() {
     };
     let mut patient = settings();
     patient.limits.objects = 1_000_000;
-    let answer = |asked: Asked| [group(asked.id).repeat(3), page_end(asked.id, b"")].concat();
+    let answer =
+        |search: SearchSent| [group(search.id).repeat(3), page_end(search.id, b"")].concat();
     let updates = read_all(&patient, answer).unwrap();
     let count = |update: &Update| match update {
         Update::Upsert { object: Object::Group { members, .. }, .. } => members.len(),
@@ -370,75 +377,75 @@ fn a_message_beyond_all_buffers_is_read_whole() {
 }
 
 #[test]
-fn a_directory_is_not_read_faster_than_it_is_understood() {
-    const UNDERSTOOD: usize = 20_000;
+fn reading_is_bounded_by_processing() {
+    const PROCESSED: usize = 20_000;
     let dn = format!("CN={}", "a".repeat(200));
     let length = entry(9, &dn, &[]).len();
     let mut patient = settings();
-    patient.limits.objects = UNDERSTOOD;
-    let taken = Cell::new(0);
-    let answer = |asked: Asked| entry(asked.id, &dn, &[]).repeat(5 * UNDERSTOOD);
-    let failure = read_counted(&patient, answer, &taken);
+    patient.limits.objects = PROCESSED;
+    let sent_bytes = Cell::new(0);
+    let answer = |search: SearchSent| entry(search.id, &dn, &[]).repeat(5 * PROCESSED);
+    let failure = read_counted(&patient, answer, &sent_bytes);
     assert!(matches!(failure, Err(DirectoryError::Endless(_))), "{failure:?}");
-    // What lies in buffers in between is some 300 KiB, however much there is.
-    let ahead = taken.get() - UNDERSTOOD * length;
-    assert!(ahead < 1 << 20, "{ahead} bytes ahead of {}", taken.get());
+    // The buffers between server and reader hold about 300 KiB.
+    let ahead = sent_bytes.get() - PROCESSED * length;
+    assert!(ahead < 1 << 20, "{ahead} bytes ahead of {}", sent_bytes.get());
 }
 
 #[test]
-fn what_is_searched_for_is_sent_as_it_is_meant() {
-    let strange = [0, b'*', b'(', b')', b'\\', 0xff, b' ', b'~', b'<', b'='];
+fn search_requests_are_encoded_as_intended() {
+    let special = [0, b'*', b'(', b')', b'\\', 0xff, b' ', b'~', b'<', b'='];
     let guids = [Guid([0x2a; 16]), Guid([0x5c; 16]), Guid(std::array::from_fn(|n| n as u8))];
     let equal =
         |name: &str, value: &[u8]| element(0xa3, &[&octets(name.as_bytes()), &octets(value)]);
     let changed = element(0xa5, &[&octets(b"uSNChanged"), &octets(b"42")]);
-    let wanted = element(0xa1, &[&equal("objectClass", b"user"), &equal("objectClass", b"group")]);
-    let these: Vec<u8> = guids.iter().flat_map(|guid| equal("objectGUID", &guid.0)).collect();
-    let strangely = SearchRequest {
-        filter: Filter::Not(Box::new(Filter::Equal("cn", strange.to_vec()))),
+    let classes = element(0xa1, &[&equal("objectClass", b"user"), &equal("objectClass", b"group")]);
+    let by_guid: Vec<u8> = guids.iter().flat_map(|guid| equal("objectGUID", &guid.0)).collect();
+    let with_special_bytes = SearchRequest {
+        filter: Filter::Not(Box::new(Filter::Equal("cn", special.to_vec()))),
         ..wire::change_notification("DC=x,DC=org")
     };
-    for (asked, filter) in [
+    for (search, filter) in [
         (wire::change_notification("DC=x,DC=org"), element(0x87, &[b"objectClass"])),
         (wire::changed_since("DC=x,DC=org", 41, wire::MailAttribute::Skip), {
-            element(0xa0, &[&changed, &wanted])
+            element(0xa0, &[&changed, &classes])
         }),
         (
             wire::by_guids("DC=x,DC=org", &guids, wire::MailAttribute::Skip),
-            element(0xa1, &[&these]),
+            element(0xa1, &[&by_guid]),
         ),
-        (strangely, element(0xa2, &[&equal("cn", &strange)])),
+        (with_special_bytes, element(0xa2, &[&equal("cn", &special)])),
     ] {
         let mut sent = Vec::new();
-        let answer = |search: Asked| {
+        let answer = |search: SearchSent| {
             sent = search.sent;
             page_end(search.id, b"")
         };
-        read_these(&settings(), &asked, answer, &Cell::new(0)).unwrap();
-        let names: Vec<u8> = asked.attributes.iter().flat_map(|n| octets(n.as_bytes())).collect();
-        // Below the base and with it, no aliases, no limits, values as well as names.
+        read_these(&settings(), &search, answer, &Cell::new(0)).unwrap();
+        let names: Vec<u8> = search.attributes.iter().flat_map(|n| octets(n.as_bytes())).collect();
+        // Scope subtree, no alias dereferencing, no limits, attribute values included.
         let fixed = b"\x0a\x01\x02\x0a\x01\x00\x02\x01\x00\x02\x01\x00\x01\x01\x00";
         let expected = [&octets(b"DC=x,DC=org"), &fixed[..], &filter, &element(0x30, &[&names])];
-        assert_eq!(sent, expected.concat(), "{}", asked.filter);
+        assert_eq!(sent, expected.concat(), "{}", search.filter);
     }
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
-    fn whatever_a_server_answers_ends_in_words(bytes: Vec<u8>, tag in prop::sample::select(vec![0x64u8, 0x65, 0x73, 0x78])) {
-        let mut hasty = settings();
-        hasty.limits.answer = Duration::from_millis(20);
-        let _ = read_all(&hasty, |_| bytes.clone());
-        let whole = |asked: Asked| {
-            let message = message(asked.id, &element(tag, &[&bytes]));
-            [message, page_end(asked.id, b"")].concat()
+    fn every_server_response_gives_data_or_an_error(bytes: Vec<u8>, tag in prop::sample::select(vec![0x64u8, 0x65, 0x73, 0x78])) {
+        let mut impatient = settings();
+        impatient.limits.answer = Duration::from_millis(20);
+        let _ = read_all(&impatient, |_| bytes.clone());
+        let whole = |search: SearchSent| {
+            let message = message(search.id, &element(tag, &[&bytes]));
+            [message, page_end(search.id, b"")].concat()
         };
-        let _ = read_all(&hasty, whole);
+        let _ = read_all(&impatient, whole);
     }
 
     #[test]
-    fn no_value_becomes_a_part_of_a_filter(value: Vec<u8>) {
+    fn no_value_changes_the_structure_of_a_filter(value: Vec<u8>) {
         let written = Filter::Equal("cn", value.clone()).to_string();
         let read = ldap3::parse_filter(&written).map(ASNTag::into_structure);
         let octets = |inner: &[u8]| OctetString { inner: inner.to_vec(), ..Default::default() };

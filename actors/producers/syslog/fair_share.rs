@@ -99,7 +99,7 @@ mod tests {
         shares.throttle(at(1));
         assert_eq!(round(&mut shares, &flood, at(2)), [128, 39, 39, 39]);
         assert_eq!(shares.take_throttled().collect::<Vec<_>>(), [(0, 262)]);
-        assert_eq!(shares.take_throttled().count(), 0, "told once");
+        assert_eq!(shares.take_throttled().count(), 0, "reported once");
         assert_eq!(round(&mut shares, &flood, at(1002)), flood, "the kernel has caught up");
     }
 
@@ -116,7 +116,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(256))]
 
         #[test]
-        fn who_keeps_to_an_equal_part_loses_nothing(
+        fn a_client_within_its_fair_share_loses_nothing(
             sent in prop::collection::vec(0..ROUND, 2..20),
         ) {
             let mut shares = FairShare::new(sent.len(), ROUND);

@@ -1,4 +1,4 @@
-//! Lines through real sockets, to the session that the query actor shows.
+//! Tests with real sockets, up to the session in the query actor.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -36,14 +36,14 @@ fn settings() -> config::Settings {
     config::load(Some(&file), &config::Environment::process()).unwrap()
 }
 
-struct House {
+struct Fixture {
     engine: Engine,
-    desk: Mailbox<ProducerActor>,
+    mailbox: Mailbox<ProducerActor>,
     udp: SocketAddr,
     tcp: SocketAddr,
 }
 
-impl House {
+impl Fixture {
     async fn open() -> Self {
         let (settings, clock) = (settings(), Clock::system());
         let syslog = Syslog::bind(&settings.syslog[0], None, clock.clone(), &[]).unwrap();
@@ -57,8 +57,8 @@ impl House {
             Engine::start(MemoryJournal::new(1), rules, ChangeLogLimits::default(), &clock)
                 .await
                 .unwrap();
-        let desk = Mailbox::<ProducerActor>::new("syslog", clock);
-        let (producer, own, cache) = (syslog, desk.clone(), engine.cache.clone());
+        let mailbox = Mailbox::<ProducerActor>::new("syslog", clock);
+        let (producer, own, cache) = (syslog, mailbox.clone(), engine.cache.clone());
         let factory = move || {
             ProducerActor::new(
                 Arc::clone(&producer) as Arc<dyn Producer>,
@@ -66,25 +66,25 @@ impl House {
                 cache.clone(),
             )
         };
-        engine.supervisor.send(Spawn::new(desk.clone(), factory)).await.unwrap();
-        Self { engine, desk, udp, tcp }
+        engine.supervisor.send(Spawn::new(mailbox.clone(), factory)).await.unwrap();
+        Self { engine, mailbox, udp, tcp }
     }
 
-    async fn look(&self, address: &str) -> Option<Arc<Session>> {
+    async fn lookup(&self, address: &str) -> Option<Arc<Session>> {
         let address: Address = address.parse().unwrap();
         self.engine.query.send(LookupAddress(address)).await.unwrap()
     }
 
-    async fn until(&self, address: &str, wanted: impl Fn(Option<&str>) -> bool) {
+    async fn wait_until(&self, address: &str, wanted: impl Fn(Option<&str>) -> bool) {
         for _ in 0..1000 {
-            let session = self.look(address).await;
+            let session = self.lookup(address).await;
             let user = session.as_ref().and_then(|s| s.principal.as_ref()).map(|p| p.user.as_str());
             if wanted(user) {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        panic!("{address} never came to what was waited for: {:?}", self.look(address).await);
+        panic!("{address} did not reach the expected state: {:?}", self.lookup(address).await);
     }
 }
 
@@ -101,80 +101,82 @@ fn vpn(direction: &str, user: &str, address: &str) -> String {
     )
 }
 
-fn story(test: impl AsyncFnOnce(House)) {
-    System::new().block_on(async { test(House::open().await).await });
+fn story(test: impl AsyncFnOnce(Fixture)) {
+    System::new().block_on(async { test(Fixture::open().await).await });
 }
 
 #[test]
 fn a_datagram_becomes_a_session_and_another_ends_it() {
-    story(async |house| {
+    story(async |fixture| {
         let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-        socket.send_to(vpn("up", "alice", "10.1.0.1").as_bytes(), house.udp).unwrap();
-        house.until("10.1.0.1", |user| user == Some("alice")).await;
-        socket.send_to(vpn("down", "alice", "10.1.0.1").as_bytes(), house.udp).unwrap();
-        house.until("10.1.0.1", |user| user.is_none()).await;
+        socket.send_to(vpn("up", "alice", "10.1.0.1").as_bytes(), fixture.udp).unwrap();
+        fixture.wait_until("10.1.0.1", |user| user == Some("alice")).await;
+        socket.send_to(vpn("down", "alice", "10.1.0.1").as_bytes(), fixture.udp).unwrap();
+        fixture.wait_until("10.1.0.1", |user| user.is_none()).await;
     });
 }
 
 #[test]
 fn a_stream_is_read_in_both_framings_to_its_last_line() {
-    story(async |house| {
+    story(async |fixture| {
         let counted = vpn("up", "bob", "10.1.0.2");
-        let mut stream = TcpStream::connect(house.tcp).unwrap();
+        let mut stream = TcpStream::connect(fixture.tcp).unwrap();
         write!(stream, "{} {counted}", counted.len()).unwrap();
-        let mut lines = TcpStream::connect(house.tcp).unwrap();
+        let mut lines = TcpStream::connect(fixture.tcp).unwrap();
         write!(lines, "{}\n{}", vpn("up", "carol", "10.1.0.3"), vpn("up", "dave", "10.1.0.4"))
             .unwrap();
         drop(lines);
-        house.until("10.1.0.2", |user| user == Some("bob")).await;
-        house.until("10.1.0.3", |user| user == Some("carol")).await;
-        house.until("10.1.0.4", |user| user == Some("dave")).await;
+        fixture.wait_until("10.1.0.2", |user| user == Some("bob")).await;
+        fixture.wait_until("10.1.0.3", |user| user == Some("carol")).await;
+        fixture.wait_until("10.1.0.4", |user| user == Some("dave")).await;
     });
 }
 
 #[test]
-fn ten_thousand_datagrams_and_garbage_are_all_decided() {
-    story(async |house| {
+fn ten_thousand_datagrams_with_invalid_ones_are_all_decided() {
+    story(async |fixture| {
         let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         for n in 0..10_000_u32 {
             let address = std::net::Ipv4Addr::from(0x0a02_0000 + n).to_string();
-            socket.send_to(vpn("up", &format!("user{n}"), &address).as_bytes(), house.udp).unwrap();
+            socket
+                .send_to(vpn("up", &format!("user{n}"), &address).as_bytes(), fixture.udp)
+                .unwrap();
             if n % 100 == 0 {
-                socket.send_to(&[0xff, 0x00, b'<', 0x80], house.udp).unwrap();
-                socket.send_to(&[b'x'; 4000], house.udp).unwrap();
-                house.until(&address, |user| user.is_some()).await;
+                socket.send_to(&[0xff, 0x00, b'<', 0x80], fixture.udp).unwrap();
+                socket.send_to(&[b'x'; 4000], fixture.udp).unwrap();
+                fixture.wait_until(&address, |user| user.is_some()).await;
             }
         }
-        house.until("10.2.39.15", |user| user == Some("user9999")).await;
+        fixture.wait_until("10.2.39.15", |user| user == Some("user9999")).await;
     });
 }
 
 #[test]
-fn a_client_has_so_many_streams_and_a_stranger_none() {
-    story(async |house| {
-        let first = TcpStream::connect(house.tcp).unwrap();
-        let _second = TcpStream::connect(house.tcp).unwrap();
-        let mut third = TcpStream::connect(house.tcp).unwrap();
+fn connections_are_limited_per_client_and_unknown_senders_have_none() {
+    story(async |fixture| {
+        let first = TcpStream::connect(fixture.tcp).unwrap();
+        let _second = TcpStream::connect(fixture.tcp).unwrap();
+        let mut third = TcpStream::connect(fixture.tcp).unwrap();
         third.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
         let closed = tokio::task::spawn_blocking(move || std::io::Read::read(&mut third, &mut [0]));
-        assert_eq!(closed.await.unwrap().unwrap(), 0, "the third is closed at once");
+        assert_eq!(closed.await.unwrap().unwrap(), 0, "the third connection is closed");
         drop(first);
     });
 }
 
 #[test]
-fn what_was_taken_in_is_handed_over_before_it_closes() {
-    story(async |house| {
-        let mut stream = TcpStream::connect(house.tcp).unwrap();
+fn received_events_are_submitted_before_a_close() {
+    story(async |fixture| {
+        let mut stream = TcpStream::connect(fixture.tcp).unwrap();
         writeln!(stream, "{}", vpn("up", "erin", "10.1.0.5")).unwrap();
-        house.until("10.1.0.5", |user| user == Some("erin")).await;
-        house.desk.send(Close).await.unwrap();
-        assert!(house.look("10.1.0.5").await.is_some());
+        fixture.wait_until("10.1.0.5", |user| user == Some("erin")).await;
+        fixture.mailbox.send(Close).await.unwrap();
+        assert!(fixture.lookup("10.1.0.5").await.is_some());
     });
 }
 
 #[test]
-fn the_kernels_buffer_is_resized_by_whoever_reads_and_not_by_whoever_is_only_drawn() {
+fn the_receive_buffer_is_resized_when_reading_starts() {
     let (mut changed, clock) = (settings(), Clock::system());
     let section = &mut changed.syslog[0];
     section.limits.receive_buffer = 32 << 10;
@@ -182,12 +184,12 @@ fn the_kernels_buffer_is_resized_by_whoever_reads_and_not_by_whoever_is_only_dra
     let before = first.udp[0].socket.holds();
     section.limits.receive_buffer = 64 << 10;
     let next = Arc::new(Syslog::bind(section, None, clock.clone(), &[&first]).unwrap());
-    assert_eq!(first.udp[0].socket.holds(), before, "it may yet be told that it is not wanted");
+    assert_eq!(first.udp[0].socket.holds(), before, "the new configuration may still be rejected");
     System::new().block_on(async {
-        let house = House::with(next, changed, clock).await;
+        let fixture = Fixture::with(next, changed, clock).await;
         let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-        socket.send_to(vpn("up", "alice", "10.1.0.1").as_bytes(), house.udp).unwrap();
-        house.until("10.1.0.1", |user| user == Some("alice")).await;
+        socket.send_to(vpn("up", "alice", "10.1.0.1").as_bytes(), fixture.udp).unwrap();
+        fixture.wait_until("10.1.0.1", |user| user == Some("alice")).await;
     });
     assert!(first.udp[0].socket.holds() > before, "it is read with the new size");
 }

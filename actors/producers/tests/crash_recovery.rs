@@ -57,12 +57,12 @@ impl Reads for Reader {
     }
 }
 
-/// An engine over the journal of `shelf`, and a mailbox whose actor is not started.
-async fn engine(shelf: &TestFolder) -> (Engine, Mailbox<ProducerActor>) {
-    let time = Arc::clone(&shelf.time);
+/// An engine over the journal of `folder`, and a mailbox whose actor is not started.
+async fn engine(folder: &TestFolder) -> (Engine, Mailbox<ProducerActor>) {
+    let time = Arc::clone(&folder.time);
     let clock = Clock::from_fn(move || Timestamp::from_millis(time.load(SeqCst)));
     let engine =
-        Engine::start(shelf.open(), rules(), ChangeLogLimits::default(), &clock).await.unwrap();
+        Engine::start(folder.open(), rules(), ChangeLogLimits::default(), &clock).await.unwrap();
     (engine, Mailbox::new("dc1", clock))
 }
 
@@ -75,13 +75,13 @@ async fn spawn_reader(engine: &Engine, mailbox: &Mailbox<ProducerActor>) {
 #[test]
 fn the_read_position_is_committed_with_the_events_it_covers() {
     System::new().block_on(async {
-        let shelf = TestFolder::new(JournalOptions::default());
-        let (engine, mailbox) = engine(&shelf).await;
+        let folder = TestFolder::new(JournalOptions::default());
+        let (engine, mailbox) = engine(&folder).await;
         spawn_reader(&engine, &mailbox).await;
         let (mut newest, mut crashes) = (engine.newest.clone(), 0);
         while newest.borrow_and_update().0 < ENTRIES {
             newest.changed().await.unwrap();
-            let copy = shelf.copy();
+            let copy = folder.copy();
             let recovered = copy.start();
             let source = ReadSource { producer: name("dc1"), name: name("Security") };
             let position = recovered.journal.read_position(&source);
@@ -98,13 +98,13 @@ fn the_read_position_is_committed_with_the_events_it_covers() {
 #[test]
 fn a_producer_resumes_at_the_committed_position_after_a_restart() {
     System::new().block_on(async {
-        let shelf = TestFolder::new(JournalOptions::default());
-        let (first, mailbox) = engine(&shelf).await;
+        let folder = TestFolder::new(JournalOptions::default());
+        let (first, mailbox) = engine(&folder).await;
         spawn_reader(&first, &mailbox).await;
         let mut newest = first.newest.clone();
         newest.wait_for(|newest| newest.0 >= 50).await.unwrap();
         first.stop().await;
-        let (second, mailbox) = engine(&shelf).await;
+        let (second, mailbox) = engine(&folder).await;
         spawn_reader(&second, &mailbox).await;
         let mut newest = second.newest.clone();
         newest.wait_for(|newest| newest.0 >= ENTRIES).await.unwrap();

@@ -1,4 +1,4 @@
-//! Children that panic, fail, freeze and quit, and the supervisor that outlives them all.
+//! Tests of the supervisor with actors that panic, fail, hang and stop.
 
 use std::sync::atomic::AtomicUsize;
 use std::sync::mpsc as thread_channel;
@@ -6,54 +6,56 @@ use std::sync::mpsc as thread_channel;
 use super::*;
 use crate::mailbox::MailboxClosed;
 
-const IMPATIENT: RestartPolicy = RestartPolicy {
+const FAST_POLICY: RestartPolicy = RestartPolicy {
     first: Duration::from_millis(5),
     longest: Duration::from_millis(20),
     reset_after: Duration::from_secs(60),
     probe_interval: Duration::from_millis(20),
-    // Writing the backtrace of a panic takes a while, and must not count as freezing.
+    // Writing the backtrace of a panic takes a while, and must not count as a hang.
     hang: Duration::from_secs(3),
 };
 
-/// A child that does what it is told, however bad.
-struct Child {
-    born: usize,
-    asked: usize,
+/// An actor that carries out orders, including harmful ones.
+struct TestActor {
+    instance: usize,
+    handled: usize,
 }
 
-impl Actor for Child {
-    const KIND: &'static str = "child";
+impl Actor for TestActor {
+    const KIND: &'static str = "actor";
     const STAGE: Stage = Stage::Deciding;
     const CAPACITY: usize = 2;
 }
 
 #[derive(Debug)]
-enum Do {
+enum Order {
     Answer,
     Panic,
     Fail,
     Quit,
-    Freeze(thread_channel::Receiver<()>),
+    Hang(thread_channel::Receiver<()>),
     Wait(tokio::sync::oneshot::Receiver<()>),
 }
 
-impl Message for Do {
+impl Message for Order {
     type Result = (usize, usize);
 }
 
-impl Handler<Do> for Child {
-    fn handle(&mut self, order: Do, context: &mut Context<Self>) -> Reply<(usize, usize)> {
-        self.asked += 1;
-        let answer = (self.born, self.asked);
+impl Handler<Order> for TestActor {
+    fn handle(&mut self, order: Order, context: &mut Context<Self>) -> Reply<(usize, usize)> {
+        self.handled += 1;
+        let answer = (self.instance, self.handled);
         match order {
-            Do::Answer => {}
-            Do::Panic => panic!("told to panic"),
-            Do::Fail => {
-                context.run_later(Duration::ZERO, |cell, context| cell.fail("told to", context));
+            Order::Answer => {}
+            Order::Panic => panic!("ordered to panic"),
+            Order::Fail => {
+                context.run_later(Duration::ZERO, |cell, context| {
+                    cell.fail("ordered to fail", context)
+                });
             }
-            Do::Quit => context.terminate(),
-            Do::Freeze(until) => drop(until.recv()),
-            Do::Wait(until) => {
+            Order::Quit => context.terminate(),
+            Order::Hang(until) => drop(until.recv()),
+            Order::Wait(until) => {
                 return Reply::later(async move {
                     let _ = until.await;
                     answer
@@ -64,149 +66,150 @@ impl Handler<Do> for Child {
     }
 }
 
-struct Nursery {
+struct Fixture {
     supervisor: Mailbox<Supervisor>,
-    child: Mailbox<Child>,
+    actor: Mailbox<TestActor>,
 }
 
-impl Nursery {
+impl Fixture {
     async fn open() -> Self {
         let clock = Clock::system();
-        let supervisor = Supervisor::start(&clock, IMPATIENT);
-        let child = Mailbox::<Child>::new("child", clock);
-        let births = AtomicUsize::new(0);
-        let factory = move || Child { born: births.fetch_add(1, SeqCst) + 1, asked: 0 };
-        supervisor.send(Spawn::new(child.clone(), factory)).await.unwrap();
-        let nursery = Self { supervisor, child };
-        nursery.until_child(1).await;
-        nursery
+        let supervisor = Supervisor::start(&clock, FAST_POLICY);
+        let actor = Mailbox::<TestActor>::new("actor", clock);
+        let instances = AtomicUsize::new(0);
+        let factory =
+            move || TestActor { instance: instances.fetch_add(1, SeqCst) + 1, handled: 0 };
+        supervisor.send(Spawn::new(actor.clone(), factory)).await.unwrap();
+        let fixture = Self { supervisor, actor };
+        fixture.wait_for_instance(1).await;
+        fixture
     }
 
-    /// Waits until the child of this birth answers.
-    async fn until_child(&self, birth: usize) -> usize {
+    /// Waits until the instance with this number answers.
+    async fn wait_for_instance(&self, instance: usize) -> usize {
         for _ in 0..1000 {
-            match self.child.send(Do::Answer).await {
-                Ok((born, asked)) if born == birth => return asked,
+            match self.actor.send(Order::Answer).await {
+                Ok((number, handled)) if number == instance => return handled,
                 _ => tokio::time::sleep(Duration::from_millis(5)).await,
             }
         }
-        panic!("child {birth} never came");
+        panic!("instance {instance} did not start");
     }
 
-    async fn attendance(&self) -> ActorStatus {
+    async fn status(&self) -> ActorStatus {
         self.supervisor.send(ListActors).await.unwrap().remove(0)
     }
 }
 
-fn story(test: impl AsyncFnOnce(Nursery)) {
-    System::new().block_on(async { test(Nursery::open().await).await });
+fn story(test: impl AsyncFnOnce(Fixture)) {
+    System::new().block_on(async { test(Fixture::open().await).await });
 }
 
 #[test]
-fn a_child_that_panics_is_replaced_with_fresh_state_behind_the_same_mailbox() {
-    story(async |nursery| {
-        assert_eq!(nursery.child.send(Do::Panic).await, Err(MailboxClosed("child")));
-        assert_eq!(nursery.until_child(2).await, 1, "the second child has fresh state");
-        let attendance = nursery.attendance().await;
-        assert_eq!(attendance.restarts, BTreeMap::from([("panic", 1)]));
-        assert_eq!(attendance.state, ActorState::Running);
+fn an_actor_that_panics_is_replaced_with_fresh_state_behind_the_same_mailbox() {
+    story(async |fixture| {
+        assert_eq!(fixture.actor.send(Order::Panic).await, Err(MailboxClosed("actor")));
+        assert_eq!(fixture.wait_for_instance(2).await, 1, "the second instance has fresh state");
+        let status = fixture.status().await;
+        assert_eq!(status.restarts, BTreeMap::from([("panic", 1)]));
+        assert_eq!(status.state, ActorState::Running);
     });
 }
 
 #[test]
-fn a_child_that_fails_is_replaced_and_its_error_is_kept() {
-    story(async |nursery| {
-        nursery.child.send(Do::Fail).await.unwrap();
-        nursery.until_child(2).await;
-        let attendance = nursery.attendance().await;
-        assert_eq!(attendance.restarts, BTreeMap::from([("error", 1)]));
-        assert_eq!(attendance.last_error.as_deref(), Some("told to"));
+fn an_actor_that_fails_is_replaced_and_its_error_is_kept() {
+    story(async |fixture| {
+        fixture.actor.send(Order::Fail).await.unwrap();
+        fixture.wait_for_instance(2).await;
+        let status = fixture.status().await;
+        assert_eq!(status.restarts, BTreeMap::from([("error", 1)]));
+        assert_eq!(status.last_error.as_deref(), Some("ordered to fail"));
     });
 }
 
 #[test]
-fn a_child_that_quits_is_replaced() {
-    story(async |nursery| {
-        let _ = nursery.child.send(Do::Quit).await;
-        nursery.until_child(2).await;
-        assert_eq!(nursery.attendance().await.restarts, BTreeMap::from([("stop", 1)]));
+fn an_actor_that_quits_is_replaced() {
+    story(async |fixture| {
+        let _ = fixture.actor.send(Order::Quit).await;
+        fixture.wait_for_instance(2).await;
+        assert_eq!(fixture.status().await.restarts, BTreeMap::from([("stop", 1)]));
     });
 }
 
 #[test]
-fn a_child_that_hangs_is_abandoned_and_replaced_while_it_still_sleeps() {
-    story(async |nursery| {
+fn an_actor_that_hangs_is_abandoned_and_replaced_while_it_still_sleeps() {
+    story(async |fixture| {
         let (wake, sleep) = thread_channel::channel();
-        let frozen = nursery.child.queue(Do::Freeze(sleep)).await.unwrap();
-        nursery.until_child(2).await;
-        assert_eq!(nursery.attendance().await.restarts, BTreeMap::from([("hang", 1)]));
-        // It wakes, finishes what it did, and leaves without taking its successor along.
+        let hung = fixture.actor.queue(Order::Hang(sleep)).await.unwrap();
+        fixture.wait_for_instance(2).await;
+        assert_eq!(fixture.status().await.restarts, BTreeMap::from([("hang", 1)]));
+        // It resumes, completes its handler and ends. Its successor keeps running.
         wake.send(()).unwrap();
-        let _ = frozen.await;
-        tokio::time::sleep(IMPATIENT.probe_interval * 4).await;
-        nursery.until_child(2).await;
-        assert_eq!(nursery.attendance().await.restarts, BTreeMap::from([("hang", 1)]));
+        let _ = hung.await;
+        tokio::time::sleep(FAST_POLICY.probe_interval * 4).await;
+        fixture.wait_for_instance(2).await;
+        assert_eq!(fixture.status().await.restarts, BTreeMap::from([("hang", 1)]));
     });
 }
 
 #[test]
-fn a_child_whose_birth_takes_several_rounds_is_not_taken_to_be_frozen() {
-    story(async |nursery| {
-        let late = Mailbox::<Child>::new("late", Clock::system());
-        let (bear, birth) = thread_channel::channel::<()>();
-        let birth = std::sync::Mutex::new(birth);
+fn an_actor_that_starts_slowly_is_not_reported_as_hung() {
+    story(async |fixture| {
+        let late = Mailbox::<TestActor>::new("late", Clock::system());
+        let (start, instance) = thread_channel::channel::<()>();
+        let instance = std::sync::Mutex::new(instance);
         let factory = move || {
-            let _ = birth.lock().unwrap().recv();
-            Child { born: 1, asked: 0 }
+            let _ = instance.lock().unwrap().recv();
+            TestActor { instance: 1, handled: 0 }
         };
-        let hired = nursery.supervisor.queue(Spawn::new(late.clone(), factory)).await.unwrap();
-        tokio::time::sleep(IMPATIENT.probe_interval * 3).await;
-        bear.send(()).unwrap();
-        hired.await.unwrap();
-        tokio::time::sleep(IMPATIENT.hang * 2).await;
-        let attendance = nursery.supervisor.send(ListActors).await.unwrap().remove(1);
-        assert_eq!(attendance.restarts, BTreeMap::new());
+        let spawned = fixture.supervisor.queue(Spawn::new(late.clone(), factory)).await.unwrap();
+        tokio::time::sleep(FAST_POLICY.probe_interval * 3).await;
+        start.send(()).unwrap();
+        spawned.await.unwrap();
+        tokio::time::sleep(FAST_POLICY.hang * 2).await;
+        let status = fixture.supervisor.send(ListActors).await.unwrap().remove(1);
+        assert_eq!(status.restarts, BTreeMap::new());
     });
 }
 
 #[test]
-fn a_child_that_keeps_panicking_backs_off_and_others_go_on() {
-    story(async |nursery| {
-        let other = Mailbox::<Child>::new("other", Clock::system());
-        let hire = Spawn::new(other.clone(), || Child { born: 7, asked: 0 });
-        nursery.supervisor.send(hire).await.unwrap();
-        for birth in 1..=4 {
-            nursery.until_child(birth).await;
-            let _ = nursery.child.send(Do::Panic).await;
-            assert_eq!(other.send(Do::Answer).await.map(|(born, _)| born), Ok(7));
+fn an_actor_that_keeps_panicking_backs_off_and_others_go_on() {
+    story(async |fixture| {
+        let other = Mailbox::<TestActor>::new("other", Clock::system());
+        let spawn = Spawn::new(other.clone(), || TestActor { instance: 7, handled: 0 });
+        fixture.supervisor.send(spawn).await.unwrap();
+        for instance in 1..=4 {
+            fixture.wait_for_instance(instance).await;
+            let _ = fixture.actor.send(Order::Panic).await;
+            assert_eq!(other.send(Order::Answer).await.map(|(number, _)| number), Ok(7));
         }
-        nursery.until_child(5).await;
-        assert_eq!(nursery.attendance().await.restarts["panic"], 4);
+        fixture.wait_for_instance(5).await;
+        assert_eq!(fixture.status().await.restarts["panic"], 4);
     });
 }
 
 #[test]
-fn a_dismissed_child_is_gone_for_good() {
-    story(async |nursery| {
-        nursery.supervisor.send(Stop("child".to_owned())).await.unwrap();
-        assert_eq!(nursery.child.send(Do::Answer).await, Err(MailboxClosed("child")));
-        let all = nursery.supervisor.send(ListActors).await.unwrap();
+fn a_stopped_actor_is_not_restarted() {
+    story(async |fixture| {
+        fixture.supervisor.send(Stop("actor".to_owned())).await.unwrap();
+        assert_eq!(fixture.actor.send(Order::Answer).await, Err(MailboxClosed("actor")));
+        let all = fixture.supervisor.send(ListActors).await.unwrap();
         let all: Vec<_> = all.iter().map(|one| (one.actor.as_str(), one.state)).collect();
-        assert_eq!(all, [("supervisor", ActorState::Running)], "it alone is left");
+        assert_eq!(all, [("supervisor", ActorState::Running)], "only the supervisor is left");
     });
 }
 
 #[test]
-fn a_full_mailbox_makes_the_sender_wait_until_a_place_is_free() {
-    story(async |nursery| {
+fn a_full_mailbox_blocks_the_sender_until_a_permit_is_free() {
+    story(async |fixture| {
         let (go, wait) = tokio::sync::oneshot::channel();
-        let first = nursery.child.queue(Do::Wait(wait)).await.unwrap();
-        let (_keep, wait) = tokio::sync::oneshot::channel();
-        let _second = nursery.child.queue(Do::Wait(wait)).await.unwrap();
-        let third = nursery.child.queue(Do::Answer);
+        let first = fixture.actor.queue(Order::Wait(wait)).await.unwrap();
+        let (_go, wait) = tokio::sync::oneshot::channel();
+        let _second = fixture.actor.queue(Order::Wait(wait)).await.unwrap();
+        let third = fixture.actor.queue(Order::Answer);
         let mut third = std::pin::pin!(third);
         let early = tokio::time::timeout(Duration::from_millis(20), third.as_mut()).await;
-        assert!(early.is_err(), "both places are taken");
+        assert!(early.is_err(), "both permits are in use");
         go.send(()).unwrap();
         first.await.unwrap();
         third.await.unwrap().await.unwrap();
@@ -214,13 +217,13 @@ fn a_full_mailbox_makes_the_sender_wait_until_a_place_is_free() {
 }
 
 #[test]
-fn what_was_queued_is_handled_although_nobody_waits_for_the_answer() {
-    story(async |nursery| {
+fn queued_messages_are_handled_without_a_waiting_sender() {
+    story(async |fixture| {
         let (go, wait) = thread_channel::channel();
-        let busy = nursery.child.post(Do::Freeze(wait)).unwrap();
-        drop(nursery.child.post(Do::Answer).unwrap());
+        let busy = fixture.actor.post(Order::Hang(wait)).unwrap();
+        drop(fixture.actor.post(Order::Answer).unwrap());
         go.send(()).unwrap();
         busy.await.unwrap();
-        assert_eq!(nursery.child.send(Do::Answer).await, Ok((1, 4)));
+        assert_eq!(fixture.actor.send(Order::Answer).await, Ok((1, 4)));
     });
 }

@@ -212,8 +212,8 @@ fn host_name() -> Option<String> {
 /// The addresses of all interfaces without link-local ones. Empty, with a log line, if the system does
 /// not report them.
 pub fn addresses_of_host() -> Vec<IpAddr> {
-    let told = nix::ifaddrs::getifaddrs();
-    let interfaces = told.inspect_err(|error| OwnAddressesUnknown { error: *error }.emit());
+    let found = nix::ifaddrs::getifaddrs();
+    let interfaces = found.inspect_err(|error| OwnAddressesUnknown { error: *error }.emit());
     let addresses = interfaces.into_iter().flatten().filter_map(|interface| {
         let address = interface.address?;
         let v4 = address.as_sockaddr_in().map(|v4| IpAddr::V4(v4.ip()));

@@ -1,4 +1,4 @@
-//! Certificates that are made, kept, made anew, and believed by a client that knows the authority.
+//! Certificates are created, kept, renewed, and accepted by a client that has the CA.
 
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
@@ -68,7 +68,7 @@ fn a_client_that_knows_the_authority_believes_the_self_signed_certificate() {
 }
 
 #[test]
-fn it_is_kept_until_it_ends_or_lacks_a_name_and_the_authority_stays() {
+fn a_certificate_is_renewed_on_expiry_or_a_new_name_and_the_ca_is_kept() {
     let data = tempfile::tempdir().unwrap();
     let read = |file: PathBuf| std::fs::read_to_string(file).unwrap();
     let certificate = || read(data.path().join("tls/enforcement.pem"));
@@ -76,7 +76,7 @@ fn it_is_kept_until_it_ends_or_lacks_a_name_and_the_authority_stays() {
     let (first, authority) = (certificate(), read(authority_file(data.path())));
 
     self_signed(data.path(), &["b.example"]).serve(now()).unwrap();
-    assert_eq!(certificate(), first, "it names more than is asked for");
+    assert_eq!(certificate(), first, "it covers more names than required");
 
     let server = self_signed(data.path(), &["c.example"]).serve(now()).unwrap();
     let second = certificate();
@@ -134,7 +134,7 @@ fn it_is_the_certificate_that_is_kept_that_covers_a_name() {
     assert!(wanted.covers("ID.example.net") && !wanted.covers("other.example.net"), "none is kept");
     self_signed(data.path(), &["other.example.net"]).serve(now()).unwrap();
     assert!(wanted.covers("other.example.net") && wanted.covers("::ffff:10.9.8.7"));
-    assert!(!wanted.covers("id.example.net"), "a firewall would refuse it until it is made anew");
+    assert!(!wanted.covers("id.example.net"), "a firewall would reject it until it is renewed");
     wanted.serve(now()).unwrap();
     assert!(wanted.covers("id.example.net"));
 }

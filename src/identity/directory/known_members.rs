@@ -1,5 +1,5 @@
 //! The accounts that a directory had, persisted so that after a restart deleted accounts can be
-//! told from renamed ones.
+//! distinguished from renamed ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 

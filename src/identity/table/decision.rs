@@ -99,8 +99,8 @@ impl<'a> DecisionInput<'a> {
         Ok(Transition::Set(Effect::Began, rule, session))
     }
 
-    /// Whether the address is treated as shared, or is with this login: its users cannot be told
-    /// apart.
+    /// Whether the address is treated as shared, or is with this login: its users cannot be
+    /// distinguished.
     fn exceeds_user_limit(self, principal: &Principal) -> bool {
         let (sharing, seen) = (&self.rules.sharing, self.claim.event.seen);
         let (no_users, current) = (RecentUsers::default(), self.session.map(|current| &**current));

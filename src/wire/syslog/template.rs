@@ -385,8 +385,8 @@ event = { kind = "login", address = "nowhere" }
         let template = Template::from_toml(&GOOD.replace("user = \"alice\"", "user = \"bob\""));
         let failures = template.unwrap().verify();
         assert_eq!(failures.len(), 1);
-        let told = failures[0].to_string();
-        assert!(told.contains("user=bob") && told.contains("user=alice"), "{told}");
+        let text = failures[0].to_string();
+        assert!(text.contains("user=bob") && text.contains("user=alice"), "{text}");
     }
 
     proptest! {

@@ -35,16 +35,17 @@ async fn wait_until_restarted(engine: &Engine) {
 #[test]
 fn when_both_are_lost_the_journal_returns_the_sessions() {
     System::new().block_on(async {
-        let shelf = TestFolder::new(JournalOptions::default());
-        let time = Arc::clone(&shelf.time);
+        let folder = TestFolder::new(JournalOptions::default());
+        let time = Arc::clone(&folder.time);
         let clock = Clock::from_fn(move || Timestamp::from_millis(time.load(SeqCst)));
-        let engine =
-            Engine::start(shelf.open(), rules(), ChangeLogLimits::default(), &clock).await.unwrap();
+        let engine = Engine::start(folder.open(), rules(), ChangeLogLimits::default(), &clock)
+            .await
+            .unwrap();
         let events = vec![login("alice", 1, 0), login("bob", 2, 0)];
         let apply = Apply { events, read: None, account: EventAccount::open("test", 2) };
         engine.cache.send(apply).await.unwrap().unwrap();
         let before: Cursor = engine.query.send(GetNewestCursor).await.unwrap();
-        shelf.advance(Duration::from_secs(1));
+        folder.advance(Duration::from_secs(1));
         let (cache, query) = (engine.cache.post(Fault), engine.query.post(Fault));
         assert!(cache.unwrap().await.is_err() && query.unwrap().await.is_err());
         wait_until_restarted(&engine).await;
@@ -61,7 +62,7 @@ fn when_both_are_lost_the_journal_returns_the_sessions() {
         let apply = Apply { events: leaves, read: None, account: EventAccount::open("test", 1) };
         assert_eq!(engine.cache.send(apply).await.unwrap().unwrap().applied, 1);
         engine.stop().await;
-        let life = shelf.start();
+        let life = folder.start();
         assert_eq!(life.table.len(), 1, "the next start has the same sessions");
     });
 }

@@ -57,7 +57,7 @@ fn changed(before: &[(u8, &str)], after: &[(u8, &str)]) -> Vec<(Guid, bool, Stri
 }
 
 #[test]
-fn deleted_accounts_are_told_from_renamed_ones() {
+fn deleted_and_renamed_accounts_are_distinguished() {
     let before = [(1, "Alice"), (2, "Bob"), (3, "Carol"), (4, "PC1$"), (5, "PC2$")];
     let after = [(2, "Robert"), (3, "CAROL"), (4, "PC9$"), (7, "Alice")];
     let reported = |number, deleted, name: &str| (guid(number), deleted, name.to_owned());
