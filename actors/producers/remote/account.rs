@@ -5,7 +5,7 @@
 //! at a time, and after a refusal there is none until the secret changes, the configuration is
 //! reloaded, or the pause `credential_retry` ends.
 //!
-//! The password is reachable only through an [`AuthAttempt`].
+//! Code that authenticates takes the password from an [`AuthAttempt`], which only this guard creates.
 
 use std::collections::HashMap;
 use std::sync::Arc;
