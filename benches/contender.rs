@@ -1,5 +1,5 @@
-//! Who is measured, each started anew on loopback: Rollcall, a receiver that only counts, and what
-//! would be built instead: rsyslog, which reads the lines with liblognorm or by regular expressions and
+//! The programs that are measured, each started on loopback: Rollcall, a receiver that only counts, and
+//! the usual alternative: rsyslog, which parses the lines with liblognorm or regular expressions and
 //! writes to Redis.
 
 mod bare;

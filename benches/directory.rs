@@ -1,4 +1,4 @@
-//! What a large directory costs: memory, a first full read, an incremental read, a look-up.
+//! The cost of a large directory: memory, a first full read, an incremental read, a look-up.
 
 use std::hint::black_box;
 use std::io;
@@ -36,7 +36,7 @@ const LEVELS: u32 = 4;
 /// How many users change at once, as when a department is moved to another group.
 const CHANGED: u32 = 1000;
 
-/// How much is entered before whoever asks has a turn, as in the server.
+/// The number of objects that are applied between lookups, as in the server.
 const SLICE: usize = 2048;
 
 /// A figure: what it is of, and milliseconds or bytes.
@@ -46,7 +46,7 @@ pub struct Cost {
     pub resident: f64,
     /// A whole directory, from the first update noted to the last set of groups, in seconds.
     pub first_read: f64,
-    /// The longest that whoever asks had to wait meanwhile, in milliseconds of processor time.
+    /// The longest wait of a lookup meanwhile, in milliseconds of processor time.
     pub slice: f64,
     /// The same read again, of which nothing is new, in seconds.
     pub same_read: f64,
@@ -54,8 +54,8 @@ pub struct Cost {
     pub resident_after: f64,
     /// A change of the groups of [`CHANGED`] users, in milliseconds.
     pub changed: f64,
-    /// How long a page of the list of all users takes, in milliseconds of processor time; whoever enters something waits
-    /// for it, and whoever asks waits for that.
+    /// How long a page of the list of all users takes, in milliseconds of processor time; updates
+    /// wait for it, and lookups wait for updates.
     pub listed: f64,
     /// How many different sets of groups there are.
     pub sets: f64,

@@ -1,4 +1,4 @@
-//! A Secure Edge that reads every report and keeps none: how fast everything can be told to it.
+//! A Secure Edge receiver that reads every report and discards it: the speed of a full resync.
 
 use std::fs::{self, Permissions};
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -14,7 +14,7 @@ use serde::de::IgnoredAny;
 use serde_json::json;
 use tempfile::TempDir;
 
-/// The receiver, bound; nobody is answered before [`Edge::synchronised`].
+/// The receiver, bound. It does not respond before [`Edge::synchronised`].
 pub struct Edge {
     listener: TcpListener,
     folder: TempDir,
@@ -24,22 +24,22 @@ pub struct Edge {
 /// How it is reached.
 #[derive(Debug, Clone, Copy)]
 pub struct Line {
-    /// How many batches it takes at once.
+    /// The number of batches that it accepts in parallel.
     pub window: usize,
-    /// How long an answer is on its way.
+    /// The delay of a response.
     pub delay: Duration,
 }
 
-/// What it was told in one synchronisation.
+/// The content of one full resync.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Told {
     /// Sessions.
     pub sessions: u64,
-    /// From the beginning to the end.
+    /// The duration.
     pub took: Duration,
 }
 
-/// What all connections count together.
+/// The counters of all connections.
 #[derive(Default)]
 struct Count {
     sessions: AtomicU64,
@@ -56,7 +56,7 @@ struct Batch {
     states: Vec<IgnoredAny>,
 }
 
-/// Read as a receiver would that keeps it.
+/// Parsed as by a receiver that stores it.
 #[derive(Deserialize)]
 struct Session {
     #[serde(rename = "revision")]
@@ -71,7 +71,7 @@ struct End {
 }
 
 impl Edge {
-    /// Binds it, and writes down credentials for whoever will push.
+    /// Binds it, and writes the credentials for the push target.
     pub fn bind(line: Line) -> io::Result<Self> {
         let (listener, folder) = (TcpListener::bind("127.0.0.1:0")?, tempfile::tempdir()?);
         let file = folder.path().join("credentials");
@@ -80,7 +80,7 @@ impl Edge {
         Ok(Self { listener, folder, line })
     }
 
-    /// The section that makes Rollcall push to it, compressed, in batches of `batch`.
+    /// The configuration section of this push target, with compression and batches of `batch`.
     pub fn section(&self, batch: u32) -> io::Result<String> {
         let address: SocketAddr = self.listener.local_addr()?;
         let credentials = self.folder.path().join("credentials");
@@ -92,7 +92,7 @@ impl Edge {
         ))
     }
 
-    /// Answers whoever connects, until a synchronisation is at its end.
+    /// Serves connections until a full resync is complete.
     pub fn synchronised(&self) -> io::Result<Told> {
         let (count, line) = (Arc::new(Count::default()), self.line);
         let (ended, end) = mpsc::channel();
@@ -103,7 +103,7 @@ impl Edge {
                 std::thread::spawn(move || {
                     let told = serve(BufReader::new(stream), line, &count);
                     if let Some(told) = told.transpose() {
-                        // Whoever waits has the first answer, and goes.
+                        // Only the first result is used.
                         let _ = ended.send(told);
                     }
                 });
@@ -113,7 +113,7 @@ impl Edge {
     }
 }
 
-/// Answers one connection to its end, or to the end of the synchronisation.
+/// Serves one connection to its end, or to the end of the full resync.
 fn serve(mut stream: BufReader<TcpStream>, line: Line, count: &Count) -> io::Result<Option<Told>> {
     stream.get_ref().set_nodelay(true)?;
     while let Some((path, body)) = request(&mut stream)? {
@@ -151,7 +151,7 @@ fn serve(mut stream: BufReader<TcpStream>, line: Line, count: &Count) -> io::Res
     Ok(None)
 }
 
-/// The path and the body, as it was before it was compressed; `None` at the end.
+/// The path and the decompressed body; `None` at the end.
 fn request(stream: &mut BufReader<TcpStream>) -> io::Result<Option<(String, Vec<u8>)>> {
     let mut line = String::new();
     if stream.read_line(&mut line)? == 0 {

@@ -1,5 +1,5 @@
-//! What firewalls see: how soon an event is visible, who is at an address, how long everything takes to
-//! read, and whether many that poll hear the same.
+//! The view of firewalls: propagation latency, lookups, the duration of a full read, and whether all
+//! polling firewalls receive the same content.
 
 use std::collections::HashSet;
 use std::io;
@@ -56,7 +56,7 @@ impl Reader {
         Ok(page.report_entries.len())
     }
 
-    /// Reads until there is no more. Gives all addresses, each as often as it was told.
+    /// Reads until there is no more. Returns all addresses, each as often as it was reported.
     pub fn everything(&mut self) -> io::Result<Vec<IpAddr>> {
         let mut found = Vec::new();
         while self.page(&mut found)? > 0 {}
@@ -136,7 +136,7 @@ pub fn probe(server: &Rollcall, first: u32, on: &AtomicBool) -> io::Result<Vec<D
     Ok(delays)
 }
 
-/// What `count` firewalls heard that polled every `interval` while `on` held, and once more after.
+/// What `count` firewalls received that polled every `interval` while `on` held, and once more after.
 /// Gives how many different addresses each one knows, and how long each poll took.
 pub fn poll(
     server: &Rollcall,

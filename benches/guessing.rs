@@ -1,5 +1,5 @@
-//! What somebody who guesses secrets learns from the time an answer takes, and what the guessing costs
-//! those who have a token.
+//! What the response time reveals to a client that guesses secrets, and what the guessing costs clients
+//! with a token.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use crate::contender::Rollcall;
 use crate::firewall;
 use crate::http::Connection;
 
-/// So that a guess is checked, and not turned away because of those before it.
+/// The lockout is disabled, so that each guess is verified.
 pub const PATIENT: &str = "\n[enforcement.lockout]\nthreshold = 1000\n";
 
 /// Guesses of each kind, in turn.
@@ -34,8 +34,8 @@ pub struct Cost {
     pub rate: f64,
 }
 
-/// How long a wrong secret takes of a client that there is, and of one that there is not, in turn, so
-/// that whatever else runs on the machine slows both alike.
+/// The response time for a wrong secret of an existing client and of an unknown client, in alternation,
+/// so that other load on the machine affects both.
 pub fn apart(server: &Rollcall) -> io::Result<(Vec<Duration>, Vec<Duration>)> {
     let mut connection = server.stranger()?;
     let (mut known, mut unknown) = (Vec::new(), Vec::new());
@@ -72,7 +72,7 @@ pub fn beside(server: &Rollcall, known: u32, time: Duration, turns: u32) -> io::
     Ok(cost)
 }
 
-/// Offers a wrong secret; says how long the answer took.
+/// Sends a wrong secret, and returns the response time.
 fn guess(connection: &mut Connection, id: &str) -> io::Result<Duration> {
     let form = "application/x-www-form-urlencoded";
     let body = format!("grant_type=client_credentials&client_id={id}&client_secret=wrong");

@@ -1,4 +1,4 @@
-//! What questions about the past cost: who had an address at a moment, among many events.
+//! The cost of history queries: the user of an address at a point in time, among many events.
 
 use std::fs;
 use std::io;
@@ -12,29 +12,29 @@ use crate::line::{Sort, address};
 use crate::process::wait_until;
 use crate::sender;
 
-/// How often every tunnel comes up again.
+/// The number of times that every tunnel comes up.
 pub const ROUNDS: u32 = 10;
 
-/// How many questions are asked, one after the other.
+/// The number of sequential queries.
 const QUESTIONS: usize = 5000;
 
-/// How long the last segments may take to be sealed.
+/// The time limit for sealing the last segments.
 const SEALING: Duration = Duration::from_secs(600);
 
-/// What was measured.
+/// The results.
 pub struct Cost {
-    /// The first question, which learns what stands in the segment that is written.
+    /// The first query, which indexes the open segment.
     pub first: Duration,
-    /// Each further one about a moment.
+    /// Each further query for a point in time.
     pub moments: Vec<Duration>,
-    /// Each one about all the time of an address.
+    /// Each query for the whole history of an address.
     pub stays: Vec<Duration>,
-    /// How much memory the answers took, in bytes.
+    /// The memory that the answers took, in bytes.
     pub resident: f64,
 }
 
-/// Lets every one of `tunnels` come up [`ROUNDS`] times, waits until the journal is sealed as far as it
-/// will be, and asks.
+/// Sends [`ROUNDS`] logins for each of `tunnels`, waits until all complete segments are sealed, and
+/// runs the queries.
 pub fn measure(server: &Rollcall, tunnels: u32) -> io::Result<Cost> {
     let begin = SystemTime::now();
     for round in 1..=ROUNDS {
@@ -60,7 +60,7 @@ pub fn measure(server: &Rollcall, tunnels: u32) -> io::Result<Cost> {
     Ok(Cost { first, moments, stays, resident })
 }
 
-/// How many segments are not sealed.
+/// The number of segments that are not sealed.
 fn written(journal: &Path) -> io::Result<usize> {
     let mut written = 0;
     for entry in fs::read_dir(journal)? {
@@ -69,7 +69,7 @@ fn written(journal: &Path) -> io::Result<usize> {
     Ok(written)
 }
 
-/// Somebody who asks about one tunnel after the other, at one moment after the other.
+/// A client that queries one tunnel after the other, at one point in time after the other.
 struct Asking {
     connection: Connection,
     begin: i64,
@@ -94,7 +94,7 @@ impl Asking {
         Ok(Self { connection, begin, span: (end - begin).max(1), tunnels, random: 7 })
     }
 
-    /// The next of numbers in which no order is seen (Knuth's MMIX generator).
+    /// The next pseudo-random number (Knuth's MMIX generator).
     fn next(&mut self, below: u64) -> u64 {
         let (multiplier, increment) = (6_364_136_223_846_793_005, 1_442_695_040_888_963_407);
         self.random = self.random.wrapping_mul(multiplier).wrapping_add(increment);

@@ -147,7 +147,7 @@ fn grouped(changes: &[Change]) -> Vec<Change> {
     changes.iter().enumerate().map(with_groups).collect()
 }
 
-/// Nanoseconds for each session of all that are told at once.
+/// Nanoseconds per session when all are reported at once.
 fn told(tell: impl FnOnce() -> TableSnapshot) -> f64 {
     let begin = Instant::now();
     let handover = tell();
@@ -156,7 +156,7 @@ fn told(tell: impl FnOnce() -> TableSnapshot) -> f64 {
     took / f64::from(TIMES)
 }
 
-/// Nanoseconds for each report of all pages of the log, when they have been told once before.
+/// Nanoseconds for each report of all pages of the log, when they have been reported once before.
 fn page(log: &ChangeLog, now: Timestamp) -> f64 {
     let mut formatter = ResponseFormatter::default();
     tell(log, now, &mut formatter);

@@ -110,7 +110,7 @@ pub fn not_started(command: &Command, error: &io::Error) -> io::Error {
     }
 }
 
-/// The ports that programs are told to listen on. The kernel gives outgoing connections ports from
+/// The listening ports of the programs. The kernel gives outgoing connections ports from
 /// 32768 on (`ip_local_port_range`), so that none of these takes a port between its choice and its
 /// use.
 const PORTS: Range<u16> = 20_000..32_000;

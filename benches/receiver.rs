@@ -56,7 +56,7 @@ fn datagrams(socket: &UdpSocket, count: &AtomicU64) -> nix::Result<()> {
             Ok(received) => {
                 count.fetch_add(received.count() as u64, Relaxed);
             }
-            // Whoever is woken for each datagram costs the sender more than the datagram itself,
+            // A wakeup for each datagram costs the sender more than the datagram itself,
             // and would be no limit at all.
             Err(Errno::EAGAIN) => std::thread::sleep(NAP),
             Err(Errno::EINTR) => {}

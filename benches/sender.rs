@@ -91,7 +91,7 @@ fn send(
             MsgFlags::empty(),
         ) {
             Ok(results) => done += results.count(),
-            // Nobody listens yet, or the receiver was replaced: as with any UDP sender.
+            // The receiver is not listening yet, or was replaced, as with any UDP sender.
             Err(Errno::ECONNREFUSED | Errno::EINTR | Errno::ENOBUFS) => {}
             Err(error) => return Err(error.into()),
         }

@@ -27,7 +27,7 @@ pub struct Run {
     pub sent: u64,
     /// Lines that went all the way.
     pub through: u64,
-    /// Datagrams that the kernel dropped, because nobody read them in time.
+    /// Datagrams that the kernel dropped because the socket buffer was full.
     pub kernel_drops: u64,
     /// From the first line sent to the last that went through.
     pub took: Duration,
@@ -54,7 +54,7 @@ impl Run {
     }
 }
 
-/// A contender and the tunnels it was told of already.
+/// A contender and the number of tunnels that it has received.
 pub struct Course {
     contender: Box<dyn Contender>,
     sort: Sort,

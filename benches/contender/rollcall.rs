@@ -103,7 +103,7 @@ impl Rollcall {
         Ok(connection)
     }
 
-    /// A connection of somebody who has no token.
+    /// A connection without a token.
     pub fn stranger(&self) -> io::Result<Connection> {
         Connection::open(self.enforcement, Some(&self.tls))
     }

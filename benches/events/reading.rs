@@ -157,7 +157,7 @@ fn sum(times: usize, mut taken: impl FnMut() -> io::Result<f64>) -> io::Result<f
     (0..times).map(|_| taken()).sum()
 }
 
-/// The processor time of this thread so far, in nanoseconds: whoever else runs is not measured.
+/// The processor time of this thread so far, in nanoseconds: other threads are not measured.
 fn now() -> io::Result<f64> {
     let time = ClockId::CLOCK_THREAD_CPUTIME_ID.now()?;
     Ok(time.tv_sec() as f64 * 1e9 + time.tv_nsec() as f64)
