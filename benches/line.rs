@@ -116,7 +116,7 @@ fn digits(place: &mut [u8], mut number: u32) {
 mod tests {
     use super::*;
     use jiff::tz::TimeZone;
-    use rollcall_wire::syslog::{SyslogMessage, SenderClock};
+    use rollcall_wire::syslog::{SenderClock, SyslogMessage};
 
     #[test]
     fn a_line_is_about_its_tunnel() {

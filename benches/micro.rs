@@ -12,8 +12,10 @@ use rollcall_identity::{
     Change, ChangeLog, ChangeLogLimits, Event, Filter, GroupSet, Name, Origin, PageRequest,
     Producer, Revision, Table, TableSnapshot, Timestamp,
 };
-use rollcall_wire::srx::{self, Report, ResponseWriter, ResponseFormatter};
-use rollcall_wire::syslog::{ClientDefaults, SyslogMessage, LineOutcome, LineReader, SenderClock, Template};
+use rollcall_wire::srx::{self, Report, ResponseFormatter, ResponseWriter};
+use rollcall_wire::syslog::{
+    ClientDefaults, LineOutcome, LineReader, SenderClock, SyslogMessage, Template,
+};
 
 use crate::line::{Line, Sort};
 
@@ -58,7 +60,8 @@ fn lines(settings: &Settings) -> Vec<Cost> {
 /// Nanoseconds to read one line of this sort.
 fn read(templates: &[Arc<Template>], sort: Sort) -> f64 {
     let with_origin = |template: &Arc<Template>| (Arc::clone(template), origin(template.name()));
-    let reader = LineReader::new(templates.iter().map(with_origin).collect(), ClientDefaults::default());
+    let reader =
+        LineReader::new(templates.iter().map(with_origin).collect(), ClientDefaults::default());
     let mut clock = SenderClock::new(TimeZone::UTC);
     let (mut line, mut events) = (Line::new(sort), Vec::new());
     let seen = now();
@@ -175,11 +178,17 @@ fn tell(log: &ChangeLog, now: Timestamp, formatter: &mut ResponseFormatter) {
         let cookie = page.next.to_string();
         out.clear();
         if !srx::reported_sessions(&page.changes).all(|session| formatter.is_cached(session)) {
-            srx::reported_sessions(&page.changes).for_each(|session| formatter.cache_groups(session));
+            srx::reported_sessions(&page.changes)
+                .for_each(|session| formatter.cache_groups(session));
         }
         let told = page.changes.iter().map(Report::from);
-        reports +=
-            srx::write_batch(ResponseWriter { formatter, netbios: &netbios }, told, &cookie, &mut out).reports;
+        reports += srx::write_batch(
+            ResponseWriter { formatter, netbios: &netbios },
+            told,
+            &cookie,
+            &mut out,
+        )
+        .reports;
         black_box(&out);
         if !page.more {
             break;
