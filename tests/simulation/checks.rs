@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use rollcall_identity::{Journal, Revision};
 
-use super::sources::Manner;
+use super::sources::Transport;
 use super::truth::{Kept, Promise, Said};
 use super::world::World;
 
@@ -20,7 +20,7 @@ impl World {
     /// After a start, every acknowledged event is present, and no other.
     pub(super) fn look_around(&mut self) -> Kept {
         for target in &mut self.targets {
-            target.actor_is_new(&mut self.chance);
+            target.replace_actor(&mut self.chance);
         }
         let history = self.server().store.disk.history();
         let there: BTreeSet<Said> = history.iter().map(|(_, event)| Said::of(event)).collect();
@@ -44,7 +44,7 @@ impl World {
         self.check_positions()?;
         self.lost.clear();
         for at in 0..self.sites.len() {
-            if self.sites[at].manner == Manner::Read {
+            if self.sites[at].transport == Transport::Read {
                 self.sites[at].waiting = None;
                 self.sites[at].place = self.place(at);
             }
@@ -55,7 +55,7 @@ impl World {
     fn check_positions(&mut self) -> Kept {
         let history = self.server().store.disk.history();
         for at in 0..self.sites.len() {
-            if self.sites[at].manner != Manner::Read {
+            if self.sites[at].transport != Transport::Read {
                 continue;
             }
             let place = self.place(at);
@@ -63,7 +63,7 @@ impl World {
             let of_site =
                 history.iter().filter(|(_, event)| event.origin.client == site.origin.client);
             let there: BTreeSet<Said> = of_site.map(|(_, event)| Said::of(event)).collect();
-            let expected = site.given_before(place);
+            let expected = site.events_before(place);
             Promise::Positions.unless(there.len() == expected, || {
                 format!("{} events of the {expected} before {place}", there.len())
             })?;
@@ -74,7 +74,7 @@ impl World {
     /// All parts agree, and every account is closed.
     pub(super) fn agree(&mut self) -> Kept {
         let (now, _) = self.clock();
-        let through = self.sites.iter().position(|site| !site.is_through());
+        let through = self.sites.iter().position(|site| !site.is_drained());
         Promise::Recovery.unless(through.is_none(), || format!("{through:?} is not through"))?;
         self.check_positions()?;
         let server = self.server.as_ref().expect("it was started");

@@ -1,5 +1,5 @@
-//! Consumers: what they hold, compared with the table, and a firewall that asks now and then and can
-//! throw nothing away.
+//! Consumers: their content, compared with the table, and a firewall that polls now and then and
+//! cannot discard anything.
 
 use std::collections::BTreeMap;
 
@@ -10,28 +10,28 @@ use rollcall_identity::{
 use super::truth::{Kept, Promise};
 use crate::harness::SeededRng;
 
-/// How many changes a page has at most.
+/// The maximum number of changes in a page.
 const PAGE: usize = 3;
 
 /// Reads a page.
 pub(super) fn read(log: &ChangeLog, cursor: Option<Cursor>, now: Timestamp) -> Page {
     let filter = Filter::default();
-    // As it travels: as text.
+    // The cursor travels as text.
     let cursor = cursor.map(|cursor| cursor.to_string().parse().expect("a cursor of ours"));
     log.read(&PageRequest { cursor, since: None, filter: &filter, limit: PAGE, now })
 }
 
-/// Who is there after a change.
+/// The user after a change.
 pub(super) fn user(change: &Change) -> Option<String> {
     let principal = change.after.as_ref()?.principal.as_ref();
     Some(principal.map(|who| who.user.to_string()).unwrap_or_default())
 }
 
-/// Who is where, as a consumer holds it.
+/// The users of a consumer by address.
 pub(super) type Holds = BTreeMap<Address, String>;
 
-/// Compares what a consumer holds with the table. A session whose time has passed and whose end is
-/// still to be decided may be held or not.
+/// Compares the content of a consumer with the table. A session past its logoff time whose end is
+/// not decided yet may be present or absent.
 pub(super) fn compare(who: &str, holds: &Holds, table: &Table, now: Timestamp) -> Kept {
     let (mut standing, mut lapsed) = (Holds::new(), Vec::new());
     for session in table.sessions() {
@@ -59,7 +59,7 @@ pub(super) struct Firewall {
 }
 
 impl Firewall {
-    /// Asks for one page; the answer may be lost on its way. Whether there is more.
+    /// Polls for one page. The response can be lost. Returns whether there is more.
     pub(super) fn poll(&mut self, log: &ChangeLog, now: Timestamp, chance: &mut SeededRng) -> bool {
         let page = read(log, self.cursor, now);
         if chance.once_in(6) {
@@ -75,8 +75,8 @@ impl Firewall {
         page.more
     }
 
-    /// The newest position that it knows.
-    pub(super) fn knows(&self) -> Revision {
+    /// Its newest position.
+    pub(super) fn newest_position(&self) -> Revision {
         self.cursor.map_or(Revision(0), |cursor| cursor.revision)
     }
 

@@ -1,4 +1,4 @@
-//! A directory that learns accounts and renames a group, and the updates of the sessions that follow.
+//! A directory that reads accounts and renames a group, and the resulting session updates.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -52,11 +52,11 @@ impl DirectorySource {
         }
     }
 
-    /// The directory learns the account of a user who has a session, or renames the group.
+    /// The directory reads the account of a user with a session, or renames the group.
     pub(super) fn change(&mut self, table: Option<&Table>, chance: &mut SeededRng) {
         let mut sessions: Vec<&Arc<Session>> =
             table.into_iter().flat_map(Table::sessions).collect();
-        // The order of the table differs from process to process.
+        // The order of the hash table differs from process to process.
         sessions.sort_unstable_by_key(|session| session.address);
         let mut updates = Vec::new();
         if !sessions.is_empty() {

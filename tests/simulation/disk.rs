@@ -1,29 +1,29 @@
-//! A disk: what is written to it is there for everybody, and survives a power cut only once it is
-//! synchronised. It can break in any of its operations, and the process or the power end there.
+//! A disk: written data is visible to all, and survives a power cut only after it is synchronized.
+//! Every operation can fail, and the process or the power can end during it.
 
 use rollcall_identity::{Event, ReadPosition, ReadPositions, Revision, TableSnapshot};
 
 use crate::harness::SeededRng;
 
-/// How everything that is not on the disk is lost.
+/// How unsynchronized data is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Crash {
-    /// The process: what it wrote is with the kernel.
+    /// The process ends: the kernel has what it wrote.
     Kill,
-    /// The power: of what was not synchronised, some is there and some is not.
+    /// The power fails: some of the unsynchronized data is present.
     Power,
 }
 
 /// Why an operation was not done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Broke {
-    /// The process ended in the middle of it.
+    /// The process ended during it.
     Dead,
-    /// The disk is full, or says that it failed.
+    /// The disk is full or reports an error.
     Failed,
 }
 
-/// One commit, which SQLite's checksums make a whole or nothing.
+/// A commit, which the checksums of SQLite make atomic.
 #[derive(Debug, Clone)]
 pub(super) struct Frame {
     pub(super) events: Vec<(Revision, Event)>,
@@ -60,7 +60,7 @@ impl Segment {
     }
 }
 
-/// A snapshot: made under another name, synchronised, and then given its own.
+/// A snapshot: written under a temporary name, synchronized, and then renamed.
 #[derive(Debug, Clone)]
 struct Snapshot {
     handover: TableSnapshot,
@@ -72,12 +72,12 @@ struct Snapshot {
 pub(super) struct Disk {
     pub(super) segments: Vec<Segment>,
     snapshots: Vec<Snapshot>,
-    /// What was in segments that were thrown away: what has had its time is no loss.
+    /// The content of discarded segments: expired data is not a loss.
     thrown_away: Vec<(Revision, Event)>,
     chance: SeededRng,
-    /// After how many more operations everything ends.
+    /// The number of operations until everything ends.
     fuse: Option<u64>,
-    /// Whether writing and synchronising fail, each now and then.
+    /// Whether writing and synchronizing fail now and then.
     pub(super) is_ill: bool,
     dead: bool,
 }
@@ -95,17 +95,17 @@ impl Disk {
         }
     }
 
-    /// Everything ends in the operation that comes after `operations` more.
+    /// Everything ends in the operation after `operations` more.
     pub(super) fn light(&mut self, operations: u64) {
         self.fuse = Some(operations);
     }
 
-    /// Whether it ended in one.
+    /// Whether it ended in an operation.
     pub(super) fn is_dead(&self) -> bool {
         self.dead
     }
 
-    /// What is left after a crash.
+    /// The content after a crash.
     pub(super) fn crash(&mut self, crash: Crash) {
         (self.dead, self.fuse, self.is_ill) = (false, None, false);
         if crash == Crash::Kill {
@@ -114,11 +114,11 @@ impl Disk {
         let chance = &mut self.chance;
         self.segments.retain(|segment| segment.is_safe || chance.once_in(2));
         for segment in &mut self.segments {
-            // What is lost of a log is its end: a checksum covers all before it.
+            // A log loses its end: a checksum covers everything before it.
             let safe = segment.log.iter().rposition(|frame| frame.is_safe).map_or(0, |at| at + 1);
             let torn = chance.below((segment.log.len() - safe + 1) as u64) as usize;
             segment.log.truncate(safe + torn);
-            // What the power did not take is there from now on.
+            // What survived the power cut is durable from now on.
             segment.is_safe = true;
             segment.log.iter_mut().for_each(|frame| frame.is_safe = true);
         }
@@ -126,7 +126,7 @@ impl Disk {
         self.snapshots.iter_mut().for_each(|snapshot| snapshot.is_safe = true);
     }
 
-    /// One operation: it is not begun when the process ends before it, and it fails on an ill disk.
+    /// One operation. It does not start if the process ends before it, and it fails on a failing disk.
     fn operate(&mut self) -> Result<(), Broke> {
         match &mut self.fuse {
             Some(0) => {
@@ -139,9 +139,9 @@ impl Disk {
         if self.is_ill && self.chance.once_in(2) { Err(Broke::Failed) } else { Ok(()) }
     }
 
-    /// Begins a segment: it has its name when it is whole and on the disk.
+    /// Starts a segment. It gets its name when it is complete and durable.
     pub(super) fn begin(&mut self, segment: Segment) -> Result<(), Broke> {
-        // Under another name: what is left of one that failed is thrown away by the next start.
+        // A temporary name: the next start discards a failed one.
         self.operate()?;
         self.operate()?;
         self.segments.push(segment);
@@ -161,14 +161,14 @@ impl Disk {
         Ok(())
     }
 
-    /// Makes what was written to the last segment safe. When it fails, what of it is safe is unknown.
+    /// Synchronizes the last segment. After a failure, it is unknown how much of it is durable.
     pub(super) fn synchronise(&mut self) -> Result<(), Broke> {
         self.operate()?;
         self.last().log.iter_mut().for_each(|frame| frame.is_safe = true);
         Ok(())
     }
 
-    /// The same of everything that can be seen.
+    /// Synchronizes all visible files.
     pub(super) fn settle(&mut self) -> Result<(), Broke> {
         self.operate()?;
         for segment in &mut self.segments {
@@ -183,7 +183,7 @@ impl Disk {
     pub(super) fn save(&mut self, handover: TableSnapshot) -> Result<(), Broke> {
         self.operate()?;
         self.operate()?;
-        // Of one that takes the name of another, a power cut leaves either, and they are the same.
+        // After a power cut, either the old or the new file of the same name is present; they are equal.
         let same = |snapshot: &Snapshot| snapshot.handover.newest == handover.newest;
         let is_safe = self.snapshots.iter().any(|snapshot| same(snapshot) && snapshot.is_safe);
         self.snapshots.retain(|snapshot| !same(snapshot));
@@ -193,8 +193,8 @@ impl Disk {
         Ok(())
     }
 
-    /// Throws away, now and then, the oldest segments that a start with the newest snapshot does not
-    /// need, and all snapshots but that and the one before it.
+    /// Discards, now and then, the oldest segments that a start from the newest snapshot does not
+    /// need, and all snapshots except the last two.
     pub(super) fn throw_away(&mut self) -> Result<(), Broke> {
         self.operate()?;
         self.snapshots.iter_mut().for_each(|snapshot| snapshot.is_safe = true);
@@ -219,8 +219,8 @@ impl Disk {
         newest.map(|snapshot| &snapshot.handover)
     }
 
-    /// Every event that was committed, or may have been, in order, also those that were thrown away
-    /// since: of each segment what comes before the place where the next one begins.
+    /// Every event that was or may have been committed, in order, including discarded ones: of each
+    /// segment, the events before the start of the next one.
     pub(super) fn history(&self) -> Vec<(Revision, Event)> {
         let ends = self.segments.iter().skip(1).map(|next| next.after);
         let ends = ends.chain([Revision(u64::MAX)]);

@@ -66,10 +66,10 @@ impl Fault {
     /// The properties that it violates; the first one checked is reported.
     pub(super) fn breaks(self) -> &'static [Promise] {
         match self {
-            Self::NoDeduplication => &[Promise::NobodyFromNowhere],
+            Self::NoDeduplication => &[Promise::NoSessionWithoutEvent],
             Self::AcknowledgedBeforeSync => &[Promise::Acknowledged, Promise::Revisions],
             Self::BookmarkBeforeEvents => &[Promise::Positions],
-            Self::OrderReversed => &[Promise::Order, Promise::NobodyFromNowhere],
+            Self::OrderReversed => &[Promise::Order, Promise::NoSessionWithoutEvent],
             Self::ExpiryByWallClock => &[Promise::Expiry],
             Self::LostWakeUpAtSnapshot => &[Promise::Consumers],
             Self::DropWithoutCounter => &[Promise::Account],
@@ -78,7 +78,7 @@ impl Fault {
             Self::SuccessorPublishesNothing => &[Promise::Consumers, Promise::Memberships],
             Self::DeliveredBeforeAck | Self::LateChangesSkipped => &[Promise::Consumers],
             Self::PublishedBeforeCommit => {
-                &[Promise::Acknowledged, Promise::Revisions, Promise::NobodyFromNowhere]
+                &[Promise::Acknowledged, Promise::Revisions, Promise::NoSessionWithoutEvent]
             }
             Self::SupersededCacheDecides | Self::LateChangesShown => &[Promise::Fencing],
             Self::ReceiptLost => &[Promise::Recovery],

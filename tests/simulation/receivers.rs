@@ -1,5 +1,5 @@
-//! The far sides of those who are told: a Secure Edge, by the words of docs/secure-edge.openapi.json,
-//! and a firewall in ClearPass mode, which only overwrites.
+//! The receivers of push targets: Secure Edge by docs/secure-edge.openapi.json, and a firewall in
+//! ClearPass mode, which only overwrites entries.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,32 +8,32 @@ use rollcall_identity::{Address, Cursor, Revision};
 
 use super::consumers::{Holds, user};
 
-/// It is at another place (409).
+/// The position does not match (409).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Elsewhere;
 
-/// Whoever is told.
+/// A receiver.
 pub(super) enum Receiver {
     Edge(Edge),
     ClearPass(Holds),
 }
 
-/// Who is where, and by which change.
+/// The users by address, and the change that set each.
 type Sessions = BTreeMap<Address, (Revision, String)>;
 
-/// A Secure Edge.
+/// A Secure Edge receiver.
 #[derive(Debug, Default)]
 pub(super) struct Edge {
-    /// How many batches it takes at once.
+    /// The number of batches that it accepts in parallel.
     width: usize,
     position: Option<Cursor>,
     sessions: Sessions,
-    /// A synchronisation that has not ended: its turn, its own place, and what was told in it.
+    /// A full resync in progress: its session, its position, and its content so far.
     synchronisation: Option<(u64, Option<Cursor>, Sessions)>,
-    /// The turns of all that there were.
+    /// The sessions of all full resyncs.
     synchronisations: BTreeSet<u64>,
-    /// Of one that takes several at once: the turn, up to where its row of batches is unbroken, and what
-    /// came beyond that.
+    /// For parallel batches: the session, the end of the gapless sequence, and the batches
+    /// after it.
     turn: u64,
     reached: Revision,
     ahead: BTreeMap<(Revision, Revision), Cursor>,
@@ -54,7 +54,7 @@ impl Receiver {
         }
     }
 
-    /// Where it says that it is.
+    /// The position that it reports.
     pub(super) fn place(&self) -> TargetPosition {
         match self {
             Self::Edge(edge) => edge.position.map_or(TargetPosition::Empty, TargetPosition::At),
@@ -62,7 +62,7 @@ impl Receiver {
         }
     }
 
-    /// It waits for everything, in this turn.
+    /// It accepts a full resync in this session.
     pub(super) fn begin(&mut self, turn: u64) {
         if let Self::Edge(edge) = self {
             edge.synchronisation = Some((turn, None, Sessions::new()));
@@ -72,7 +72,7 @@ impl Receiver {
         }
     }
 
-    /// Takes a batch of this turn.
+    /// Accepts a batch of this session.
     pub(super) fn take(&mut self, launch: &OutgoingBatch, turn: u64) -> Result<(), Elsewhere> {
         match self {
             Self::Edge(edge) => edge.take(launch, turn),
@@ -88,7 +88,7 @@ impl Receiver {
         }
     }
 
-    /// Everything was told in this turn, up to `at`: what was not is thrown away.
+    /// The full resync of this session is complete at `at`: entries that it did not contain are discarded.
     pub(super) fn end(&mut self, turn: u64, at: Cursor) -> Result<(), Elsewhere> {
         let Self::Edge(edge) = self else { return Ok(()) };
         match edge.synchronisation.take() {
@@ -103,16 +103,16 @@ impl Receiver {
         Ok(())
     }
 
-    /// It loses everything that it was told.
-    pub(super) fn forget(&mut self) {
+    /// It loses its content.
+    pub(super) fn lose_content(&mut self) {
         match self {
             Self::Edge(edge) => *edge = Edge { width: edge.width, ..Edge::default() },
             Self::ClearPass(holds) => holds.clear(),
         }
     }
 
-    /// The newest position that it knows.
-    pub(super) fn knows(&self) -> Revision {
+    /// Its newest position.
+    pub(super) fn newest_position(&self) -> Revision {
         match self {
             Self::Edge(Edge { position: Some(at), .. }) => at.revision,
             Self::Edge(_) | Self::ClearPass(_) => Revision(0),
@@ -163,7 +163,7 @@ impl Edge {
                 None => drop(sessions.remove(&at)),
             }
         }
-        self.go_on(launch);
+        self.continue_delivery(launch);
         Ok(())
     }
 
@@ -174,14 +174,14 @@ impl Edge {
         }
     }
 
-    /// Of one that takes one after the other.
+    /// For sequential batches.
     fn is_next(&mut self, launch: &OutgoingBatch) -> Result<bool, Elsewhere> {
         let place = *self.place();
         let is_next = place == launch.after || place == Some(launch.next);
         if is_next { Ok(true) } else { Err(Elsewhere) }
     }
 
-    /// Of one that takes several at once. The first of a turn says where that begins.
+    /// For parallel batches. The first batch of a session sets its start.
     fn is_in_row(&mut self, launch: &OutgoingBatch, turn: u64) -> Result<bool, Elsewhere> {
         let from = launch.after.map_or(Revision(0), |after| after.revision);
         let to = launch.next.revision;
@@ -201,7 +201,7 @@ impl Edge {
         if is_misplaced { Err(Elsewhere) } else { Ok(true) }
     }
 
-    fn go_on(&mut self, launch: &OutgoingBatch) {
+    fn continue_delivery(&mut self, launch: &OutgoingBatch) {
         if self.width == 1 {
             *self.place() = Some(launch.next);
             return;

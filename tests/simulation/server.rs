@@ -295,11 +295,11 @@ impl Server {
         let decides = self.cache.as_ref().is_some_and(|cache| cache.mailbox.is_empty());
         let answers = self.query.as_ref().is_some_and(|query| query.mailbox.is_empty());
         let is_ready = self.table().is_some() && self.log().is_some();
-        let is_quiet = self.orders.is_empty() && self.late.is_empty() && self.hung.is_empty();
+        let is_idle = self.orders.is_empty() && self.late.is_empty() && self.hung.is_empty();
         is_ready
             && decides
             && answers
-            && is_quiet
+            && is_idle
             && self.answers.is_empty()
             && self.places.is_empty()
     }

@@ -1,5 +1,5 @@
-//! Producers: one that reads a security log by a bookmark, two that push until they are answered, and
-//! one whose lines nobody answers.
+//! Producers: one reads a security log by bookmark, two push until they get an answer, and one sends
+//! lines without acknowledgement.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -17,36 +17,36 @@ use super::faults::Fault;
 use super::truth::{FAILED, Truth};
 use crate::harness::SeededRng;
 
-/// How a producer's word arrives.
+/// How the events of a producer arrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Manner {
-    /// It is read from a log that keeps it.
+pub(super) enum Transport {
+    /// It is read from a persistent log.
     Read,
-    /// It is sent until it is answered.
+    /// It is sent until it is acknowledged.
     Pushed,
     /// It is sent once.
-    Told,
+    Unacknowledged,
 }
 
-/// One producer and the addresses that it alone speaks of.
+/// A producer, and the addresses that only it reports on.
 pub(super) struct Site {
-    pub(super) manner: Manner,
+    pub(super) transport: Transport,
     pub(super) origin: Arc<Origin>,
     addresses: Vec<Address>,
-    /// Whom it knows to be where.
+    /// The users that it knows by address.
     there: Vec<Option<String>>,
-    /// What it has still to say.
+    /// The events that are not sent yet.
     queue: VecDeque<Event>,
-    /// Of one that is read: everything that it ever wrote.
+    /// For a log: everything that was ever written.
     log: Vec<Logged>,
-    /// Up to where its log was read.
+    /// The read position in its log.
     pub(super) place: usize,
-    /// What was sent and not answered.
+    /// The events that were sent and not acknowledged.
     pub(super) waiting: Option<Vec<Event>>,
     last: Timestamp,
 }
 
-/// A record of a security log, as far as it matters.
+/// A record of a security log, with the relevant fields.
 #[derive(Debug, Clone)]
 struct Logged {
     id: u16,
@@ -57,18 +57,18 @@ struct Logged {
 }
 
 impl Site {
-    pub(super) fn new(manner: Manner, number: u8) -> Self {
-        let (kind, producer) = match manner {
-            Manner::Read => (Producer::EventLog, "event-log"),
-            Manner::Pushed => (Producer::Ptim, "ptim"),
-            Manner::Told => (Producer::Syslog, "syslog"),
+    pub(super) fn new(transport: Transport, number: u8) -> Self {
+        let (kind, producer) = match transport {
+            Transport::Read => (Producer::EventLog, "event-log"),
+            Transport::Pushed => (Producer::Ptim, "ptim"),
+            Transport::Unacknowledged => (Producer::Syslog, "syslog"),
         };
         let client = name(&format!("site{number}"));
         let origin = Origin { kind, producer: name(producer), client, form: name("form") };
         let address = |host| format!("10.70.{number}.{host}").parse().expect("an address");
         let addresses: Vec<Address> = (1..=4).map(address).collect();
         Self {
-            manner,
+            transport,
             origin: Arc::new(origin),
             there: vec![None; addresses.len()],
             addresses,
@@ -84,22 +84,27 @@ impl Site {
         &self.addresses
     }
 
-    /// What its log is called.
+    /// The name of its log.
     pub(super) fn source(&self) -> ReadSource {
         ReadSource { producer: self.origin.producer.clone(), name: self.origin.client.clone() }
     }
 
-    /// Something happens at one of its addresses, at `now`.
-    pub(super) fn happen(&mut self, chance: &mut SeededRng, now: Timestamp, truth: &mut Truth) {
+    /// An event occurs at one of its addresses at `now`.
+    pub(super) fn generate_event(
+        &mut self,
+        chance: &mut SeededRng,
+        now: Timestamp,
+        truth: &mut Truth,
+    ) {
         let host = chance.below(self.addresses.len() as u64) as usize;
         self.last = now.max(self.last + std::time::Duration::from_millis(1));
         let (address, there) = (self.addresses[host], self.there[host].clone());
         let (kind, user) = match (there, chance.below(4)) {
-            (Some(user), 0 | 1) if self.manner != Manner::Read => (Kind::Logout, user),
-            (Some(user), 2) if self.manner != Manner::Told => (Kind::Refresh, user),
+            (Some(user), 0 | 1) if self.transport != Transport::Read => (Kind::Logout, user),
+            (Some(user), 2) if self.transport != Transport::Unacknowledged => (Kind::Refresh, user),
             _ => (Kind::Login, format!("u{}", self.last.millis())),
         };
-        if self.manner == Manner::Read && chance.once_in(4) {
+        if self.transport == Transport::Read && chance.once_in(4) {
             let (id, status) = if chance.once_in(2) { (4768, "0x12") } else { (4771, "0x18") };
             let (user, at) = (format!("{FAILED}{user}"), self.last);
             return self.log.push(Logged { id, user, address, at, status });
@@ -108,17 +113,17 @@ impl Site {
         let (at, precision) = self.clock();
         let event = self.event((kind, &user), address, (at, precision));
         truth.say(&event);
-        if self.manner == Manner::Read {
+        if self.transport == Transport::Read {
             let id = if kind == Kind::Login { 4768 } else { 4770 };
             return self.log.push(Logged { id, user, address, at, status: "0x0" });
         }
         self.queue.push_back(event);
     }
 
-    /// The time as this producer writes it: syslog knows seconds.
+    /// The time as this producer writes it. Syslog has a resolution of one second.
     fn clock(&self) -> (Timestamp, Precision) {
-        match self.manner {
-            Manner::Told => {
+        match self.transport {
+            Transport::Unacknowledged => {
                 let second = self.last.millis() / 1000 * 1000;
                 (Timestamp::from_millis(second), Precision::Second)
             }
@@ -139,29 +144,29 @@ impl Site {
         }
     }
 
-    /// What is to be sent next, received at `seen`, and what was read with it; `None` when there is
-    /// nothing, or while an answer is waited for.
+    /// The next batch, received at `seen`, with its read position; `None` if there is none, or while
+    /// an answer is pending.
     pub(super) fn next(
         &mut self,
         chance: &mut SeededRng,
         (seen, fault): (Timestamp, Option<Fault>),
     ) -> Option<(Vec<Event>, Option<ReadPosition>)> {
         let count = 1 + chance.below(4) as usize;
-        if self.manner == Manner::Read {
+        if self.transport == Transport::Read {
             return self.read(count, (seen, fault));
         }
         if self.waiting.is_none() && !self.queue.is_empty() {
             let count = count.min(self.queue.len());
             self.waiting = Some(self.queue.drain(..count).collect());
         }
-        let events = match self.manner {
-            Manner::Told => self.waiting.take()?,
-            Manner::Pushed | Manner::Read => self.waiting.clone()?,
+        let events = match self.transport {
+            Transport::Unacknowledged => self.waiting.take()?,
+            Transport::Pushed | Transport::Read => self.waiting.clone()?,
         };
         Some((events.into_iter().map(|event| Event { seen, ..event }).collect(), None))
     }
 
-    /// Reads records after its place, as the server's own reader does.
+    /// Reads records after its position, as the event log reader of the server does.
     fn read(
         &mut self,
         count: usize,
@@ -175,7 +180,7 @@ impl Site {
         let mut reader = LogonReader::new(settings, &self.origin.producer, &self.origin.client);
         let read = self.log[self.place..upto].iter().filter_map(|logged| {
             let doctored = match fault {
-                Some(Fault::FailedLogonAccepted) => logged.taken_for_a_logon(),
+                Some(Fault::FailedLogonAccepted) => logged.as_logon(),
                 _ => logged.clone(),
             };
             match doctored.read(&mut reader, seen) {
@@ -193,14 +198,14 @@ impl Site {
         ReadPosition { source: self.source(), position: Arc::from(&bytes[..]) }
     }
 
-    /// How many events its log gives before `place`.
-    pub(super) fn given_before(&self, place: usize) -> usize {
+    /// The number of events in its log before `place`.
+    pub(super) fn events_before(&self, place: usize) -> usize {
         self.log[..place].iter().filter(|logged| !logged.has_failed()).count()
     }
 
-    /// Whether everything it had to say was taken.
-    pub(super) fn is_through(&self) -> bool {
-        let is_read = self.manner != Manner::Read || self.place == self.log.len();
+    /// Whether everything was accepted.
+    pub(super) fn is_drained(&self) -> bool {
+        let is_read = self.transport != Transport::Read || self.place == self.log.len();
         is_read && self.queue.is_empty() && self.waiting.is_none()
     }
 }
@@ -210,15 +215,15 @@ impl Logged {
         self.status != "0x0"
     }
 
-    /// As whoever reads it who asks only what kind of record it is, and not how it went.
-    fn taken_for_a_logon(&self) -> Self {
+    /// As a reader that checks the kind of a record but not its outcome.
+    fn as_logon(&self) -> Self {
         let id = if self.id == 4771 { 4768 } else { self.id };
         Self { id, status: "0x0", ..self.clone() }
     }
 
     fn read(&self, reader: &mut LogonReader, seen: Timestamp) -> ReadOutcome {
         let Self { id, user, address, at, status } = self;
-        let fields = Said4768 { user, address: address.to_string(), status };
+        let fields = Fields4768 { user, address: address.to_string(), status };
         let record = LogRecord {
             id: *id,
             time: *at,
@@ -233,18 +238,18 @@ impl Logged {
     }
 }
 
-/// The keywords of an audit of success, and of one of failure (winmeta.xml), in a classic log.
+/// The keywords of success and failure audits (winmeta.xml) in a classic log.
 const SUCCESS: u64 = 0x8020_0000_0000_0000;
 const FAILURE: u64 = 0x8010_0000_0000_0000;
 
-/// The fields of 4768 and its like.
-struct Said4768<'a> {
+/// The fields of 4768 and similar events.
+struct Fields4768<'a> {
     user: &'a str,
     address: String,
     status: &'a str,
 }
 
-impl Fields for Said4768<'_> {
+impl Fields for Fields4768<'_> {
     fn text(&self, name: &str) -> Option<Cow<'_, str>> {
         Some(match name {
             "TargetUserName" => self.user.into(),

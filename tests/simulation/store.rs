@@ -1,5 +1,5 @@
-//! A journal on the simulated disk. What it decides, it decides by the same parts as the journal on
-//! disk: which positions are handed out and committed, and what a start takes of what is there.
+//! A journal on the simulated disk. It uses the same parts as the journal on disk for its decisions:
+//! which positions are assigned and committed, and what a start recovers.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -12,7 +12,7 @@ use rollcall_identity::{
 use super::disk::{Broke, Disk, Segment};
 use super::faults::Fault;
 
-/// How many events a segment has: few, so that one is often begun.
+/// The number of events per segment: small, so that segments change often.
 const SEGMENT: usize = 12;
 
 /// The journal.
@@ -23,16 +23,16 @@ pub(super) struct Store {
     ledger: PositionLedger,
     is_open: bool,
     journal_error: Option<JournalError>,
-    /// What is appended and not committed yet.
+    /// Appended events that are not committed yet.
     appended: (Vec<(Revision, Event)>, Vec<ReadPosition>),
     wants_sessions: bool,
     surveyed: Revision,
-    /// The keeper's work.
+    /// The pending maintenance.
     surveys: (Sender<TableSnapshot>, Receiver<TableSnapshot>),
 }
 
 impl Store {
-    /// The journal on `disk`; its positions are of the life `epoch` when there are none yet.
+    /// The journal on `disk`. If it is empty, its positions belong to `epoch`.
     pub(super) fn new(disk: Disk, epoch: u64, fault: Option<Fault>) -> Self {
         let epoch = disk.segments.last().map_or(epoch, |segment| segment.epoch);
         Self {
@@ -49,21 +49,21 @@ impl Store {
         }
     }
 
-    /// The position that is handed out next.
+    /// The next position.
     pub(super) fn next(&self) -> Revision {
         self.ledger.next()
     }
 
-    /// Writes the next snapshot that waits for it, and throws away what has had its time; whether there
+    /// Writes the next pending snapshot, and discards expired data. Returns whether there
     /// was one.
     pub(super) fn keep(&mut self) -> bool {
         let Ok(handover) = self.surveys.1.try_recv() else { return false };
-        // What cannot be done now is done another time.
+        // Maintenance that fails now is repeated later.
         let _ = self.disk.save(handover).and_then(|()| self.disk.throw_away());
         true
     }
 
-    /// Folds everything that is there, up to `upto` in the last segment, by `rules`.
+    /// Applies everything present, up to `upto` in the last segment, with `rules`.
     fn fold(&self, rules: &Rules, upto: Option<Revision>) -> (Table, RecoveryProgress) {
         let snapshot = self.disk.snapshot().cloned().unwrap_or_default();
         let mut start = RecoveryProgress::after(snapshot.newest);

@@ -1,5 +1,5 @@
-//! Those who are told by the server: each is carried everything by a delivery as the push actors have
-//! it, over a line that loses answers, repeats requests late, and by an actor that is replaced.
+//! Push targets: each gets its content by the delivery state machine of the push actors, over a
+//! connection that loses responses and repeats requests late, with an actor that is replaced.
 
 use rollcall_identity::delivery::{
     Delivery, DeliveryFailure, DeliveryScope, DeliveryState, FilterChange, OutgoingBatch,
@@ -10,40 +10,40 @@ use rollcall_identity::{ChangeLog, Cursor, Revision, Table, Timestamp};
 use super::consumers::{compare, read};
 use super::faults::Fault;
 use super::receivers::{Edge, Elsewhere, Receiver};
-use super::truth::Kept as Promised;
+use super::truth::Kept as Checked;
 use crate::harness::SeededRng;
 
-/// A target, with what the server knows of it.
+/// A target, with its state in the server.
 pub(super) struct Target {
     name: &'static str,
     pub(super) receiver: Receiver,
     delivery: Delivery,
-    /// What is on its way.
+    /// The requests in flight.
     on_way: Vec<OutgoingBatch>,
-    /// What was given up and is still somewhere on its way, and the turn that it is of.
+    /// Abandoned requests that are still in flight, with their session.
     late: Vec<(OutgoingBatch, u64)>,
-    /// Pieces that follow each other without a question between them.
+    /// A sequence of batches without a position query in between.
     turn: u64,
-    /// What is on the disk.
+    /// The content of the disk.
     kept: Option<Cursor>,
-    /// Whether it has everything that was visible when that was looked for.
+    /// Whether it had everything that was visible at the last check.
     rests: bool,
-    /// How often something had become visible by then.
+    /// The number of publications by then.
     seen: u64,
-    /// Whether what it holds is to be compared with what it should hold.
+    /// Whether its content is to be compared.
     is_checked: bool,
-    /// What stands before it, and says that it cannot take whatever comes.
+    /// A proxy in front of it that rejects every request.
     proxy: Proxy,
 }
 
-/// What stands before a target.
+/// The receiver of a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Proxy {
     Passes,
     Refuses,
 }
 
-/// What a target is told from, and how often something has become visible there.
+/// The source of a target, and the number of publications.
 pub(super) struct LogView<'a> {
     /// None while the query actor is replaced.
     pub(super) log: Option<&'a ChangeLog>,
@@ -52,7 +52,7 @@ pub(super) struct LogView<'a> {
 }
 
 impl Target {
-    /// A Secure Edge that takes `width` batches at once.
+    /// A Secure Edge target that accepts `width` batches in parallel.
     pub(super) fn edge(width: usize) -> Self {
         Self::new("Secure Edge", Receiver::Edge(Edge::new(width)))
     }
@@ -71,9 +71,9 @@ impl Target {
         Self { name, receiver, delivery, on_way, late, turn, kept, rests, seen, is_checked, proxy }
     }
 
-    /// The actor that told it is replaced, or the whole server: of how it stood only what is on the disk
-    /// is known. What was on its way arrives, or is lost, or late.
-    pub(super) fn actor_is_new(&mut self, chance: &mut SeededRng) {
+    /// Its actor or the whole server is replaced: only the state on disk is known. Requests in flight
+    /// arrive, are lost, or arrive late.
+    pub(super) fn replace_actor(&mut self, chance: &mut SeededRng) {
         for launch in std::mem::take(&mut self.on_way) {
             match chance.below(4) {
                 _ if self.proxy == Proxy::Refuses => {}
@@ -83,18 +83,18 @@ impl Target {
             }
         }
         self.delivery = Delivery::new(self.receiver.opening());
-        // The name of a turn is never given again.
+        // A session identifier is never reused.
         self.turn += 1;
         (self.rests, self.seen) = (false, 0);
     }
 
-    /// It loses everything that it was told; the daily check finds it out.
-    pub(super) fn forget(&mut self) {
-        self.receiver.forget();
+    /// It loses its content; the daily consistency check detects it.
+    pub(super) fn lose_content(&mut self) {
+        self.receiver.lose_content();
         self.is_checked = true;
     }
 
-    /// One step of the actor's. Whether it did anything; it rests until something becomes visible.
+    /// One step of the actor. Returns whether it did anything; it is idle until something becomes visible.
     pub(super) fn step(
         &mut self,
         view: &LogView<'_>,
@@ -110,7 +110,7 @@ impl Target {
             DeliveryState::StartResync => self.begin(chance),
             DeliveryState::FinishResync => self.end(view.visible, (chance, fault)),
             DeliveryState::Resyncing | DeliveryState::Following => {
-                return self.go_on(view, (chance, fault));
+                return self.continue_delivery(view, (chance, fault));
             }
         }
         true
@@ -130,7 +130,7 @@ impl Target {
         let found = self.delivery.on_position(place, kept, self.receiver.width());
         assert_ne!(found, ResumeOutcome::Reconcile, "its scope is never another");
         if place == TargetPosition::Unsupported {
-            // The next life is to know that there was one.
+            // The next start must know that a full resync was in progress.
             self.kept = self.kept.or(self.delivery.restart_cursor());
         }
         self.turn += 1;
@@ -145,7 +145,7 @@ impl Target {
         }
     }
 
-    fn go_on(
+    fn continue_delivery(
         &mut self,
         view: &LogView<'_>,
         (chance, fault): (&mut SeededRng, Option<Fault>),
@@ -166,11 +166,11 @@ impl Target {
         } else if !self.on_way.is_empty() {
             let at = chance.below(self.on_way.len() as u64) as usize;
             let launch = self.on_way.remove(at);
-            self.land(&launch, (chance, fault));
+            self.arrive(&launch, (chance, fault));
         }
         let is_told = self.on_way.is_empty() && self.delivery.finish_reading();
         if is_told && self.delivery.state() == DeliveryState::Following {
-            self.all_is_told(chance);
+            self.complete_resync(chance);
         }
         true
     }
@@ -186,7 +186,7 @@ impl Target {
         }
     }
 
-    /// Reads the next page, while batches may be on their way. The query actor may be replaced just now.
+    /// Reads the next page while batches may be in flight. The query actor may be in replacement.
     fn read(&mut self, view: &LogView<'_>, chance: &mut SeededRng) {
         let Some(log) = view.log.filter(|_| !chance.once_in(10)) else {
             return self.fail(DeliveryFailure::Other);
@@ -199,8 +199,8 @@ impl Target {
         }
     }
 
-    /// What was on its way meets its fate: it is taken and answered, or not, or too much at once.
-    fn land(&mut self, launch: &OutgoingBatch, (chance, fault): (&mut SeededRng, Option<Fault>)) {
+    /// A request in flight is accepted and answered, or not, or exceeds the limit.
+    fn arrive(&mut self, launch: &OutgoingBatch, (chance, fault): (&mut SeededRng, Option<Fault>)) {
         let (landing, failure) = match chance.below(14) {
             _ if self.proxy == Proxy::Refuses => (refused(), DeliveryFailure::Other),
             0 => {
@@ -228,7 +228,7 @@ impl Target {
             Ok(left_out) => assert_eq!(left_out, None, "who refuses whatever comes is ill"),
             Err(_) => {
                 self.fail(failure);
-                // In the middle of a batch it never does.
+                // It never does so in the middle of a batch.
                 if chance.once_in(2) {
                     self.proxy = Proxy::Passes;
                 }
@@ -236,7 +236,7 @@ impl Target {
         }
     }
 
-    /// Nothing of what is still on its way counts any more, whatever becomes of it.
+    /// Requests in flight no longer count, whatever happens to them.
     fn fail(&mut self, failure: DeliveryFailure) {
         self.settle();
         self.delivery.on_failure(failure);
@@ -255,7 +255,7 @@ impl Target {
         }
     }
 
-    /// Ends a synchronisation, unless only the word that it took the end was lost.
+    /// Finishes a full resync, unless only the confirmation of its end was lost.
     fn end(&mut self, visible: u64, (chance, fault): (&mut SeededRng, Option<Fault>)) {
         let Some(end) = self.delivery.resync_end() else { return };
         if self.receiver.place() != TargetPosition::At(end) {
@@ -276,13 +276,13 @@ impl Target {
         }
     }
 
-    fn all_is_told(&mut self, chance: &mut SeededRng) {
+    fn complete_resync(&mut self, chance: &mut SeededRng) {
         self.delivery.on_idle();
         if chance.once_in(2) {
             self.kept = self.delivery.restart_cursor();
         }
         if self.delivery.needs_replay() {
-            // Its time has come when nothing can arrive any more.
+            // It is over when nothing can arrive any more.
             if self.late.is_empty() {
                 self.delivery.replay();
             }
@@ -297,8 +297,8 @@ impl Target {
         }
     }
 
-    /// A comparison finds that it is not where it should be. One that cannot be compared is told
-    /// everything once more, as somebody wishes.
+    /// A comparison finds a difference. A target that cannot be compared gets a full
+    /// resync on request.
     fn compare(&mut self) {
         match self.receiver.place() {
             TargetPosition::Unsupported => {
@@ -313,17 +313,17 @@ impl Target {
         self.rests = false;
     }
 
-    /// The newest position that it knows.
-    pub(super) fn knows(&self) -> Revision {
-        self.receiver.knows()
+    /// Its newest position.
+    pub(super) fn newest_position(&self) -> Revision {
+        self.receiver.newest_position()
     }
 
-    /// Whether late copies are on their way.
-    pub(super) fn is_quiet(&self) -> bool {
+    /// Whether late copies are in flight.
+    pub(super) fn is_idle(&self) -> bool {
         self.late.is_empty()
     }
 
-    pub(super) fn check(&self, table: &Table, now: Timestamp) -> Promised {
+    pub(super) fn check(&self, table: &Table, now: Timestamp) -> Checked {
         compare(self.name, &self.receiver.holds(), table, now)
     }
 }

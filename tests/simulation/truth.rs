@@ -21,7 +21,7 @@ pub(super) enum Promise {
     /// No acknowledged event is lost.
     Acknowledged,
     /// No session exists without an event.
-    NobodyFromNowhere,
+    NoSessionWithoutEvent,
     /// The events of one producer keep their order.
     Order,
     /// Revisions never go back within an epoch, and the epoch stays.
@@ -136,7 +136,7 @@ impl Truth {
         Promise::FailedLogon.unless(!user.starts_with(FAILED), || format!("{event:?}"))?;
         let number = self.said.get(&Said::of(event)).copied();
         let number = number.ok_or_else(|| {
-            Promise::NobodyFromNowhere.broken(format!("nobody has said {event:?}"))
+            Promise::NoSessionWithoutEvent.broken(format!("nobody has said {event:?}"))
         })?;
         let ordered = self.ordered.entry(address).or_default();
         if number < *ordered {
@@ -193,6 +193,6 @@ impl Truth {
         let Some(at) = wrong else { return Ok(()) };
         let (held, is) = (held.get(&at), self.there.get(&at));
         let how = format!("at {at} the table has {held:?}, and true is {is:?}");
-        Err(Promise::NobodyFromNowhere.broken(how))
+        Err(Promise::NoSessionWithoutEvent.broken(how))
     }
 }

@@ -18,7 +18,7 @@ use super::directory::DirectorySource;
 use super::disk::Disk;
 use super::faults::Fault;
 use super::server::{Answer, Batch, Server, Ticket};
-use super::sources::{Manner, Site};
+use super::sources::{Site, Transport};
 use super::store::Store;
 use super::targets::{LogView, Target};
 use super::truth::{Broken, Kept, Promise, Said, Truth};
@@ -80,11 +80,13 @@ impl World {
     /// The world of this seed, with this mistake in its server.
     pub(super) fn new(seed: u64, fault: Option<Fault>) -> Self {
         let mut chance = SeededRng::new(seed);
-        let manners = [Manner::Read, Manner::Pushed, Manner::Pushed, Manner::Told];
+        let manners =
+            [Transport::Read, Transport::Pushed, Transport::Pushed, Transport::Unacknowledged];
         let sites: Vec<Site> =
-            manners.into_iter().zip(1..).map(|(manner, n)| Site::new(manner, n)).collect();
+            manners.into_iter().zip(1..).map(|(transport, n)| Site::new(transport, n)).collect();
         let mut truth = Truth::default();
-        let newest_reported = sites.iter().filter(|site| site.manner == Manner::Told);
+        let newest_reported =
+            sites.iter().filter(|site| site.transport == Transport::Unacknowledged);
         newest_reported.flat_map(Site::addresses).for_each(|address| truth.may_lose(*address));
         let rules = Arc::new(rules(&sites));
         let now = Timestamp::from_millis(START);
@@ -132,9 +134,9 @@ impl World {
         // A proposal that was lost is proposed again within a minute.
         self.pass(Duration::from_secs(61));
         self.rest()?;
-        self.forget();
+        self.lose_content();
         for _ in 0..12 {
-            self.happen();
+            self.generate_event();
         }
         self.rest()?;
         self.stop_and_start()
@@ -142,7 +144,7 @@ impl World {
 
     fn step(&mut self) -> Kept {
         match self.chance.below(121) {
-            0..18 => self.happen(),
+            0..18 => self.generate_event(),
             18..36 => self.send(),
             46..56 => drop(self.write()),
             36..46 | 56..68 => drop(self.fold()?),
@@ -171,7 +173,7 @@ impl World {
                 let far = i64::try_from(hours).unwrap_or(4) * 3_600_000;
                 self.set_ahead = [0, 0, far, -far][self.chance.below(4) as usize];
             }
-            111 if self.chance.once_in(3) => self.forget(),
+            111 if self.chance.once_in(3) => self.lose_content(),
             112 => self.replace()?,
             113..116 => drop(self.start_actors()?),
             116..118 => {
@@ -185,9 +187,9 @@ impl World {
     }
 
     /// A push target loses its state.
-    fn forget(&mut self) {
+    fn lose_content(&mut self) {
         let at = self.chance.below(self.targets.len() as u64) as usize;
-        self.targets[at].forget();
+        self.targets[at].lose_content();
     }
 
     /// An actor ends or hangs, or its request times out.
@@ -204,7 +206,7 @@ impl World {
             4 => drop(self.server().time_out()),
             _ => {
                 let at = self.chance.below(self.targets.len() as u64) as usize;
-                self.targets[at].actor_is_new(&mut self.chance);
+                self.targets[at].replace_actor(&mut self.chance);
             }
         }
         Ok(())
@@ -235,10 +237,10 @@ impl World {
     }
 
     /// Something happens at a site.
-    fn happen(&mut self) {
+    fn generate_event(&mut self) {
         self.pass(Duration::from_millis(1));
         let site = self.chance.below(self.sites.len() as u64) as usize;
-        self.sites[site].happen(&mut self.chance, self.now, &mut self.truth);
+        self.sites[site].generate_event(&mut self.chance, self.now, &mut self.truth);
     }
 
     fn send(&mut self) {
@@ -329,7 +331,7 @@ impl World {
         // While the query actor is replaced, the firewall retries later.
         let Some(log) = server.log() else { return false };
         let more = self.firewall.poll(log, now, &mut self.chance);
-        self.newest_reported = self.newest_reported.max(self.firewall.knows());
+        self.newest_reported = self.newest_reported.max(self.firewall.newest_position());
         more
     }
 
@@ -340,8 +342,8 @@ impl World {
         let mut stepped = false;
         for target in &mut self.targets {
             stepped |= target.step(&view, (&mut self.chance, self.fault));
-            stepped |= !target.is_quiet();
-            self.newest_reported = self.newest_reported.max(target.knows());
+            stepped |= !target.is_idle();
+            self.newest_reported = self.newest_reported.max(target.newest_position());
         }
         Ok(stepped)
     }
@@ -355,14 +357,14 @@ impl World {
     /// Producers get their answers, unless an answer is lost.
     fn answer(&mut self) -> Kept {
         while let Some(Answer { site, ticket, taken }) = self.server().answers.pop_front() {
-            let manner = self.sites[site].manner;
-            let is_lost = manner != Manner::Read && self.chance.once_in(6);
-            if is_lost || ticket != self.tickets[site] || manner == Manner::Told {
+            let transport = self.sites[site].transport;
+            let is_lost = transport != Transport::Read && self.chance.once_in(6);
+            if is_lost || ticket != self.tickets[site] || transport == Transport::Unacknowledged {
                 continue;
             }
-            match (manner, taken) {
-                (Manner::Pushed, None) => continue,
-                (Manner::Read, None) => {
+            match (transport, taken) {
+                (Transport::Pushed, None) => continue,
+                (Transport::Read, None) => {
                     self.lost.insert(site);
                     continue;
                 }
@@ -377,7 +379,7 @@ impl World {
                 }
                 (_, None) => self.sites[site].waiting = None,
             }
-            if manner == Manner::Read {
+            if transport == Transport::Read {
                 self.sites[site].place = self.place(site);
             }
         }
