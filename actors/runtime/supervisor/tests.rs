@@ -50,7 +50,7 @@ impl Handler<Order> for TestActor {
             Order::Panic => panic!("ordered to panic"),
             Order::Fail => {
                 context.run_later(Duration::ZERO, |cell, context| {
-                    cell.fail("ordered to fail", context)
+                    cell.fail("ordered to fail", context);
                 });
             }
             Order::Quit => context.terminate(),
