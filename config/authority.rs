@@ -1,9 +1,9 @@
-//! The authority of a source: the kinds of event, networks and domains that it may report.
+//! The authority of a source: the kinds of event, networks, domains and details that it may report.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use rollcall_identity::{Authority, Kind};
+use rollcall_identity::{Authority, Glob, Grant, Kind, RoleGrant};
 use strum::IntoEnumIterator;
 use toml::Value;
 use toml::de::DeValue;
@@ -15,14 +15,9 @@ use crate::table_reader::TableReader;
 /// let a replayed event of last week create a session.
 const MAX_AGE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
 
-/// The default for a sender that is not authenticated: it can extend and end sessions and report
-/// devices, but not create sessions.
-pub(crate) const UNAUTHENTICATED: [Kind; 5] =
-    [Kind::Logout, Kind::VpnDown, Kind::Rekey, Kind::Refresh, Kind::DeviceSeen];
-
-/// The default for a firewall that pushes events of its VPN and its captive portal.
-pub(crate) const FIREWALL: [Kind; 5] =
-    [Kind::VpnUp, Kind::VpnDown, Kind::Rekey, Kind::Login, Kind::Logout];
+/// The default for a sender that is not authenticated: it can extend and end sessions.
+pub(crate) const UNAUTHENTICATED: [Kind; 4] =
+    [Kind::Logout, Kind::VpnDown, Kind::Rekey, Kind::Refresh];
 
 /// The kinds that a source can send.
 pub(crate) fn all_kinds() -> impl Iterator<Item = Kind> {
@@ -45,15 +40,57 @@ impl FromToml for Kind {
     }
 }
 
-/// Reads `allow`, `allow_networks`, `allow_domains` and `max_age`. The default of `allow` is
-/// `kinds`.
+/// The keys that say where and with which details the kinds of `allow` are granted.
+const RESTRICTIONS: [&str; 5] =
+    ["allow_networks", "allow_domains", "allow_roles", "allow_device", "allow_posture"];
+
+/// Reads the authority of a source that sends events: the grant of the table itself, those of
+/// `grants`, and `max_age`. The default of `allow` is `kinds`.
 pub(crate) fn from_table(table: &TableReader<'_>, kinds: Vec<Kind>) -> Authority {
+    if kinds.is_empty() && !table.has("allow") && RESTRICTIONS.iter().any(|key| table.has(key)) {
+        table.error_at("allow", "is missing: list the kinds of event that the table grants");
+    }
+    let mut grants = vec![Grant { kinds: table.list_or("allow", kinds), ..grant(table) }];
+    grants.extend(table.subtables("grants", |table| {
+        if !table.has("allow") {
+            table.error_at("allow", "is missing: list the kinds of event that this grant covers");
+        }
+        Some(Grant { kinds: table.list("allow").unwrap_or_default(), ..grant(table) })
+    }));
+    grants.retain(|grant| !grant.kinds.is_empty());
+    Authority { grants, max_age: max_age(table) }
+}
+
+/// Reads the authority of servers whose logs are read. Windows names the computer of a logon and
+/// proves it by the computer's account; its logs have no roles and no postures.
+pub(crate) fn from_log_table(table: &TableReader<'_>, kinds: Vec<Kind>) -> Authority {
+    let grant = Grant { kinds: table.list_or("allow", kinds), device: true, ..scope(table) };
+    Authority { grants: vec![grant], max_age: max_age(table) }
+}
+
+/// Reads the scope and the details of a grant.
+fn grant(table: &TableReader<'_>) -> Grant {
+    let roles: Vec<Glob> = table.list("allow_roles").unwrap_or_default();
+    let all = |glob: &Glob| glob.to_string() == "*";
+    Grant {
+        roles: match roles.as_slice() {
+            [] => RoleGrant::None,
+            globs if globs.iter().any(all) => RoleGrant::All,
+            _ => RoleGrant::Matching(roles),
+        },
+        device: table.get_or("allow_device", true),
+        posture: table.get_or("allow_posture", false),
+        ..scope(table)
+    }
+}
+
+/// Reads `allow_networks` and `allow_domains`.
+fn scope(table: &TableReader<'_>) -> Grant {
     let domains: Vec<Domain> = table.list("allow_domains").unwrap_or_default();
-    Authority {
-        kinds: table.list_or("allow", kinds),
+    Grant {
         networks: table.list("allow_networks").unwrap_or_default(),
         domains: domains.into_iter().map(|domain| domain.0).collect(),
-        max_age: max_age(table),
+        ..Grant::default()
     }
 }
 

@@ -1,12 +1,14 @@
 //! The clients file: enforcement points that were added with `rollcall client add`.
 
+mod grant;
+
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
-use rollcall_identity::Name;
+use rollcall_identity::{Kind, Name};
 use rollcall_wire::srx::Format;
 use serde::Serialize;
 
@@ -63,9 +65,34 @@ pub struct NewEnforcementPoint {
     pub secret: SecretHash,
     /// The encoding of its responses; `None` for the default.
     pub format: Option<Format>,
+    /// The events that it may push.
+    pub push: PushGrants,
 }
 
-/// Why an enforcement point was not added. The clients file is unchanged.
+/// The events that an enforcement point may push. If both lists are empty, it may only query.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PushGrants {
+    /// The addresses that it assigns to VPN users: `vpn_up`, `vpn_down` and `rekey`.
+    pub vpn_pools: Vec<IpNet>,
+    /// The networks of its captive portal: `login` and `logout`.
+    pub portals: Vec<IpNet>,
+}
+
+impl PushGrants {
+    /// The kinds of event with their networks, without those that have no network.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static [Kind], &[IpNet])> {
+        let grants = [(VPN_KINDS, &*self.vpn_pools), (PORTAL_KINDS, &*self.portals)];
+        grants.into_iter().filter(|(_, networks)| !networks.is_empty())
+    }
+}
+
+/// The events of a VPN gateway.
+const VPN_KINDS: &[Kind] = &[Kind::VpnUp, Kind::VpnDown, Kind::Rekey];
+
+/// The events of a captive portal.
+const PORTAL_KINDS: &[Kind] = &[Kind::Login, Kind::Logout];
+
+/// Why an enforcement point was not added or changed. The clients file is unchanged.
 #[derive(Debug, thiserror::Error)]
 pub enum AddPointError {
     /// Another enforcement point or PTIM client has the name.
@@ -74,6 +101,12 @@ pub enum AddPointError {
     /// Another enforcement point or PTIM client has the client ID.
     #[error("the client ID {0:?} is already in use; choose another client ID")]
     ClientIdTaken(String),
+    /// The clients file does not have the enforcement point.
+    #[error(
+        "{CLIENTS_FILE} in the data folder has no enforcement point {0:?}; if it is in the \
+         configuration file, set allow and allow_networks in its [enforcement.points.push]"
+    )]
+    Unknown(String),
     /// An SRX cannot be configured with the client ID.
     #[error("a client ID must be {}", <ClientId as FromToml>::EXPECTED)]
     BadClientId,
@@ -109,6 +142,8 @@ struct PointTable<'a> {
     secret_hash: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     dialect: Option<DialectTable>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    push: Option<PushTable<'a>>,
 }
 
 #[derive(Serialize)]
@@ -116,11 +151,18 @@ struct DialectTable {
     format: Format,
 }
 
+#[derive(Serialize)]
+struct PushTable<'a> {
+    grants: Vec<GrantTable<'a>>,
+}
+
+#[derive(Serialize)]
+struct GrantTable<'a> {
+    allow: &'a [Kind],
+    allow_networks: &'a [IpNet],
+}
+
 /// Appends `point` to the clients file in the data folder and returns the path of the file.
-///
-/// The existing content is kept, including comments. The file is replaced atomically: it is written
-/// and synced under another name with mode 0600 and the owner of the folder, and then renamed. A
-/// lock on the folder serializes concurrent writers.
 ///
 /// # Errors
 /// [`AddPointError`]; the file is then unchanged.
@@ -130,6 +172,40 @@ pub fn add_point(
     point: &NewEnforcementPoint,
 ) -> Result<PathBuf, AddPointError> {
     check_unused(settings, point)?;
+    update(settings, environment, |text| {
+        append(text, point);
+        Ok(())
+    })
+}
+
+/// Grants the enforcement point `name` of the clients file to push the events of `grants`, in
+/// addition to what it is granted, and returns the path of the file. A grant that it has is not
+/// repeated.
+///
+/// # Errors
+/// [`AddPointError`]; the file is then unchanged.
+pub fn grant_push(
+    settings: &Settings,
+    environment: &Environment,
+    name: &Name,
+    grants: &PushGrants,
+) -> Result<PathBuf, AddPointError> {
+    update(settings, environment, |text| {
+        *text = grant::with_grants(text, name, grants)?;
+        Ok(())
+    })
+}
+
+/// Changes the text of the clients file in the data folder and returns the path of the file.
+///
+/// The existing content is kept, including comments. The file is replaced atomically: it is written
+/// and synced under another name with mode 0600 and the owner of the folder, and then renamed. A
+/// lock on the folder serializes concurrent writers.
+fn update(
+    settings: &Settings,
+    environment: &Environment,
+    change: impl FnOnce(&mut String) -> Result<(), AddPointError>,
+) -> Result<PathBuf, AddPointError> {
     let data = settings.data.as_path();
     let path = data.join(CLIENTS_FILE);
     let at = |path: &Path| {
@@ -144,7 +220,7 @@ pub fn add_point(
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => HEADING.to_owned(),
         Err(cause) => return Err(AddPointError::File { path, cause }),
     };
-    append(&mut text, point);
+    change(&mut text)?;
     let context = LoadContext::new(environment);
     points(&context, &path, &text);
     if let Some(problems) = ConfigErrors::from_found(context.into_errors()) {
@@ -174,12 +250,18 @@ fn check_unused(settings: &Settings, point: &NewEnforcementPoint) -> Result<(), 
 }
 
 fn append(text: &mut String, point: &NewEnforcementPoint) {
+    let grants: Vec<_> = point
+        .push
+        .iter()
+        .map(|(allow, allow_networks)| GrantTable { allow, allow_networks })
+        .collect();
     let table = PointTable {
         name: point.name.as_str(),
         addresses: &point.addresses,
         client_id: &point.client_id,
         secret_hash: point.secret.expose(),
         dialect: point.format.map(|format| DialectTable { format }),
+        push: Some(PushTable { grants }).filter(|push| !push.grants.is_empty()),
     };
     let block = toml::to_string(&Block { enforcement: EnforcementTable { points: [table] } })
         .expect("strings, lists of strings and a final table serialize as TOML");

@@ -9,7 +9,7 @@ use rollcall_identity::{Authority, Glob, Name};
 use rollcall_wire::ptim::MissingTime;
 use rollcall_wire::srx::Dialect;
 
-use crate::authority::{self, FIREWALL};
+use crate::authority;
 use crate::producers::ptim::missing_time;
 use crate::scalar::Domain;
 use crate::session_filter::SessionFilter;
@@ -107,7 +107,7 @@ impl EnforcementPoint {
         let filter = table.subtable("filter", SessionFilter::from_table);
         let (push, push_domain, push_missing_time) = table.subtable("push", |push| {
             let domain = push.get::<Domain>("domain").map(|domain| domain.0);
-            (authority::from_table(push, FIREWALL.to_vec()), domain, missing_time(push))
+            (authority::from_table(push, Vec::new()), domain, missing_time(push))
         });
         Some(Self {
             name: name?,
@@ -119,7 +119,7 @@ impl EnforcementPoint {
             domains: filter.domains,
             include: filter.include,
             exclude: filter.exclude,
-            push: (!push.kinds.is_empty()).then_some(push),
+            push: (!push.is_empty()).then_some(push),
             push_domain,
             push_missing_time,
         })

@@ -49,7 +49,9 @@ mod validator;
 
 pub use account::ServiceAccount;
 pub use change_log::ChangeLogLimits;
-pub use clients_file::{AddPointError, CLIENTS_FILE, NewEnforcementPoint, add_point};
+pub use clients_file::{
+    AddPointError, CLIENTS_FILE, NewEnforcementPoint, PushGrants, add_point, grant_push,
+};
 pub use enforcement::{Enforcement, EnforcementPoint};
 pub use environment::Environment;
 pub use journal::{Journal, JournalStorage};

@@ -14,6 +14,11 @@ use crate::table_reader::TableReader;
 const LOGOFF_TIME: RangeInclusive<Duration> =
     Duration::from_secs(60)..=Duration::from_secs(30 * 24 * 3600);
 
+/// The minimum is the shortest logoff time. The maximum is that of a certificate-based VPN tunnel
+/// that is rekeyed for a year.
+const MAX_LIFETIME: RangeInclusive<Duration> =
+    Duration::from_secs(60)..=Duration::from_secs(365 * 24 * 3600);
+
 /// The minimum is the minute in which the users are counted. After the maximum of a day, a shared
 /// address recovers without an operator.
 const QUIET_PERIOD: RangeInclusive<Duration> =
@@ -57,6 +62,7 @@ pub(crate) fn from_table(table: &TableReader<'_>) -> Rules {
         max_age: max_age(table).unwrap_or(default.max_age),
         max_skew: table.in_range("max_clock_skew", default.max_skew, MAX_CLOCK_SKEW),
         logoff_time: table.in_range("logoff_time", default.logoff_time, LOGOFF_TIME),
+        max_lifetime: table.in_range("max_lifetime", default.max_lifetime, MAX_LIFETIME),
         preserve_valid_user: table.get_or("preserve_valid_user", default.preserve_valid_user),
         weaker_proof_delay: table.in_range(
             "weaker_proof_delay",

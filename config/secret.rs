@@ -1,6 +1,6 @@
-//! Secrets: argon2id hashes of client secrets, and passwords that Rollcall sends to servers.
+//! Secrets: hashes of client secrets, and passwords that Rollcall sends to servers.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,17 +16,27 @@ const EMPTY: &str = "is empty, and LDAP treats an empty password as an anonymous
 /// What is printed instead of a secret.
 const REDACTED: &str = "<redacted>";
 
-/// The argon2id hash of a client secret, a PHC string: `$argon2id$v=19$m=19456,t=2,p=1$…`. `Debug`
-/// and errors never contain it.
+/// The hash of a client secret. `Debug` and errors never contain it.
+///
+/// * `$argon2id$v=19$m=19456,t=2,p=1$…`, a PHC string: for a secret that a person chose.
+/// * `$sha256$…`, followed by 64 hexadecimal digits: for a secret of 192 random bits that Rollcall
+///   generated. No list of guesses contains it, so that a slow hash protects nothing, and the
+///   check is so cheap that an attacker cannot delay it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SecretHash(Arc<Zeroizing<String>>);
 
 /// Why a text is not a valid hash of a secret. It never contains the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SecretHashError {
-    /// The text is not an argon2id PHC string. It may be the secret itself.
-    #[error("is not an argon2id hash; run `rollcall secret hash` to create one from a secret")]
-    NotArgon2id,
+    /// The text has neither prefix. It may be the secret itself.
+    #[error(
+        "is not a hash that begins with $argon2id$ or $sha256$; run `rollcall secret hash` to \
+         create one from a secret"
+    )]
+    Unknown,
+    /// A SHA-256 hash is not 64 hexadecimal digits in lower case.
+    #[error("is not a complete $sha256$ hash; run `rollcall client add` to generate a secret")]
+    MalformedSha256,
     /// A parameter is outside of the range that argon2 allows, or the salt or the hash is missing.
     #[error("is an incomplete or invalid argon2id hash; run `rollcall secret hash` to create one")]
     Malformed,
@@ -40,14 +50,25 @@ impl SecretHash {
     /// trigger two verifications at a time.
     pub const MEMORY_LIMIT: u32 = 256 * 1024;
 
-    /// Checks that `text`, trimmed, is a complete argon2id PHC string.
+    /// The prefix of the SHA-256 hash of a generated secret.
+    const SHA256: &str = "$sha256$";
+
+    /// Checks that `text`, trimmed, is a complete hash.
     ///
     /// # Errors
     /// [`SecretHashError`] if it is not.
     pub fn new(text: &str) -> Result<Self, SecretHashError> {
         let text = text.trim();
+        if let Some(digits) = text.strip_prefix(Self::SHA256) {
+            let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+            let is_complete = digits.len() == 64 && digits.bytes().all(is_digit);
+            return match is_complete {
+                true => Ok(Self(Arc::new(Zeroizing::new(text.to_owned())))),
+                false => Err(SecretHashError::MalformedSha256),
+            };
+        }
         if !text.starts_with("$argon2id$") {
-            return Err(SecretHashError::NotArgon2id);
+            return Err(SecretHashError::Unknown);
         }
         let parsed = PasswordHash::new(text).map_err(|_| SecretHashError::Malformed)?;
         let costs = argon2::Params::try_from(&parsed).map_err(|_| SecretHashError::Malformed)?;
@@ -60,7 +81,21 @@ impl SecretHash {
         Ok(Self(Arc::new(Zeroizing::new(text.to_owned()))))
     }
 
-    /// The PHC string, for verification and for the clients file.
+    /// The hash of a generated secret, from its SHA-256 digest.
+    pub fn of_generated(digest: [u8; 32]) -> Self {
+        let mut text = Self::SHA256.to_owned();
+        for byte in digest {
+            let _ = write!(text, "{byte:02x}");
+        }
+        Self(Arc::new(Zeroizing::new(text)))
+    }
+
+    /// Whether this is the SHA-256 hash of a generated secret.
+    pub fn is_of_generated(&self) -> bool {
+        self.0.starts_with(Self::SHA256)
+    }
+
+    /// The text, for verification and for the clients file.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -213,9 +248,11 @@ pub(crate) mod tests {
         let cut = HASH.rsplit_once('$').unwrap().0;
         let costly = HASH.replace("m=19456", "m=262145");
         for (text, error) in [
-            ("hunter2", SecretHashError::NotArgon2id),
-            ("$2b$12$abcdefghijklmnopqrstuv", SecretHashError::NotArgon2id),
-            (&HASH.replace("argon2id", "argon2i"), SecretHashError::NotArgon2id),
+            ("$sha256$abc", SecretHashError::MalformedSha256),
+            (&format!("$sha256${}", "A".repeat(64)), SecretHashError::MalformedSha256),
+            ("hunter2", SecretHashError::Unknown),
+            ("$2b$12$abcdefghijklmnopqrstuv", SecretHashError::Unknown),
+            (&HASH.replace("argon2id", "argon2i"), SecretHashError::Unknown),
             (cut, SecretHashError::Malformed),
             ("$argon2id$", SecretHashError::Malformed),
             (&HASH.replace("t=2", "t=0"), SecretHashError::Malformed),

@@ -128,7 +128,8 @@ impl Settings {
             .filter_map(|directory| Some((directory.netbios.clone()?, directory.domain.clone())));
         self.rules.domain_aliases.extend(netbios);
         let aliases = &self.rules.domain_aliases;
-        for domain in self.rules.authorities.values_mut().flat_map(|it| &mut it.domains) {
+        let grants = self.rules.authorities.values_mut().flat_map(|source| &mut source.grants);
+        for domain in grants.flat_map(|grant| &mut grant.domains) {
             if let Some(resolved) = aliases.get(domain) {
                 domain.clone_from(resolved);
             }

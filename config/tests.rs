@@ -8,10 +8,11 @@ use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
-use rollcall_identity::{Glob, Kind, Name, Rules};
+use rollcall_identity::{Glob, Grant, Kind, Name, RoleGrant, Rules};
 
 use crate::load::read;
 use crate::load_context::{LoadContext, without_indices};
@@ -82,7 +83,7 @@ fn the_embedded_default_is_as_in_the_readme() {
     assert_eq!((&syslog.udp, &syslog.tcp), (&loopback, &loopback));
     let [client] = syslog.clients.as_slice() else { panic!("one client") };
     assert_eq!(client.templates.len(), SHIPPED_TEMPLATES.len());
-    assert_eq!(client.authority.kinds, authority::all_kinds().collect::<Vec<_>>());
+    assert_eq!(client.authority.grants[0].kinds, authority::all_kinds().collect::<Vec<_>>());
     let key = (syslog.name.clone(), client.name.clone());
     assert_eq!(settings.rules.authorities.get(&key), Some(&client.authority));
     assert_eq!(settings.enforcement.tls, Tls::BuiltInCa { names: Vec::new() });
@@ -235,10 +236,7 @@ fn an_unauthenticated_sender_creates_no_session_by_default() {
         .unwrap();
     let begins = |index: usize| {
         let client = &settings.syslog[0].clients[index];
-        (
-            client.authority.kinds.iter().any(|kind: &Kind| kind.begins()),
-            client.allows_unauthenticated_sessions(),
-        )
+        (client.authority.may_begin_sessions(), client.allows_unauthenticated_sessions())
     };
     assert_eq!(
         [begins(0), begins(1), begins(2), begins(3)],
@@ -255,18 +253,50 @@ fn authorities_are_part_of_the_rules() {
              addresses = ['10.0.0.1']\nsecret_hash = '{HASH}'\n[enforcement.points.push]\n{push}\n"
         )
     };
-    let quiet = point("quiet", "allow = []");
-    let text = quiet + &point("loud", "allow_domains = ['Corp']\nmax_age = '5m'");
+    let quiet = point("quiet", "");
+    let loud = "allow = ['vpn_up']\nallow_domains = ['Corp']\nallow_roles = ['vpn-*']\nmax_age = '5m'\n\
+                [[enforcement.points.push.grants]]\nallow = ['login']\nallow_networks = ['10.1.0.0/16']\n\
+                allow_roles = ['*', 'x']\nallow_device = false\nallow_posture = true";
+    let text = quiet + &point("loud", loud);
     let settings = scratch.read(&text).unwrap();
     let [quiet, loud] = settings.enforcement.points.as_slice() else { panic!("two points") };
     assert_eq!(quiet.push, None);
     let authority = loud.push.as_ref().unwrap();
-    assert_eq!(authority.kinds, authority::FIREWALL);
-    assert_eq!(authority.domains[0].as_str(), "corp");
+    let expected = [
+        Grant {
+            kinds: vec![Kind::VpnUp],
+            domains: vec![Name::new("corp").unwrap()],
+            roles: RoleGrant::Matching(vec![Glob::new("vpn-*").unwrap()]),
+            device: true,
+            ..Grant::default()
+        },
+        Grant {
+            kinds: vec![Kind::Login],
+            networks: vec!["10.1.0.0/16".parse().unwrap()],
+            roles: RoleGrant::All,
+            posture: true,
+            ..Grant::default()
+        },
+    ];
+    assert_eq!(authority.grants, expected);
+    assert_eq!(authority.max_age, Some(Duration::from_secs(300)));
     let Rules { authorities, .. } = &settings.rules;
     let key = |point: &EnforcementPoint| (settings.ptim.name.clone(), point.name.clone());
     assert_eq!(authorities.get(&key(loud)), Some(authority));
     assert_eq!(authorities.get(&key(quiet)), None);
+}
+
+#[test]
+fn a_restriction_without_kinds_is_rejected() {
+    let scratch = Scratch::new();
+    let point = format!(
+        "[[enforcement.points]]\nname = 'fw'\nclient_id = 'fw'\naddresses = ['10.0.0.1']\n\
+         secret_hash = '{HASH}'\n[enforcement.points.push]\nallow_networks = ['10.8.0.0/16']\n"
+    );
+    let errors = scratch.read(&point).unwrap_err().to_string();
+    assert!(errors.contains("enforcement.points[0].push.allow") && errors.contains("is missing"));
+    let granted = point.replace("[enforcement.points.push]", "[[enforcement.points.push.grants]]");
+    assert!(scratch.read(&granted).unwrap_err().to_string().contains("grants[0].allow"));
 }
 
 #[test]
@@ -280,7 +310,7 @@ fn aliases_are_resolved_in_rules_filters_and_authorities() {
                 bind = 'ntlm'\n\
                 [[enforcement.points]]\nname = 'fw'\naddresses = ['10.0.0.1']\nclient_id = 'fw'\n\
                 secret_hash = 'HASH'\nfilter.domains = ['Corp', 'other']\n\
-                push.allow_domains = ['CORP', 'other']\n";
+                push = { allow = ['vpn_up'], allow_domains = ['CORP', 'other'] }\n";
     let text = text.replace("HASH", HASH);
     let settings = scratch.read(&text).unwrap();
     let rules = &settings.rules;
@@ -289,7 +319,7 @@ fn aliases_are_resolved_in_rules_filters_and_authorities() {
     assert_eq!(written(&rules.ignore.domains), ["lab.example.com", "c*"]);
     assert_eq!(written(rules.ignore.users.as_slice()), ["svc-*@corp.example.com", "bob"]);
     assert_eq!(written(&settings.enforcement.points[0].domains), ["corp.example.com", "other"]);
-    let granted = &rules.authorities[&(name("ptim"), name("fw"))].domains;
+    let granted = &rules.authorities[&(name("ptim"), name("fw"))].grants[0].domains;
     assert_eq!(*granted, [name("corp.example.com"), name("other")]);
     assert_eq!(rules.domain_aliases[&name("corp")], name("corp.example.com"));
 }
@@ -347,7 +377,7 @@ fn an_inline_hash_is_redacted_and_the_redaction_is_no_hash() {
     let shown = scratch.read(&text).unwrap().to_string();
     assert!(shown.contains("secret_hash = \"<redacted>\"\n"), "{shown}");
     let problems = scratch.read(&shown).unwrap_err().to_string();
-    assert!(problems.contains("secret_hash is not an argon2id hash"), "{problems}");
+    assert!(problems.contains("secret_hash is not a hash that begins with"), "{problems}");
 }
 
 #[test]

@@ -33,7 +33,7 @@ pub(crate) use secrets::hash;
 pub(crate) use secure_edge::{CLIENT_SECRET, ONBOARDING, Reply, SecureEdge};
 pub(crate) use seeded_rng::SeededRng;
 pub(crate) use server::{Answer, Server, rollcall};
-pub(crate) use setup::{SECRET, Setup, enforcement_point};
+pub(crate) use setup::{SECRET, Setup, enforcement_point, querying_point};
 pub(crate) use srx::{RequestError, Srx, TableEntry};
 pub(crate) use stream::Stream;
 pub(crate) use waiting::{WAIT_LIMIT, now, until, until_within, within};

@@ -67,7 +67,7 @@ fn follow(
         LogonReader::new(LogonSettings::for_role(role), &name("event_log"), &name("server"));
     let mut rules = Rules::default();
     let kinds = vec![Kind::Login, Kind::Logout, Kind::Refresh, Kind::DeviceSeen];
-    let authority = Authority { kinds, ..Authority::default() };
+    let authority = Authority::unrestricted(kinds);
     rules.authorities.insert((name("event_log"), name("server")), authority);
     let (mut table, mut counts) = (Table::default(), BTreeMap::new());
     for (position, record) in records.iter().enumerate() {

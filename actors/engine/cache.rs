@@ -11,7 +11,8 @@ use actix::prelude::*;
 use arc_swap::ArcSwap;
 use futures_util::{StreamExt, stream};
 use rollcall_identity::engine::{
-    CacheSettings, CacheState, DecidedBatch, EventBatch, PendingReceipt, StateTransfer, Visibility,
+    CacheSettings, CacheState, DecidedBatch, EventBatch, PendingReceipt, StateTransfer,
+    VerdictCount, Visibility,
 };
 use rollcall_identity::{
     CheckpointSink, Explanation, JournalEntry, JournalError, Name, Origin, Producer, Receipt, Rules,
@@ -112,8 +113,9 @@ impl Cache {
         // Posted here and not in the future, so that changes stay in order. The number of posts is
         // bounded by the batches that wait for these receipts.
         let posted = self.query.post(PublishChanges(publication));
-        for count in &counts {
-            Decided { origin: &count.origin, verdict: count.verdict, count: count.count }.emit();
+        for VerdictCount { origin, verdict, ungranted, count } in &counts {
+            let (verdict, ungranted, count) = (*verdict, *ungranted, *count);
+            Decided { origin, verdict, ungranted, count }.emit();
         }
         if let Some(ticket) = pending.ticket_mut() {
             ticket.account.settle();

@@ -9,6 +9,12 @@ pub(crate) static EVENTS_DECIDED: Counter<3> = Counter::new(
     "Events decided by the table: applied, deduplicated or refused, with the rule",
 );
 
+pub(crate) static UNGRANTED_DETAILS: Counter<2> = Counter::new(
+    "rollcall_ungranted_details_total",
+    ["client", "detail"],
+    "Events with roles, a device or a posture that were ignored: the client is not granted them",
+);
+
 pub(crate) static SESSIONS: Gauge<0> =
     Gauge::new("rollcall_sessions", [], "Active sessions: addresses with a user or a device");
 
@@ -48,6 +54,7 @@ pub(crate) static PROPAGATION_LATENCY_SECONDS: Histogram<0> = Histogram::new(
 /// The declarations, in the order of the documentation.
 pub const METRICS: &[Metric] = &[
     EVENTS_DECIDED.declaration(),
+    UNGRANTED_DETAILS.declaration(),
     SESSIONS.declaration(),
     REVISION.declaration(),
     CACHE_RECOVERIES.declaration(),

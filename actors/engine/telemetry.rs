@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rollcall_identity::{Address, Origin, Verdict};
+use rollcall_identity::{Address, Origin, UngrantedDetails, Verdict};
 use tracing::{error, trace, warn};
 
 use rollcall_runtime::event_counts::{DecisionOutcome, EventCounts};
@@ -14,12 +14,13 @@ use crate::metrics;
 pub(crate) struct Decided<'a> {
     pub origin: &'a Origin,
     pub verdict: Verdict,
+    pub ungranted: UngrantedDetails,
     pub count: u64,
 }
 
 impl TelemetryEvent for Decided<'_> {
     fn emit(self) {
-        let Self { origin, verdict, count } = self;
+        let Self { origin, verdict, ungranted, count } = self;
         let decision = match verdict {
             Verdict::Applied(_) => DecisionOutcome::Applied,
             Verdict::Deduplicated => DecisionOutcome::Deduplicated,
@@ -33,6 +34,10 @@ impl TelemetryEvent for Decided<'_> {
                 verdict.reason().into(),
             ])
             .increment(count);
+        for detail in ungranted.names() {
+            let labels = [origin.client.to_string().into(), detail.into()];
+            metrics::UNGRANTED_DETAILS.with(labels).increment(count);
+        }
         trace!(client = %origin.client, ?verdict, count, "decided");
     }
 }

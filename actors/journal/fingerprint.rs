@@ -17,11 +17,13 @@ pub(super) fn fingerprint(rules: &Rules) -> u64 {
         max_skew,
         logoff_time,
         logoff_time_by_producer,
+        max_lifetime,
         preserve_valid_user,
         sharing,
         weaker_proof_delay,
     } = rules;
-    let times = (max_age, max_skew, logoff_time, weaker_proof_delay, preserve_valid_user);
+    let times =
+        (max_age, max_skew, logoff_time, max_lifetime, weaker_proof_delay, preserve_valid_user);
     let mut parts = vec![format!("{ignore:?}"), format!("{sharing:?}"), format!("{times:?}")];
     parts.extend(sorted(authorities));
     parts.extend(sorted(domain_aliases));
@@ -49,7 +51,7 @@ mod tests {
     #[test]
     fn the_fingerprint_covers_all_decision_rules_in_any_order() {
         let name = |text: &str| Name::new(text).unwrap();
-        let granted = Authority { kinds: vec![Kind::Login], ..Authority::default() };
+        let granted = Authority::unrestricted([Kind::Login]);
         let of = |clients: &[&str]| {
             let mut rules = Rules::default();
             for client in clients {

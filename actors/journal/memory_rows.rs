@@ -165,7 +165,8 @@ pub(super) fn read_at(
     let mut statement = sql.prepare_cached(select)?;
     let mut rows = statement.query([&address_text])?;
     while let Some(row) = rows.next()? {
-        let (origins, groups) = ([row.get("origin")?, None], [None, None]);
+        let (origins, groups) =
+            (row.get::<_, Option<i64>>("origin")?.into_iter().collect(), [None, None]);
         dictionary.load(sql, &References { origins, roles: row.get("roles")?, groups })?;
         let (has_no_session, competed) = read_competed(row, dictionary)?;
         let list = if has_no_session {

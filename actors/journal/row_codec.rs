@@ -123,7 +123,7 @@ pub(super) fn reference(id: Option<i64>) -> ValueRef<'static> {
 }
 
 /// The maximum number of cells of a row, with its checksum.
-const MAX_CELLS: usize = 32;
+const MAX_CELLS: usize = 40;
 
 /// A row with a valid checksum, read cell by cell.
 pub(super) struct Cells<'r> {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::thread;
 
 use rollcall_identity::{
-    ActiveSession, Address, Cause, EndedSession, Name, Posture, Revision, Session, TableSnapshot,
-    Timestamp,
+    ActiveSession, Address, Cause, DetailSources, EndedSession, Name, Origin, Posture, Revision,
+    Session, TableSnapshot, Timestamp,
 };
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, Statement};
@@ -20,7 +20,7 @@ use super::string_table::{Dictionary, References, StringTable};
 /// The table. `state` is `present`; `before` for the previous session at the address of the row
 /// above, which a consumer of one domain may still hold; or `ended`. `told` is the position at
 /// which the session was published; `cause_…` is the event that began the session, `end_…` the one
-/// that ended it.
+/// that ended it. Older files do not have the columns from `proved`.
 pub(super) const TABLE: &str = "
 CREATE TABLE sessions (
     id INTEGER PRIMARY KEY, state TEXT, told INTEGER, address TEXT,
@@ -29,11 +29,16 @@ CREATE TABLE sessions (
     since INTEGER, confirmed INTEGER, proof TEXT, exact_to INTEGER, expires INTEGER, revision INTEGER,
     cause_kind TEXT, cause_at INTEGER, cause_seen INTEGER, cause_origin INTEGER, cause_rule TEXT,
     end_kind TEXT, end_at INTEGER, end_seen INTEGER, end_origin INTEGER, end_rule TEXT,
-    left_at INTEGER, sum INTEGER);
+    left_at INTEGER,
+    proved INTEGER, roles_origin INTEGER, device_origin INTEGER, posture_origin INTEGER,
+    sum INTEGER);
 ";
 
 /// The number of cells of a row, without its checksum.
-pub(super) const CELLS: usize = 29;
+pub(super) const CELLS: usize = 33;
+
+/// The number of cells of a row without the columns from `proved`.
+const CELLS_WITHOUT_SOURCES: usize = 29;
 
 const ACTIVE: &str = "present";
 const PREVIOUS: &str = "before";
@@ -110,7 +115,25 @@ fn write_one(
     row.extend(begun);
     row.extend(ended);
     row.push(reference(left_at));
+    row.push(time(session.proved));
+    row.extend(source_cells(sql, strings, session.detail_sources.as_deref())?);
     insert(into, &row)
+}
+
+/// The cells of the sources of details.
+fn source_cells(
+    sql: &Connection,
+    strings: &mut StringTable,
+    sources: Option<&DetailSources>,
+) -> rusqlite::Result<[ValueRef<'static>; 3]> {
+    let Some(DetailSources { roles, device, posture }) = sources else {
+        return Ok([ValueRef::Null; 3]);
+    };
+    let mut cell = |source: &Option<Arc<Origin>>| {
+        let id = source.as_ref().map(|origin| strings.origin(sql, origin)).transpose();
+        id.map(reference)
+    };
+    Ok([cell(roles)?, cell(device)?, cell(posture)?])
 }
 
 /// The cells of a cause.
@@ -204,7 +227,7 @@ pub(super) fn read_at(
     let mut rows = statement.query([address.to_string()])?;
     while let Some(row) = rows.next()? {
         let references = References {
-            origins: [row.get("cause_origin")?, row.get("end_origin")?],
+            origins: origins(row)?,
             roles: row.get("roles")?,
             groups: [row.get("user_groups")?, row.get("device_groups")?],
         };
@@ -214,18 +237,38 @@ pub(super) fn read_at(
     Ok(())
 }
 
+/// The origins that a row refers to.
+fn origins(row: &Row<'_>) -> rusqlite::Result<Vec<i64>> {
+    let mut columns = vec!["cause_origin", "end_origin"];
+    if has_sources(row) {
+        columns.extend(["roles_origin", "device_origin", "posture_origin"]);
+    }
+    let ids: rusqlite::Result<Vec<Option<i64>>> =
+        columns.into_iter().map(|column| row.get(column)).collect();
+    Ok(ids?.into_iter().flatten().collect())
+}
+
+/// Whether a row has the columns from `proved`.
+fn has_sources(row: &Row<'_>) -> bool {
+    row.as_ref().column_count() > CELLS_WITHOUT_SOURCES + 1
+}
+
 fn add_row(
     row: &Row<'_>,
     dictionary: &Dictionary,
     snapshot: &mut TableSnapshot,
 ) -> Result<(), Corruption> {
-    let mut cells = Cells::check(row, CELLS)?;
+    let count = if has_sources(row) { CELLS } else { CELLS_WITHOUT_SOURCES };
+    let mut cells = Cells::check(row, count)?;
     cells.number()?;
     let state = cells.text()?.ok_or(Corruption::Value)?;
     let published = Revision(cells.number()?.cast_unsigned());
-    let session = Arc::new(session(&mut cells, dictionary)?);
+    let mut session = session(&mut cells, dictionary)?;
     let ended = cause(&mut cells, dictionary)?;
     let left_at = cells.optional_number()?;
+    session.proved = cells.optional_number()?.map_or(session.confirmed, Timestamp::from_millis);
+    session.detail_sources = detail_sources(&mut cells, dictionary)?;
+    let session = Arc::new(session);
     match (state, ended, left_at) {
         (ACTIVE, _, _) => {
             snapshot.sessions.push(ActiveSession { session, published, previous: None });
@@ -273,12 +316,24 @@ fn session(cells: &mut Cells<'_>, dictionary: &Dictionary) -> Result<Session, Co
         posture,
         since,
         confirmed,
+        proved: confirmed,
         proof,
         precision,
         expires,
         revision,
         cause,
+        detail_sources: None,
     })
+}
+
+/// Reads the cells of [`source_cells`].
+fn detail_sources(
+    cells: &mut Cells<'_>,
+    dictionary: &Dictionary,
+) -> Result<Option<Box<DetailSources>>, Corruption> {
+    let mut source = || cells.optional_number()?.map(|id| dictionary.origin(id)).transpose();
+    let sources = DetailSources { roles: source()?, device: source()?, posture: source()? };
+    Ok(Some(sources).filter(|sources| *sources != DetailSources::default()).map(Box::new))
 }
 
 /// Reads the cells of [`cause_cells`].
@@ -299,9 +354,9 @@ fn cause(cells: &mut Cells<'_>, dictionary: &Dictionary) -> Result<Option<Cause>
 mod tests {
     use std::net::Ipv4Addr;
 
-    use rollcall_identity::{
-        Kind, Membership, Origin, Precision, Principal, Producer, Proof, Rule,
-    };
+    use rollcall_identity::{Kind, Membership, Precision, Principal, Producer, Proof, Rule};
+
+    use rusqlite::types::Value;
 
     use super::*;
 
@@ -320,12 +375,76 @@ mod tests {
             posture: None,
             since: at,
             confirmed: at,
+            proved: at,
             proof: Proof::default(),
             precision: Precision::Second,
             expires: at,
             revision: Revision(host.into()),
             cause: Cause { kind, at, seen: at, origin, rule },
+            detail_sources: None,
         })
+    }
+
+    /// Replaces the table by one without the columns from `proved`.
+    fn downgrade(sql: &Connection) {
+        let rows: Vec<Vec<Value>> = sql
+            .prepare("SELECT * FROM sessions ORDER BY id")
+            .unwrap()
+            .query_map([], |row| (0..CELLS_WITHOUT_SOURCES).map(|index| row.get(index)).collect())
+            .unwrap()
+            .collect::<Result<_, _>>()
+            .unwrap();
+        let (new, old) = (
+            "proved INTEGER, roles_origin INTEGER, device_origin INTEGER, posture_origin INTEGER,",
+            "",
+        );
+        assert!(TABLE.contains(new));
+        sql.execute_batch(&format!("DROP TABLE sessions; {}", TABLE.replace(new, old))).unwrap();
+        let mut into = sql.prepare(&insert_sql("sessions", CELLS_WITHOUT_SOURCES)).unwrap();
+        for row in rows {
+            insert(&mut into, &row.iter().map(ValueRef::from).collect::<Vec<_>>()).unwrap();
+        }
+    }
+
+    #[test]
+    fn rows_of_older_files_are_read() {
+        let name = |text: &str| Name::new(text).unwrap();
+        let (client, form) = (name("nac"), name("clearpass"));
+        let other =
+            Arc::new(Origin { kind: Producer::Syslog, producer: name("syslog"), client, form });
+        let session = Session {
+            posture: Some(Posture::Quarantine),
+            proved: Timestamp::from_millis(5),
+            detail_sources: Some(Box::new(DetailSources {
+                posture: Some(Arc::clone(&other)),
+                ..DetailSources::default()
+            })),
+            ..Session::clone(&session(7, "alice"))
+        };
+        let published = Revision(7);
+        let active = ActiveSession { session: Arc::new(session), published, previous: None };
+        let snapshot = TableSnapshot { sessions: vec![active], ..TableSnapshot::default() };
+        let folder = tempfile::tempdir().unwrap();
+        let sql = crate::schema::create(&folder.path().join("sessions.db")).unwrap();
+        let rows = write(&sql, &mut StringTable::default(), &snapshot).unwrap();
+        let read_back = || {
+            let dictionary = Dictionary::read(&sql).unwrap();
+            read(&sql, &dictionary, rows).unwrap().sessions.remove(0).session
+        };
+        let new = read_back();
+        assert_eq!(new, snapshot.sessions[0].session);
+        assert_eq!(new.posture_source(), Some(&other));
+        downgrade(&sql);
+        let old = read_back();
+        assert_eq!((old.proved, &old.detail_sources), (old.confirmed, &None));
+        assert_eq!(
+            Session {
+                proved: new.proved,
+                detail_sources: new.detail_sources.clone(),
+                ..(*old).clone()
+            },
+            *new
+        );
     }
 
     #[test]

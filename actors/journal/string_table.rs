@@ -175,7 +175,7 @@ fn insert_row(
 /// The references of one row.
 #[derive(Debug, Default)]
 pub(super) struct References {
-    pub(super) origins: [Option<i64>; 2],
+    pub(super) origins: Vec<i64>,
     pub(super) roles: Option<i64>,
     pub(super) groups: [Option<i64>; 2],
 }
@@ -220,8 +220,8 @@ impl Dictionary {
         if self.roles.len().max(self.groups.len()) > MAX_CACHED {
             *self = Self::default();
         }
-        for id in references.origins.into_iter().flatten() {
-            load(sql, (SHARED[0], id), &mut self.origins, origin)?;
+        for id in &references.origins {
+            load(sql, (SHARED[0], *id), &mut self.origins, origin)?;
         }
         if let Some(id) = references.roles {
             load(sql, (SHARED[1], id), &mut self.roles, roles)?;

@@ -43,7 +43,7 @@ pub fn name(text: &str) -> Name {
 pub fn rules() -> Rules {
     let kinds = vec![Kind::Login, Kind::Logout, Kind::DeviceSeen];
     let mut rules = Rules::default();
-    let granted = Authority { kinds, ..Authority::default() };
+    let granted = Authority::unrestricted(kinds);
     rules.authorities.insert((name("syslog"), name("relay")), granted);
     rules
 }

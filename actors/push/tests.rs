@@ -86,7 +86,7 @@ impl Fixture {
         let clock = Clock::system();
         let mut rules = Rules::default();
         let kinds = vec![Kind::Login, Kind::Logout];
-        let authority = Authority { kinds, ..Authority::default() };
+        let authority = Authority::unrestricted(kinds);
         rules.authorities.insert((name("syslog"), name("fw")), authority);
         let journal = MemoryJournal::new(7);
         let engine =

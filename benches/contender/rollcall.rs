@@ -284,6 +284,7 @@ name = "bench"
 addresses = ["127.0.0.1"]
 client_id = "bench"
 secret_hash = "{hash}"
+push = {{ allow = ["login", "logout", "vpn_up", "vpn_down", "rekey"] }}
 
 [rest]
 listen = "{rest}"

@@ -165,7 +165,7 @@ const KINDS: [Kind; 4] = [Kind::Login, Kind::Logout, Kind::Refresh, Kind::Device
 impl EventLog {
     pub(crate) fn from_table(table: &TableReader<'_>) -> Option<Self> {
         let catch_up = table.in_range("lookback", Duration::from_secs(3600), LOOKBACK);
-        let mut authority = authority::from_table(table, KINDS.to_vec());
+        let mut authority = authority::from_log_table(table, KINDS.to_vec());
         // Events of the lookback period are older than the default of `rules.max_age`.
         authority.max_age = authority.max_age.or(Some(catch_up).filter(|span| !span.is_zero()));
         let auth = table.get_or("auth", EventLogAuth::default());

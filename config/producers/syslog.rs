@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
-use rollcall_identity::{Authority, Kind, Name};
+use rollcall_identity::{Authority, Name};
 use toml::Value;
 use toml::de::DeValue;
 
@@ -298,7 +298,7 @@ impl SyslogClient {
     /// Whether senders that are identified only by their source address, which can be forged on UDP
     /// and TCP, can create sessions.
     pub fn allows_unauthenticated_sessions(&self) -> bool {
-        !self.addresses.is_empty() && self.authority.kinds.iter().copied().any(Kind::begins)
+        !self.addresses.is_empty() && self.authority.may_begin_sessions()
     }
 }
 

@@ -14,6 +14,7 @@ fn point(name: &str, client_id: &str) -> NewEnforcementPoint {
         client_id: client_id.to_owned(),
         secret: SecretHash::new(HASH).unwrap(),
         format: None,
+        push: PushGrants::default(),
     }
 }
 
@@ -32,7 +33,54 @@ fn added_points_are_loaded() {
     let [one, _] = after.enforcement.points.as_slice() else { panic!("two points") };
     assert_eq!(one.addresses, point("one", "id-1").addresses);
     assert_eq!(one.secret.expose(), HASH);
-    assert!(after.rules.authorities.contains_key(&(after.ptim.name.clone(), one.name.clone())));
+    assert_eq!(one.push, None, "it may only query");
+    assert!(after.rules.authorities.keys().all(|(producer, _)| *producer != after.ptim.name));
+}
+
+#[test]
+fn an_added_point_is_granted_the_events_of_its_networks() {
+    let scratch = Scratch::new();
+    let network = |text: &str| vec![text.parse().unwrap()];
+    let (vpn_pools, portals) = (network("10.8.0.0/16"), network("10.1.0.0/16"));
+    let push = PushGrants { vpn_pools, portals };
+    let new = NewEnforcementPoint { push, ..point("one", "id-1") };
+    add_point(&scratch.read("").unwrap(), &scratch.environment(), &new).unwrap();
+    let after = scratch.read("").unwrap();
+    let push = after.enforcement.points[0].push.as_ref().unwrap();
+    let granted: Vec<_> = push.grants.iter().map(|g| (&*g.kinds, &*g.networks)).collect();
+    assert_eq!(granted, new.push.iter().collect::<Vec<_>>());
+    assert!(push.grants.iter().all(|grant| grant.roles == RoleGrant::None && !grant.posture));
+}
+
+#[test]
+fn grants_are_added_to_one_point_and_comments_are_kept() {
+    let scratch = Scratch::new();
+    let environment = scratch.environment();
+    let mut path = PathBuf::new();
+    for name in ["one", "two"] {
+        path = add_point(&scratch.read("").unwrap(), &environment, &point(name, name)).unwrap();
+    }
+    let text = fs::read_to_string(&path).unwrap().replace("\n[[", "\n# a comment\n[[");
+    fs::write(&path, &text).unwrap();
+    let network = |text: &str| vec![text.parse().unwrap()];
+    let settings = scratch.read("").unwrap();
+    let grant = |name: &str, vpn_pools, portals| {
+        let grants = PushGrants { vpn_pools, portals };
+        grant_push(&settings, &environment, &Name::new(name).unwrap(), &grants)
+    };
+    grant("One", network("10.8.0.0/16"), Vec::new()).unwrap();
+    grant("one", network("10.8.0.0/16"), network("10.1.0.0/16")).unwrap();
+    let after = scratch.read("").unwrap();
+    let [one, two] = after.enforcement.points.as_slice() else { panic!("two points") };
+    let granted: Vec<_> =
+        one.push.iter().flat_map(|push| &push.grants).map(|grant| &*grant.networks).collect();
+    assert_eq!(granted, [network("10.8.0.0/16"), network("10.1.0.0/16")]);
+    assert_eq!(two.push, None);
+    let text = fs::read_to_string(&path).unwrap();
+    assert_eq!(text.matches("# a comment").count(), 2);
+    let unknown = grant("three", network("10.8.0.0/16"), Vec::new()).unwrap_err();
+    assert!(matches!(unknown, AddPointError::Unknown(_)), "{unknown}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), text, "unchanged");
 }
 
 /// Only root can change the owner of a folder. Otherwise the file belongs to the user of the test.

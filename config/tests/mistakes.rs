@@ -102,8 +102,8 @@ fn an_exposed_or_invalid_secret_is_refused_and_not_printed() {
         ("secret_file = 'open.secret'", "is accessible to every user (mode 644)"),
         ("secret_credential = 'open.secret'", "is accessible to every user (mode 644)"),
         ("secret_credential = '../open.secret'", "must be the name of a credential"),
-        ("secret_file = 'plain.secret'", "is not an argon2id hash"),
-        ("secret_hash = 'canary'", "is not an argon2id hash"),
+        ("secret_file = 'plain.secret'", "is not a hash that begins with $argon2id$ or $sha256$"),
+        ("secret_hash = 'canary'", "is not a hash that begins with $argon2id$ or $sha256$"),
         ("secret_file = 'none.secret'", "cannot read"),
         ("secret_env = 'FW'", "which is not set"),
         ("secret_env = 'ROLLCALL_A'\nsecret_hash = 'canary'", "has 2 secrets"),
@@ -330,7 +330,7 @@ fn a_validator_without_clients_or_with_a_duplicate_client_is_refused() {
     }
     let wrong = format!("{listen}{}", client.replace(HASH, "plain"));
     let problems = scratch.read(&wrong).unwrap_err().to_string();
-    assert!(problems.contains("secret_hash is not an argon2id hash"), "{problems}");
+    assert!(problems.contains("secret_hash is not a hash that begins with"), "{problems}");
     assert!(!problems.contains("there are no clients"), "one error is reported once: {problems}");
 }
 

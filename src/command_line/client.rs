@@ -1,4 +1,4 @@
-//! `rollcall client add`: adds an enforcement point and prints its Junos configuration.
+//! `rollcall client`: adds enforcement points, prints their Junos configuration, and grants pushes.
 
 use std::fmt::Write;
 use std::net::IpAddr;
@@ -7,7 +7,8 @@ use std::path::Path;
 use clap::{Args, Subcommand, ValueEnum};
 use ipnet::IpNet;
 use rollcall_config::{
-    AddPointError, Enforcement, Environment, NewEnforcementPoint, Settings, Tls, add_point,
+    AddPointError, Enforcement, Environment, NewEnforcementPoint, PushGrants, Settings, Tls,
+    add_point, grant_push,
 };
 use rollcall_http::admission::secret;
 use rollcall_identity::Name;
@@ -26,6 +27,38 @@ pub(super) enum Client {
     /// The secret is generated and printed only once. Example:
     /// `rollcall client add branch-fw --address 10.1.0.1 --server-address rollcall.example.com`
     Add(Add),
+    /// Let an enforcement point push events.
+    ///
+    /// The grant is added to those that it has. Example:
+    /// `rollcall client grant branch-fw --vpn-pool 10.8.0.0/16`
+    Grant(Grant),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Grant {
+    /// Name of the enforcement point, which `rollcall client add` added.
+    name: Name,
+    #[command(flatten)]
+    push: PushOptions,
+}
+
+/// The events that an enforcement point may push.
+#[derive(Debug, Clone, Args)]
+struct PushOptions {
+    /// Network from which the firewall assigns VPN addresses: it may push the start, rekey and end
+    /// of their tunnels. Can be repeated.
+    #[arg(long = "vpn-pool", value_name = "NETWORK", value_parser = network)]
+    vpn_pools: Vec<IpNet>,
+    /// Network of a captive portal of the firewall: it may push its logins and logouts. Can be
+    /// repeated.
+    #[arg(long = "portal", value_name = "NETWORK", value_parser = network)]
+    portals: Vec<IpNet>,
+}
+
+impl PushOptions {
+    fn grants(&self) -> PushGrants {
+        PushGrants { vpn_pools: self.vpn_pools.clone(), portals: self.portals.clone() }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -45,6 +78,8 @@ pub(super) struct Add {
     /// Encoding of the responses [default: json].
     #[arg(long, value_enum)]
     dialect: Option<Dialect>,
+    #[command(flatten)]
+    push: PushOptions,
 }
 
 /// The encoding of responses.
@@ -105,8 +140,65 @@ impl Client {
         options: &ServerOptions,
         output: &mut Output<'_>,
     ) -> Result<(), CommandError> {
-        let Self::Add(add) = self;
-        add.run(&settings(config)?, options, output)
+        let settings = settings(config)?;
+        match self {
+            Self::Add(add) => add.run(&settings, options, output),
+            Self::Grant(grant) => grant.run(&settings, options, output),
+        }
+    }
+}
+
+impl Grant {
+    /// Adds the grants to the clients file and reloads the running server.
+    fn run(
+        &self,
+        settings: &Settings,
+        options: &ServerOptions,
+        output: &mut Output<'_>,
+    ) -> Result<(), CommandError> {
+        let grants = self.push.grants();
+        if grants.iter().next().is_none() {
+            return Err(CommandError::Usage(
+                "nothing to grant: add --vpn-pool NETWORK or --portal NETWORK".to_owned(),
+            ));
+        }
+        let file = grant_push(settings, &Environment::process(), &self.name, &grants)
+            .map_err(|why| not_added(&why))?;
+        let reloaded = reload(settings, options);
+        let granted: Vec<String> = granted(&grants).collect();
+        let json = json!({
+            "name": self.name,
+            "clients_file": file.display().to_string(),
+            "granted": granted,
+            "effective": reloaded.is_ok(),
+        });
+        let status = reload_status(&reloaded);
+        let granted = granted.join("\n# May push: ");
+        let file = file.display();
+        output.either(
+            &json,
+            format_args!("# {} in {file}:\n# May push: {granted}\n{status}", self.name),
+        )
+    }
+}
+
+/// `vpn_up, vpn_down, rekey for 10.8.0.0/16` for each grant.
+fn granted(grants: &PushGrants) -> impl Iterator<Item = String> {
+    grants.iter().map(|(kinds, networks)| {
+        let kinds: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
+        let networks: Vec<String> = networks.iter().map(ToString::to_string).collect();
+        format!("{} for {}", kinds.join(", "), networks.join(", "))
+    })
+}
+
+/// Whether the running server uses the change, as a comment.
+fn reload_status(reloaded: &Result<(), String>) -> String {
+    match reloaded {
+        Ok(()) => "# The running server has loaded it.".to_owned(),
+        Err(why) => format!(
+            "# Not effective yet ({}): start the server, or run `rollcall reload`.",
+            why.lines().next().unwrap_or_default()
+        ),
     }
 }
 
@@ -123,8 +215,9 @@ impl Add {
             name: self.name.clone(),
             addresses: self.addresses.clone(),
             client_id: self.client_id.clone().unwrap_or_else(|| self.name.to_string()),
-            secret: secret::hash(&secret),
+            secret: secret::hash_generated(&secret),
             format: self.dialect.map(Format::from),
+            push: self.push.grants(),
         };
         let file =
             add_point(settings, &Environment::process(), &point).map_err(|why| not_added(&why))?;
@@ -141,17 +234,21 @@ impl Add {
             "client_id": point.client_id,
             "client_secret": secret.as_str(),
             "clients_file": file.display().to_string(),
+            "granted": granted(&point.push).collect::<Vec<_>>(),
             "effective": reloaded.is_ok(),
             "statements": statements.lines().collect::<Vec<_>>(),
         });
-        let status = match reloaded {
-            Ok(()) => "# The running server has loaded it.".to_owned(),
-            Err(why) => format!(
-                "# Not effective yet ({}): start the server, or run `rollcall reload`.",
-                why.lines().next().unwrap_or_default()
-            ),
-        };
-        let head = format!("# {} was added to {}.\n{status}", point.name, file.display());
+        let status = reload_status(&reloaded);
+        let mut may = vec!["May query sessions.".to_owned()];
+        may.extend(granted(&point.push).map(|granted| format!("May push {granted}.")));
+        if may.len() == 1 {
+            may.push(format!(
+                "May not push events; to grant it: rollcall client grant {} --vpn-pool NETWORK",
+                point.name
+            ));
+        }
+        let may = may.join("\n# ");
+        let head = format!("# {} was added to {}.\n# {may}\n{status}", point.name, file.display());
         output.either(&json, format_args!("{head}\n{}", statements.trim_end()))
     }
 }

@@ -164,7 +164,7 @@ impl ReplayState {
         let name = |text| Name::new(text).expect("the name is in the source");
         let (producer, source) = (name("replay"), name("file"));
         let kinds = vec![Kind::Login, Kind::Logout, Kind::Refresh, Kind::DeviceSeen];
-        let authority = Authority { kinds, ..Authority::default() };
+        let authority = Authority::unrestricted(kinds);
         rules.authorities.insert((producer.clone(), source.clone()), authority);
         let reader = LogonReader::new(LogonSettings::for_role(role), &producer, &source);
         let (hosts, table, counts) = (HostAddresses::default(), Table::default(), BTreeMap::new());

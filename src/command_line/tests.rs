@@ -68,7 +68,7 @@ async fn serve(data: &std::path::Path) -> (SocketAddr, SocketAddr, Mailbox<Cache
     let prometheus = prometheus::install(&rollcall_server::metrics::registry()).unwrap();
     let clock = Clock::system();
     let mut rules = Rules::default();
-    let authority = Authority { kinds: vec![Kind::Login, Kind::Logout], ..Authority::default() };
+    let authority = Authority::unrestricted([Kind::Login, Kind::Logout]);
     rules.authorities.insert((name("syslog"), name("fw1")), authority);
     let engine = Engine::start(MemoryJournal::new(7), rules, ChangeLogLimits::default(), &clock);
     let Engine { supervisor, cache, query, newest, journal_error, .. } = engine.await.unwrap();

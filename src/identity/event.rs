@@ -190,6 +190,12 @@ pub enum Posture {
 }
 
 impl Posture {
+    /// Whether a firewall restricts a device with this posture. Only a source that is granted
+    /// postures can lift it from a session.
+    pub const fn is_restrictive(self) -> bool {
+        !matches!(self, Self::Healthy | Self::Unknown)
+    }
+
     /// The name used in JSON and messages, for example `quarantine`.
     pub fn as_str(self) -> &'static str {
         self.into()

@@ -21,6 +21,7 @@ pub mod directory;
 pub mod engine;
 mod event;
 mod filter;
+mod grant;
 mod group_set;
 mod journal;
 pub mod logon;
@@ -47,6 +48,7 @@ pub use change_log::{
 pub use engine::Receipt;
 pub use event::{Event, Kind, Origin, Posture, Producer, Proof, Roles};
 pub use filter::Filter;
+pub use grant::{Authority, Grant, RoleGrant};
 pub use group_set::{GroupSet, Membership};
 pub use journal::{
     CheckpointSink, GroupOutcome, Journal, JournalBatch, JournalEntry, JournalError,
@@ -56,10 +58,10 @@ pub use journal::{
 pub use name::{BadName, Name, Principal, Spelling, Spellings};
 pub use record::DecisionRecord;
 pub use revision::Revision;
-pub use rules::{Authority, Glob, Globs, IgnoreRules, Rules, SharedAddressRule};
-pub use session::Session;
+pub use rules::{Glob, Globs, IgnoreRules, Rules, SharedAddressRule};
+pub use session::{DetailSources, Session};
 pub(crate) use sid::Sid;
-pub use table::{Decision, Explanation, Table};
+pub use table::{Decision, Explanation, Table, UngrantedDetails};
 pub use table_snapshot::{
     ActiveSession, EndedSession, MemorySnapshot, RetainedRecord, TableSnapshot,
 };

@@ -7,22 +7,7 @@ use globset::{GlobBuilder, GlobMatcher, GlobSet, GlobSetBuilder};
 use hashbrown::{Equivalent, HashMap};
 use ipnet::IpNet;
 
-use crate::{Address, Kind, Name, Principal, Producer};
-
-/// What one source (a syslog client, an enforcement point that pushes) may assert.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Authority {
-    /// The kinds of event that it may send.
-    pub kinds: Vec<Kind>,
-    /// The networks that it may report on; empty means all.
-    pub networks: Vec<IpNet>,
-    /// The domains that it may report on, in lower case; empty means all. A principal without a
-    /// domain is granted only if this is empty.
-    pub domains: Vec<Name>,
-    /// The maximum age of an event that begins, extends or changes a session; `None` uses
-    /// [`Rules::max_age`]. Ends have no maximum age.
-    pub max_age: Option<Duration>,
-}
+use crate::{Address, Authority, Name, Principal, Producer};
 
 /// Events to ignore, whatever their source. Ends are not ignored: a user who logged in before the
 /// rule existed can still log out.
@@ -87,6 +72,9 @@ pub struct Rules {
     pub logoff_time: Duration,
     /// The same, by kind of producer.
     pub logoff_time_by_producer: HashMap<Producer, Duration>,
+    /// How long sources that may not begin sessions can extend a session after its last proof: the
+    /// last event of a source that may.
+    pub max_lifetime: Duration,
     /// A null user never replaces a valid user.
     pub preserve_valid_user: bool,
     /// When an address is treated as shared.
@@ -102,8 +90,8 @@ pub struct Rules {
 const GROUP_POLICY_REFRESH: Duration = Duration::from_secs(2 * 3600);
 
 impl Default for Rules {
-    /// The JIMS logoff time of 24 hours, a maximum age of 15 minutes, and a maximum skew of 5
-    /// minutes.
+    /// The JIMS logoff time of 24 hours, a maximum lifetime of 7 days, a maximum age of 15 minutes,
+    /// and a maximum skew of 5 minutes.
     fn default() -> Self {
         Self {
             authorities: HashMap::new(),
@@ -114,6 +102,7 @@ impl Default for Rules {
             max_skew: Duration::from_secs(5 * 60),
             logoff_time: Duration::from_secs(24 * 3600),
             logoff_time_by_producer: HashMap::new(),
+            max_lifetime: Duration::from_secs(7 * 24 * 3600),
             preserve_valid_user: true,
             sharing: SharedAddressRule::default(),
             weaker_proof_delay: GROUP_POLICY_REFRESH,
@@ -253,6 +242,7 @@ impl Eq for Globs {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Kind;
 
     fn name(text: &str) -> Name {
         Name::new(text).unwrap()
@@ -262,7 +252,7 @@ mod tests {
     fn an_authority_is_found_by_both_names() {
         let mut rules = Rules::default();
         let key = (name("syslog"), name("branch-fw"));
-        rules.authorities.insert(key, Authority { kinds: vec![Kind::Login], ..Default::default() });
+        rules.authorities.insert(key, Authority::unrestricted([Kind::Login]));
         assert!(rules.authority(&name("syslog"), &name("branch-fw")).is_some());
         assert!(rules.authority(&name("branch-fw"), &name("syslog")).is_none());
         assert!(rules.authority(&name("syslog"), &name("other-fw")).is_none());

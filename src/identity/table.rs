@@ -19,6 +19,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use self::claim::Claim;
+pub use self::claim::UngrantedDetails;
 use self::decision::{DecisionInput, Transition};
 use self::expiry::{ExpiryQueue, RETRY_INTERVAL, is_from_future};
 pub use self::explain::Explanation;
@@ -39,6 +40,14 @@ pub struct Decision {
     pub verdict: Verdict,
     /// The change of the table, if any.
     pub change: Option<Change>,
+    /// The details of the event that were ignored because its source is not granted them.
+    pub ungranted: UngrantedDetails,
+}
+
+impl Decision {
+    fn of(verdict: Verdict, change: Option<Change>) -> Self {
+        Self { verdict, change, ungranted: UngrantedDetails::default() }
+    }
 }
 
 /// The sessions of all addresses.
@@ -113,12 +122,16 @@ impl Table {
         let entry = self.entries.get(&event.address);
         let session = entry.and_then(|entry| entry.session.as_ref());
         let memory = entry.and_then(|entry| entry.memory.as_deref());
-        let input = DecisionInput { claim: &claim, session, memory, rules, revision };
         let admitted = claim.admitted(rules, session.map(|session| &**session));
-        let decision = match admitted.and_then(|()| input.decide()) {
-            Ok(Transition::Keep) => Decision { verdict: Verdict::Deduplicated, change: None },
+        let ungranted = admitted.as_ref().map(|admitted| admitted.ungranted).unwrap_or_default();
+        let transition = admitted.and_then(|assertion| {
+            let assertion = &assertion;
+            DecisionInput { claim: &claim, assertion, session, memory, rules, revision }.decide()
+        });
+        let decision = match transition {
+            Ok(Transition::Keep) => Decision::of(Verdict::Deduplicated, None),
             Ok(Transition::Set(effect, rule, after)) => {
-                self.change(&claim, (effect, rule), Arc::new(after), revision)
+                self.change(&claim, (effect, rule), after, revision)
             }
             Ok(Transition::End(rule, at)) => self.end(&claim, (rule, at), revision),
             Err(refusal) => self.refuse(&claim, refusal, revision),
@@ -128,7 +141,7 @@ impl Table {
         {
             memory.recent_users.set_shared_until(event.seen + rules.sharing.quiet);
         }
-        decision
+        Decision { ungranted, ..decision }
     }
 
     /// The session held for an address. It may have expired while its expiry event is in flight:
@@ -288,7 +301,7 @@ impl Table {
         }
         let cause = claim.cause(rule);
         let change = Change { revision, address, effect, before, after: Some(after), cause };
-        Decision { verdict: Verdict::Applied(rule), change: Some(change) }
+        Decision::of(Verdict::Applied(rule), Some(change))
     }
 
     /// Ends the session of the address.
@@ -313,7 +326,7 @@ impl Table {
         }
         let (effect, cause) = (Effect::Ended, claim.cause(rule));
         let change = Change { revision, address, effect, before, after: None, cause };
-        Decision { verdict, change: Some(change) }
+        Decision::of(verdict, Some(change))
     }
 
     /// Records the refusal; nothing changes.
@@ -332,7 +345,7 @@ impl Table {
         {
             memory.early_logouts.note(principal, claim.moment());
         }
-        Decision { verdict, change: None }
+        Decision::of(verdict, None)
     }
 
     /// Stores `session` at `revision`. Returns the session that it replaces, and whether nothing

@@ -38,7 +38,7 @@ pub(crate) fn origin(kind: Producer) -> Arc<Origin> {
 
 /// The branch firewall is granted all kinds of event, through both of its producers.
 pub(crate) fn rules() -> Rules {
-    let kinds = vec![
+    let kinds = [
         Kind::Login,
         Kind::Logout,
         Kind::VpnUp,
@@ -50,7 +50,7 @@ pub(crate) fn rules() -> Rules {
     let mut rules = Rules::default();
     for kind in [Producer::Syslog, Producer::Ptim] {
         let key = (name(kind.as_str()), name("branch-fw"));
-        rules.authorities.insert(key, Authority { kinds: kinds.clone(), ..Authority::default() });
+        rules.authorities.insert(key, Authority::unrestricted(kinds));
     }
     rules
 }

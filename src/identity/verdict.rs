@@ -88,6 +88,9 @@ pub enum Refusal {
     /// The domain is not granted to the source.
     #[error("the source is not granted this domain")]
     DomainNotGranted,
+    /// A device was reported by a source that is not granted devices.
+    #[error("the source is not granted devices")]
+    DeviceNotGranted,
     /// A loopback, link-local, multicast or unspecified address, or one of this machine.
     #[error("this address cannot have a session")]
     AddressUnusable,

@@ -52,6 +52,8 @@ name = "gateway"
 addresses = ["127.0.0.1"]
 zone = "UTC"
 allow = ["login", "logout", "vpn_up", "vpn_down", "rekey", "refresh", "device_seen"]
+allow_roles = ["*"]
+allow_posture = true
 "#;
 
 impl Setup {
@@ -63,7 +65,8 @@ impl Setup {
             .with(&enforcement_point("branch-fw", ""));
         firewalls.with(GATEWAY).with(&format!(
             "[[ptim.clients]]\nname = \"script\"\naddresses = [\"127.0.0.0/8\"]\n\
-             client_id = \"script\"\nsecret_hash = \"{}\"\n",
+             client_id = \"script\"\nsecret_hash = \"{}\"\n\
+             allow_roles = [\"*\"]\nallow_posture = true\n",
             hash(SECRET)
         ))
     }
@@ -127,9 +130,16 @@ impl Setup {
     }
 }
 
-/// The section of an enforcement point on loopback with [`SECRET`]. `more` holds further keys and,
-/// after them, sections.
+/// The section of an enforcement point on loopback with [`SECRET`] that may push everything. `more`
+/// holds further keys and, after them, sections.
 pub(crate) fn enforcement_point(name: &str, more: &str) -> String {
+    let push = "push = { allow = [\"vpn_up\", \"vpn_down\", \"rekey\", \"login\", \"logout\"], \
+                allow_roles = [\"*\"], allow_posture = true }";
+    querying_point(name, &format!("{push}\n{more}"))
+}
+
+/// The same, without the permission to push.
+pub(crate) fn querying_point(name: &str, more: &str) -> String {
     let hash = hash(SECRET);
     format!(
         "[[enforcement.points]]\nname = \"{name}\"\naddresses = [\"127.0.0.0/8\"]\n\

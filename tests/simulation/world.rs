@@ -65,8 +65,10 @@ pub(super) struct World {
 
 fn rules(sites: &[Site]) -> Rules {
     let kinds = vec![Kind::Login, Kind::Logout, Kind::Refresh];
-    let authority =
-        Authority { kinds, max_age: Some(Duration::from_secs(24 * 3600)), ..Authority::default() };
+    let authority = Authority {
+        max_age: Some(Duration::from_secs(24 * 3600)),
+        ..Authority::unrestricted(kinds)
+    };
     let sharing = SharedAddressRule { users: 0, ..SharedAddressRule::default() };
     let mut rules = Rules { logoff_time: LOGOFF, sharing, ..Rules::default() };
     for site in sites {

@@ -90,3 +90,21 @@ fn every_limit_of_the_table_stands_where_it_says() {
     }
     none("a limit is not where the table says", &faults);
 }
+
+#[test]
+fn every_log_line_in_the_table_is_logged() {
+    let operations = text("docs/operations.md");
+    let (_, table) = operations.split_once("Important log lines:").unwrap();
+    let rows = table.lines().skip_while(|line| !line.starts_with('|'));
+    let cells = rows.take_while(|line| line.starts_with('|')).filter_map(|r| r.split('|').nth(1));
+    let lines: Vec<&str> = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+    let sources: String = [files("actors", &[".rs"]), files("src", &[".rs"])]
+        .into_iter()
+        .flatten()
+        .map(|path| fs::read_to_string(path).unwrap())
+        .collect();
+    assert!(lines.len() >= 5, "{lines:?}");
+    let is_missing = |line: &&str| !sources.contains(&format!("\"{line}\""));
+    let missing: Vec<String> = lines.into_iter().filter(is_missing).map(str::to_owned).collect();
+    none("log lines in docs/operations.md that no source logs", &missing);
+}

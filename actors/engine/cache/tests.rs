@@ -41,7 +41,7 @@ fn run(test: impl AsyncFnOnce(Fixture)) {
         let kinds = vec![Kind::Login, Kind::Logout];
         let mut rules = Rules::default();
         let source = (name("syslog"), name("dc1"));
-        rules.authorities.insert(source, Authority { kinds, ..Authority::default() });
+        rules.authorities.insert(source, Authority::unrestricted(kinds));
         let (journal, clock) = (MemoryJournal::new(7), Clock::from_fn(|| *NOW));
         let engine =
             Engine::start(journal, rules, ChangeLogLimits::default(), &clock).await.unwrap();

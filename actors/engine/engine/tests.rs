@@ -66,9 +66,7 @@ impl Fixture {
         let clock = Clock::from_fn(move || Timestamp::from_millis(source.load(SeqCst)));
         let kinds = vec![Kind::VpnUp, Kind::VpnDown];
         let mut rules = Rules::default();
-        rules
-            .authorities
-            .insert((name("syslog"), name("relay")), Authority { kinds, ..Authority::default() });
+        rules.authorities.insert((name("syslog"), name("relay")), Authority::unrestricted(kinds));
         let engine =
             Engine::start(open(&clock), rules, ChangeLogLimits::default(), &clock).await.unwrap();
         let fixture = Self { engine, time };

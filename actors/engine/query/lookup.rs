@@ -112,11 +112,13 @@ mod tests {
             posture: None,
             since: at,
             confirmed: at,
+            proved: at,
             proof: Proof::Logon,
             precision: Precision::Millisecond,
             expires: Timestamp::from_millis(expires),
             revision: Revision(1),
             cause: cause.clone(),
+            detail_sources: None,
         });
         let (revision, effect, after) = (Revision(1), Effect::Began, Some(session));
         let change = Change { revision, address: home(), effect, before: None, after, cause };

@@ -79,16 +79,18 @@ impl Admission {
     ) -> Result<Zeroizing<String>, LoginError> {
         let credentials = token::read(request).map_err(LoginError::Rejection)?;
         let key = (credentials.client_id.clone(), source);
-        if let Some(wait) = locked(&self.failures).client_wait(&key, now) {
-            return Err(LoginError::LockedOut(wait));
-        }
         let client = registry.client(&key.0);
         let secret = client.map(|client| client.secret());
-        // A client whose secret is already verified is not an attacker behind the same address.
-        if let Some(wait) = locked(&self.failures).address_wait(source, registry.lockout(), now)
-            && !self.checker.is_verified(secret, &credentials, now)
-        {
-            return Err(LoginError::LockedOut(wait));
+        // The right secret is never throttled, even while an attacker behind the same address (NAT)
+        // tries others for the same client ID.
+        if !self.checker.matches_at_once(secret, &credentials, now) {
+            let failures = locked(&self.failures);
+            let client_wait = failures.client_wait(&key, now);
+            let wait =
+                client_wait.or_else(|| failures.address_wait(source, registry.lockout(), now));
+            if let Some(wait) = wait {
+                return Err(LoginError::LockedOut(wait));
+            }
         }
         let checked = self.checker.check(secret, credentials, source, now).await;
         let refused = match (checked, client) {

@@ -75,7 +75,7 @@ impl Rejection {
     }
 
     /// The client is not permitted to do this.
-    pub(crate) fn forbidden(detail: &'static str) -> Self {
+    pub(crate) fn forbidden(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, "forbidden", detail)
     }
 

@@ -1,4 +1,4 @@
-//! Client secrets: generation, hashing with argon2id, and verification. The number of verifications
+//! Client secrets: generation, hashing, and verification. The number of verifications with argon2id
 //! that an attacker can cause at the same time is bounded.
 
 use std::net::IpAddr;
@@ -29,7 +29,13 @@ pub fn generate() -> Zeroizing<String> {
     URL_SAFE_NO_PAD.encode(bytes.as_ref()).into()
 }
 
-/// The argon2id hash of a secret, with its own salt, for the configuration or the clients file.
+/// The hash of a secret that [`generate`] returned, for the clients file. It has so many random bits
+/// that SHA-256 is enough.
+pub fn hash_generated(secret: &str) -> SecretHash {
+    SecretHash::of_generated(Sha256::digest(secret).into())
+}
+
+/// The argon2id hash of a secret that a person chose, with its own salt, for the configuration.
 /// Hashing takes about 30 ms.
 pub fn hash(secret: &str) -> SecretHash {
     let salt = SaltString::generate(&mut OsRng);
@@ -59,15 +65,15 @@ const NICENESS: i32 = 10;
 
 /// How long a verified secret is accepted without argon2.
 ///
-/// A firewall obtains a token with each restart and each failover, and must not wait behind an
-/// attacker's guesses. What is kept is a hash keyed with 256 bits that exist only in this process,
+/// A firewall obtains a token each hour, and with each restart and each failover, and must not wait
+/// behind an attacker's guesses. With a day, only its first login after a start of Rollcall can wait. What is kept is a hash keyed with 256 bits that exist only in this process,
 /// so that no list of secrets can be tried against a copy of it. An attacker who reads the memory
 /// also finds the token, which gives the same access. There is at most one entry per registered
 /// client. It is created only after argon2 verified the secret, is bound to that exact argon2id
 /// hash, and is removed by each reload. It reveals nothing without the secret: a secret that does
 /// not match it is checked as if there were no entry, and the source address of a client is checked
 /// with each request.
-const VERIFIED_FOR: Duration = Duration::from_secs(600);
+const VERIFIED_FOR: Duration = Duration::from_secs(24 * 3600);
 
 /// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,9 +143,12 @@ impl Checker {
         source: IpAddr,
         now: Timestamp,
     ) -> SecretCheck {
-        if self.is_verified(secret, &credentials, now) {
+        if self.matches_at_once(secret, &credentials, now) {
             return SecretCheck::Match;
         }
+        // A wrong guess of a generated secret takes as long as any other, so that the time does not
+        // reveal which client IDs exist.
+        let secret = secret.filter(|secret| !secret.is_of_generated());
         let Some(slot) = self.enqueue(source) else { return SecretCheck::Busy };
         let Ok(running) = Arc::clone(&self.running).acquire_owned().await else {
             return SecretCheck::Busy;
@@ -171,8 +180,25 @@ impl Checker {
         self.verified.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether the secret in `credentials` is right, as far as this can be told without argon2: it
+    /// was generated, or it was verified recently. A login with it is never throttled.
+    pub(super) fn matches_at_once(
+        &self,
+        secret: Option<&SecretHash>,
+        credentials: &ClientCredentials,
+        now: Timestamp,
+    ) -> bool {
+        match secret {
+            Some(secret) if secret.is_of_generated() => {
+                let offered = hash_generated(&credentials.client_secret);
+                offered.expose().as_bytes().ct_eq(secret.expose().as_bytes()).into()
+            }
+            secret => self.is_verified(secret, credentials, now),
+        }
+    }
+
     /// Whether the secret in `credentials` was verified recently.
-    pub(super) fn is_verified(
+    fn is_verified(
         &self,
         secret: Option<&SecretHash>,
         credentials: &ClientCredentials,
@@ -252,7 +278,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn only_the_secret_matches_and_it_stays_verified_for_ten_minutes() {
+    async fn only_the_secret_matches_and_it_stays_verified_for_a_day() {
         let (checker, secret) = (Checker::new(), hash("right"));
         let check = |offered: &'static str, now: Timestamp| {
             checker.check(Some(&secret), credentials(offered), HERE, now)
@@ -271,6 +297,20 @@ mod tests {
         checker.clear_verified();
         let forgotten = checker.check(Some(&secret), credentials("right"), HERE, soon).await;
         assert_eq!(forgotten, SecretCheck::Busy, "the registry was reloaded");
+    }
+
+    #[actix_web::test]
+    async fn a_generated_secret_is_checked_without_a_queue_and_a_wrong_one_is_not() {
+        let (checker, secret) = (Checker::new(), generate());
+        let hash = hash_generated(&secret);
+        assert!(hash.expose().starts_with("$sha256$") && SecretHash::new(hash.expose()).is_ok());
+        let check = |offered: &str| {
+            checker.check(Some(&hash), credentials(offered), HERE, Timestamp::EPOCH)
+        };
+        assert_eq!(check("wrong").await, SecretCheck::Mismatch);
+        checker.running.close();
+        assert_eq!(check("wrong").await, SecretCheck::Busy, "it takes a check with argon2");
+        assert_eq!(check(&secret).await, SecretCheck::Match);
     }
 
     #[actix_web::test]

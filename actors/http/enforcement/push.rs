@@ -108,7 +108,12 @@ fn read(
 ) -> Result<(), Rejection> {
     let Some(settings) = &client.push_settings else {
         batch.count_drop("not_allowed", None);
-        return Err(Rejection::forbidden("this enforcement point is not permitted to push"));
+        let name = &client.name;
+        return Err(Rejection::forbidden(format!(
+            "{name} is not granted to push events: run `rollcall client grant {name}` with \
+             --vpn-pool NETWORK for VPN events or --portal NETWORK for logins, or set allow in its \
+             [enforcement.points.push]"
+        )));
     };
     let origin = match format {
         PushFormat::Ptim => &settings.ptim,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rollcall_identity::{
     Address, Cause, Change, Cursor, DecisionRecord, Effect, Explanation, GroupSet, Kind, Name,
-    Posture, Principal, Revision, Roles, Session, Timestamp,
+    Origin, Posture, Principal, Revision, Roles, Session, Timestamp,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -72,6 +72,23 @@ pub(super) struct SessionDto {
     /// The posture of the device.
     #[schema(value_type = Option<String>)]
     posture: Option<Posture>,
+    /// The producer and client that asserted the roles.
+    #[schema(value_type = Option<String>, example = "ptim/branch-fw")]
+    roles_source: Option<String>,
+    /// The producer and client that asserted the device.
+    #[schema(value_type = Option<String>, example = "syslog/dhcp")]
+    device_source: Option<String>,
+    /// The producer and client that asserted the posture.
+    #[schema(value_type = Option<String>, example = "syslog/nac")]
+    posture_source: Option<String>,
+    /// The time of the last event from a source that may create sessions.
+    #[schema(value_type = String, format = DateTime)]
+    proved: Timestamp,
+}
+
+/// `syslog/branch-fw`.
+fn source(origin: &Arc<Origin>) -> String {
+    format!("{}/{}", origin.producer, origin.client)
 }
 
 impl SessionDto {
@@ -97,6 +114,10 @@ impl SessionDto {
             groups: session.membership.user.as_ref().map(names),
             device_groups: session.membership.device.as_ref().map(names),
             posture,
+            roles_source: session.roles_source().map(source),
+            device_source: session.device_source().map(source),
+            posture_source: session.posture_source().map(source),
+            proved: session.proved,
         }
     }
 

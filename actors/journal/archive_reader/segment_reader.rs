@@ -169,7 +169,7 @@ impl SegmentReader {
 
     fn event(&self, row: &Row<'_>) -> Result<(Revision, Event), Corruption> {
         let query = References {
-            origins: [row.get("origin")?, None],
+            origins: row.get::<_, Option<i64>>("origin")?.into_iter().collect(),
             roles: row.get("roles")?,
             groups: [row.get("user_groups")?, row.get("device_groups")?],
         };

@@ -232,7 +232,7 @@ impl<T, U, O: Ownership> CacheState<T, U, O> {
                 outputs.push_back(CacheOutput::AddressShared(origin, event.address));
             }
             membership.observe(decision.change.as_ref());
-            VerdictCount::add(&mut counts, &event.origin, decision.verdict);
+            VerdictCount::add(&mut counts, &event.origin, &decision);
             publication.push(event.seen, decision.change);
             observe(event, table);
         });

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::batch::{BatchOwner, EventBatch, Publication, Rejection};
 use super::decider::Receipt;
 use super::failover::StaleTakeover;
-use crate::{Address, JournalError, Origin, Verdict};
+use crate::{Address, Decision, JournalError, Origin, UngrantedDetails, Verdict};
 
 /// What the cache state machine requires of its environment.
 #[derive(Debug)]
@@ -53,26 +53,31 @@ pub struct DecidedBatch<T> {
     pub pending: PendingReceipt<T>,
 }
 
-/// The number of events of one origin with one verdict.
+/// The number of events of one origin with the same verdict and the same details that are not granted.
 #[derive(Debug)]
 pub struct VerdictCount {
     /// The origin.
     pub origin: Arc<Origin>,
     /// The verdict.
     pub verdict: Verdict,
+    /// The details that were ignored because the source is not granted them.
+    pub ungranted: UngrantedDetails,
     /// The number of events.
     pub count: u64,
 }
 
 impl VerdictCount {
     /// Counts one event in `counts`.
-    pub(super) fn add(counts: &mut Vec<Self>, origin: &Arc<Origin>, verdict: Verdict) {
+    pub(super) fn add(counts: &mut Vec<Self>, origin: &Arc<Origin>, decision: &Decision) {
+        let Decision { verdict, ungranted, .. } = *decision;
         // Nearly always equal to the entry before: a list searched from its end needs no hash.
-        let same =
-            |known: &&mut Self| Arc::ptr_eq(&known.origin, origin) && known.verdict == verdict;
+        let same = |known: &&mut Self| {
+            Arc::ptr_eq(&known.origin, origin)
+                && (known.verdict, known.ungranted) == (verdict, ungranted)
+        };
         match counts.iter_mut().rev().find(same) {
             Some(known) => known.count += 1,
-            None => counts.push(Self { origin: Arc::clone(origin), verdict, count: 1 }),
+            None => counts.push(Self { origin: Arc::clone(origin), verdict, ungranted, count: 1 }),
         }
     }
 }

@@ -301,7 +301,7 @@ fn each_role_reads_its_default_events() {
 fn rules() -> Rules {
     let mut rules = Rules::default();
     let kinds = vec![Kind::Login, Kind::Logout, Kind::Refresh, Kind::DeviceSeen];
-    let authority = Authority { kinds, ..Authority::default() };
+    let authority = Authority::unrestricted(kinds);
     rules.authorities.insert((name("event_log"), name("dc1")), authority);
     rules
 }

@@ -2,11 +2,12 @@
 //! has the authority.
 
 use std::borrow::Cow;
-use std::time::Duration;
+use std::sync::Arc;
 
+use crate::grant::Admission;
 use crate::{
-    Cause, DecisionRecord, Event, Kind, Membership, Name, Principal, Producer, Refusal, Revision,
-    Rule, Rules, Session, Timestamp, Verdict,
+    Cause, DecisionRecord, Event, Kind, Membership, Name, Posture, Principal, Producer, Refusal,
+    Revision, Rule, Rules, Session, Timestamp, Verdict,
 };
 
 /// An event, interpreted by the current rules.
@@ -22,6 +23,44 @@ pub(super) struct Claim<'a> {
     pub(super) device: Option<Cow<'a, Name>>,
     /// The named account, user or machine, under the canonical name of the domain.
     subject: Option<Cow<'a, Principal>>,
+}
+
+/// What an admitted event may assert about a session: the part of its content that its source is
+/// granted.
+#[derive(Debug, Default)]
+pub(super) struct Assertion<'a> {
+    /// Whether the event is a proof of presence: its source may begin such a session. An event that
+    /// is none has no other assertion. It ends or extends a session and changes nothing else.
+    pub(super) is_proof: bool,
+    /// The device.
+    pub(super) device: Option<&'a Name>,
+    /// The groups that the source lists.
+    pub(super) roles: Option<Cow<'a, Arc<[Name]>>>,
+    /// The posture of the device.
+    pub(super) posture: Option<Posture>,
+    /// Whether the event may lift a restrictive posture.
+    pub(super) grants_posture: bool,
+    /// What the event contains in addition.
+    pub(super) ungranted: UngrantedDetails,
+}
+
+/// The details of an event that were not used because its source is not granted them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct UngrantedDetails {
+    /// All or some of the roles.
+    pub roles: bool,
+    /// The device of the user.
+    pub device: bool,
+    /// The posture of the device.
+    pub posture: bool,
+}
+
+impl UngrantedDetails {
+    /// The names of the details, as used in metrics.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        let named = [(self.roles, "roles"), (self.device, "device"), (self.posture, "posture")];
+        named.into_iter().filter_map(|(is_ungranted, name)| is_ungranted.then_some(name))
+    }
 }
 
 impl<'a> Claim<'a> {
@@ -50,7 +89,7 @@ impl<'a> Claim<'a> {
         self.subject.as_deref()
     }
 
-    /// The groups of the user and the device that the event asserts.
+    /// The directory groups of the named user and device.
     pub(super) fn membership(&self) -> Membership {
         let Membership { user, device } = &self.event.membership;
         Membership {
@@ -75,7 +114,7 @@ impl<'a> Claim<'a> {
         self.latest() < decided
     }
 
-    /// When a session confirmed by this event expires.
+    /// When a session expires that this event begins or proves.
     pub(super) fn expires(&self, rules: &Rules) -> Timestamp {
         self.moment() + rules.logoff_time_of(self.event.origin.kind)
     }
@@ -110,32 +149,36 @@ impl<'a> Claim<'a> {
         matches!(self.kind, Kind::VpnDown | Kind::Rekey) && self.subject.is_none()
     }
 
-    /// Checks whether the event may be decided at all, given the `current` session.
+    /// Checks whether the event may be decided at all, given the `current` session, and returns what
+    /// it may assert.
     ///
     /// Ends are accepted for ignored users and networks, and at any age: the session may have begun
     /// before the rule was written, and a firewall that keeps serving the rights of a user who left
     /// is the worse failure. An end that is older than the last confirmation is refused by the
     /// decision itself, so accepting it here loses nothing.
-    pub(super) fn admitted(&self, rules: &Rules, current: Option<&Session>) -> Result<(), Refusal> {
+    pub(super) fn admitted(
+        &self,
+        rules: &Rules,
+        current: Option<&Session>,
+    ) -> Result<Assertion<'_>, Refusal> {
         self.event.address.usable().map_err(|_| Refusal::AddressUnusable)?;
         if rules.own_addresses.contains(&self.event.address) {
             return Err(Refusal::AddressUnusable);
         }
         if self.kind == Kind::Expiry {
             let is_own = self.event.origin.kind == Producer::Cache;
-            return if is_own { Ok(()) } else { Err(Refusal::KindNotGranted) };
+            return if is_own { Ok(Assertion::default()) } else { Err(Refusal::KindNotGranted) };
         }
         // A directory observes no logins: it only changes and ends existing sessions.
         let directory = self.event.origin.kind == Producer::ActiveDirectory;
         match self.kind {
-            Kind::Membership if directory => return Ok(()),
-            Kind::Logout if directory => return Ok(()),
+            Kind::Membership | Kind::Logout if directory => return Ok(Assertion::default()),
             _ if directory || self.kind == Kind::Membership => {
                 return Err(Refusal::KindNotGranted);
             }
             _ => {}
         }
-        let max_age = self.granted(rules, current)?;
+        let admission = self.granted(rules, current)?;
         if !self.kind.ends() {
             self.not_ignored(rules)?;
         }
@@ -143,37 +186,49 @@ impl<'a> Claim<'a> {
         if !has_subject && !self.applies_to_current_user() {
             return Err(Refusal::Nobody);
         }
+        let max_age = admission.max_age.unwrap_or(rules.max_age);
         let Event { at, seen, .. } = *self.event;
         match () {
             () if seen.since(at) > max_age && !self.kind.ends() => Err(Refusal::TooOld),
             () if at.since(seen) > rules.max_skew => Err(Refusal::FromFuture),
-            () => Ok(()),
+            () if self.kind == Kind::DeviceSeen && !admission.grants_device() => {
+                Err(Refusal::DeviceNotGranted)
+            }
+            () => Ok(self.assertion(admission)),
         }
     }
 
-    /// Checks the authority of the source and returns the maximum age of its events.
-    fn granted(&self, rules: &Rules, current: Option<&Session>) -> Result<Duration, Refusal> {
+    /// Checks the grants of the source.
+    fn granted<'r>(
+        &'r self,
+        rules: &'r Rules,
+        current: Option<&'r Session>,
+    ) -> Result<Admission<'r>, Refusal> {
         let origin = &*self.event.origin;
         let authority =
             rules.authority(&origin.producer, &origin.client).ok_or(Refusal::SourceUnknown)?;
-        if !authority.kinds.contains(&self.event.kind) {
-            return Err(Refusal::KindNotGranted);
-        }
-        let ip = self.event.address.ip();
-        if !authority.networks.is_empty() && !authority.networks.iter().any(|n| n.contains(&ip)) {
-            return Err(Refusal::NetworkNotGranted);
-        }
         // An event without a user applies to the current user. Without this check, a source limited
         // to one domain could end the sessions of every other domain by omitting the name.
         let subject = self.subject().or(current.and_then(|session| session.principal.as_ref()));
-        let granted = subject.is_none_or(|principal| match &principal.domain {
-            Some(domain) => authority.domains.contains(domain),
-            None => false,
-        });
-        if !authority.domains.is_empty() && !granted {
-            return Err(Refusal::DomainNotGranted);
-        }
-        Ok(authority.max_age.unwrap_or(rules.max_age))
+        authority.admit(self.event.kind, self.event.address, subject)
+    }
+
+    /// The granted part of the event.
+    fn assertion(&self, admission: Admission<'_>) -> Assertion<'_> {
+        let event = self.event;
+        let is_proof = self.kind == Kind::DeviceSeen || admission.begins_sessions();
+        let device = self.device.as_deref().filter(|_| is_proof && admission.grants_device());
+        let grants_posture = is_proof && admission.grants_posture();
+        let posture = event.posture.filter(|_| grants_posture);
+        let listed = event.roles.as_ref().filter(|_| is_proof);
+        let roles = listed.and_then(|roles| admission.granted_roles(roles));
+        let count = |roles: Option<&Arc<[Name]>>| roles.map_or(0, |roles| roles.len());
+        let ungranted = UngrantedDetails {
+            roles: count(event.roles.as_ref()) > count(roles.as_deref()),
+            device: self.device.is_some() && device.is_none(),
+            posture: event.posture.is_some() && posture.is_none(),
+        };
+        Assertion { is_proof, device, roles, posture, grants_posture, ungranted }
     }
 
     fn not_ignored(&self, rules: &Rules) -> Result<(), Refusal> {

@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::claim::Claim;
+use super::claim::{Assertion, Claim};
 use super::expiry::is_from_future;
 use super::memory::AddressMemory;
 use super::shared_address::RecentUsers;
 use crate::{
-    Effect, GroupSet, Kind, Membership, Name, Posture, Principal, Refusal, Revision, Roles, Rule,
+    Effect, GroupSet, Kind, Membership, Name, Posture, Principal, Proof, Refusal, Revision, Rule,
     Rules, Session, Timestamp,
 };
 
@@ -18,7 +18,7 @@ pub(super) enum Transition {
     /// No change: this is known already.
     Keep,
     /// Set the session, by this rule.
-    Set(Effect, Rule, Session),
+    Set(Effect, Rule, Arc<Session>),
     /// End the session. Later logins must not precede this time.
     End(Rule, Timestamp),
 }
@@ -28,6 +28,8 @@ pub(super) enum Transition {
 pub(super) struct DecisionInput<'a> {
     /// The claim.
     pub(super) claim: &'a Claim<'a>,
+    /// The part of the claim that its source is granted.
+    pub(super) assertion: &'a Assertion<'a>,
     /// The session held, whether or not it has expired.
     pub(super) session: Option<&'a Arc<Session>>,
     /// Other remembered state of the address.
@@ -95,8 +97,9 @@ impl<'a> DecisionInput<'a> {
             session.membership.device = self.device_groups(current);
             session.posture = self.device_posture(current);
             session.device = session.device.or(current.device.clone());
+            self.set_detail_sources(&mut session, current);
         }
-        Ok(Transition::Set(Effect::Began, rule, session))
+        Ok(Transition::Set(Effect::Began, rule, Arc::new(session)))
     }
 
     /// Whether the address is treated as shared, or is with this login: its users cannot be
@@ -163,7 +166,7 @@ impl<'a> DecisionInput<'a> {
             return Err(Refusal::Late);
         }
         let session = self.new_session(Rule::NullUser, Some(current.confirmed))?;
-        Ok(Transition::Set(Effect::Began, Rule::NullUser, session))
+        Ok(Transition::Set(Effect::Began, Rule::NullUser, Arc::new(session)))
     }
 
     fn user_logout(self) -> Result<Transition, Refusal> {
@@ -209,7 +212,7 @@ impl<'a> DecisionInput<'a> {
                 return Err(Refusal::Late);
             }
             let session = self.new_session(Rule::DeviceOnly, ended)?;
-            return Ok(Transition::Set(Effect::Began, Rule::DeviceOnly, session));
+            return Ok(Transition::Set(Effect::Began, Rule::DeviceOnly, Arc::new(session)));
         };
         match (&current.principal, current.has_device(device)) {
             (Some(_), _) => self.device_of_user(current),
@@ -217,7 +220,7 @@ impl<'a> DecisionInput<'a> {
             (None, false) if self.claim.is_before(current.confirmed) => Err(Refusal::Late),
             (None, false) => {
                 let session = self.new_session(Rule::DeviceOnly, Some(current.confirmed))?;
-                Ok(Transition::Set(Effect::Began, Rule::DeviceOnly, session))
+                Ok(Transition::Set(Effect::Began, Rule::DeviceOnly, Arc::new(session)))
             }
         }
     }
@@ -225,11 +228,11 @@ impl<'a> DecisionInput<'a> {
     /// A device seen at a user's address is that user's device. It does not confirm the user, and
     /// the groups of a machine account are not the user's.
     fn device_of_user(self, current: &Session) -> Result<Transition, Refusal> {
-        let Some(altered) = self.with_details(current, &None) else { return Ok(Transition::Keep) };
+        let Some(altered) = self.with_details(current, None) else { return Ok(Transition::Keep) };
         if self.claim.is_before(current.confirmed) {
             return Err(Refusal::Late);
         }
-        Ok(Transition::Set(Effect::Altered, Rule::Detail, altered))
+        Ok(Transition::Set(Effect::Altered, Rule::Detail, Arc::new(altered)))
     }
 
     /// A directory reports a new name or new groups of the named user, of the named device, or
@@ -261,7 +264,7 @@ impl<'a> DecisionInput<'a> {
             return Ok(Transition::Keep);
         }
         session.revision = self.revision;
-        Ok(Transition::Set(Effect::Altered, Rule::Directory, session))
+        Ok(Transition::Set(Effect::Altered, Rule::Directory, Arc::new(session)))
     }
 
     fn expiry(self) -> Result<Transition, Refusal> {
@@ -281,49 +284,78 @@ impl<'a> DecisionInput<'a> {
     /// The current user was seen again.
     fn confirm(self, current: &Session, rule: Rule) -> Transition {
         let claim = self.claim;
-        let proof = current.proof.max(claim.event.proof);
+        let (proof, proved) = self.proof_after(current);
         if claim.is_before(current.confirmed) {
-            let session = Session { proof, ..current.clone() };
-            let proves_more = self.outweighs(current);
+            let expires = current.expires.max(self.expires(proved));
+            let session = Session { proof, proved, expires, ..current.clone() };
+            let proves_more = self.outweighs(current) && proof > current.proof
+                || proved > current.proved.latest(current.precision);
             return if proves_more {
-                Transition::Set(Effect::Extended, rule, session)
+                Transition::Set(Effect::Extended, rule, Arc::new(session))
             } else {
                 Transition::Keep
             };
         }
-        let (effect, rule, mut session) = match self.with_details(current, &claim.event.roles) {
-            Some(altered) => (Effect::Altered, Rule::Detail, altered),
-            // Within the precision of the clocks, this may be the event that is known already.
-            None if proof == current.proof
-                && claim.moment() <= current.confirmed.latest(current.precision) =>
-            {
-                return Transition::Keep;
-            }
-            None => (Effect::Extended, rule, current.clone()),
-        };
-        if let (Some(mine), Some(theirs)) = (&mut session.principal, &claim.principal) {
+        let (effect, rule, mut session) =
+            match self.with_details(current, self.assertion.roles.as_deref()) {
+                Some(altered) => (Effect::Altered, Rule::Detail, altered),
+                // Within the precision of the clocks, this may be the event that is known already.
+                None if proof == current.proof
+                    && claim.moment() <= current.confirmed.latest(current.precision)
+                    && proved <= current.proved.latest(current.precision) =>
+                {
+                    return Transition::Keep;
+                }
+                None => (Effect::Extended, rule, current.clone()),
+            };
+        if let (Some(mine), Some(theirs)) = (&mut session.principal, &claim.principal)
+            && self.assertion.is_proof
+        {
             mine.spellings = mine.spellings.union(theirs.spellings);
         }
         session.confirmed = current.confirmed.max(claim.moment());
         session.proof = proof;
+        session.proved = proved;
         session.precision = current.precision.max(claim.event.precision);
-        session.expires = current.expires.max(claim.expires(self.rules));
-        Transition::Set(effect, rule, session)
+        session.expires = current.expires.max(self.expires(proved));
+        Transition::Set(effect, rule, Arc::new(session))
+    }
+
+    /// The strongest and the last proof of the user after the claim.
+    fn proof_after(self, current: &Session) -> (Proof, Timestamp) {
+        if self.assertion.is_proof {
+            let (proof, at) = (self.claim.event.proof, self.claim.moment());
+            (current.proof.max(proof), current.proved.max(at))
+        } else {
+            (current.proof, current.proved)
+        }
+    }
+
+    /// When a session expires that the claim confirms and whose last proof was at `proved`.
+    fn expires(self, proved: Timestamp) -> Timestamp {
+        let expires = self.claim.expires(self.rules);
+        if self.assertion.is_proof {
+            expires
+        } else {
+            expires.min(proved + self.rules.max_lifetime)
+        }
     }
 
     /// The session with the new domain, device, posture and groups of the claim; `None` if nothing
     /// is new.
-    fn with_details(self, current: &Session, roles: &Roles) -> Option<Session> {
-        let claim = self.claim;
-        let device = claim.device.as_deref().filter(|device| !current.has_device(device));
+    fn with_details(self, current: &Session, roles: Option<&Arc<[Name]>>) -> Option<Session> {
+        let (claim, assertion) = (self.claim, self.assertion);
+        let device = assertion.device.filter(|device| !current.has_device(device));
         let posture = self.device_posture(current);
-        let roles = roles.as_ref().filter(|roles| !same_roles(current.roles.as_deref(), roles));
+        let roles = roles.filter(|roles| !same_roles(current.roles.as_deref(), roles));
         let domain = match (&current.principal, claim.principal.as_deref()) {
-            (Some(user), Some(principal)) if user.domain.is_none() => principal.domain.as_ref(),
+            (Some(user), Some(principal)) if user.domain.is_none() && assertion.is_proof => {
+                principal.domain.as_ref()
+            }
             _ => None,
         };
         let membership = Membership {
-            user: claim.membership().user.or(current.membership.user.clone()),
+            user: self.membership().user.or(current.membership.user.clone()),
             device: self.device_groups(current),
         };
         let membership = Some(membership).filter(|known| *known != current.membership);
@@ -340,23 +372,54 @@ impl<'a> DecisionInput<'a> {
             principal.domain = Some(domain.clone());
         }
         session.revision = self.revision;
+        self.set_detail_sources(&mut session, current);
         Some(session)
+    }
+
+    /// Sets the sources of the details of `session`, which follows `current`: the claim for what it
+    /// changed, and otherwise the previous source.
+    fn set_detail_sources(self, session: &mut Session, current: &Session) {
+        let source = &self.claim.event.origin;
+        let roles =
+            if session.roles == current.roles { current.roles_source() } else { Some(source) };
+        let device =
+            if session.device == current.device { current.device_source() } else { Some(source) };
+        let posture = if session.posture == current.posture {
+            current.posture_source()
+        } else {
+            Some(source)
+        };
+        let sources = [roles.cloned(), device.cloned(), posture.cloned()];
+        session.set_detail_sources(sources);
+    }
+
+    /// The directory groups of the user and the device that the claim may assert.
+    fn membership(self) -> Membership {
+        if !self.assertion.is_proof {
+            return Membership::default();
+        }
+        let Membership { user, device } = self.claim.membership();
+        Membership { user, device: device.filter(|_| self.assertion.device.is_some()) }
     }
 
     /// The groups of the device after the claim. The groups of another device are dropped.
     fn device_groups(self, current: &Session) -> Option<GroupSet> {
         let known = current.membership.device.as_ref().filter(|_| self.is_device_of(current));
-        self.claim.membership().device.or(known.cloned())
+        self.membership().device.or(known.cloned())
     }
 
-    /// The posture of the device after the claim. The posture of another device is dropped.
+    /// The posture of the device after the claim. The posture of another device is dropped, unless
+    /// it is restrictive: only a source that is granted postures lifts a quarantine.
     fn device_posture(self, current: &Session) -> Option<Posture> {
-        self.claim.event.posture.or(current.posture.filter(|_| self.is_device_of(current)))
+        let is_quarantine =
+            |posture: &Posture| posture.is_restrictive() && !self.assertion.grants_posture;
+        let is_kept = |posture: &Posture| self.is_device_of(current) || is_quarantine(posture);
+        self.assertion.posture.or(current.posture.filter(is_kept))
     }
 
     /// Whether the claim is about the current device, as far as both name one.
     fn is_device_of(self, current: &Session) -> bool {
-        let named = self.claim.device.as_deref().filter(|_| current.device.is_some());
+        let named = self.assertion.device.filter(|_| current.device.is_some());
         named.is_none_or(|device| current.has_device(device))
     }
 
@@ -368,17 +431,19 @@ impl<'a> DecisionInput<'a> {
         let session = Session {
             address: event.address,
             principal: None,
-            device: claim.device.clone().map(Cow::into_owned),
-            roles: event.roles.clone(),
-            membership: claim.membership(),
-            posture: event.posture,
+            device: self.assertion.device.cloned(),
+            roles: self.assertion.roles.clone().map(Cow::into_owned),
+            membership: self.membership(),
+            posture: self.assertion.posture,
             since,
             confirmed: since,
+            proved: since,
             proof: event.proof,
             precision: event.precision,
             expires: claim.expires(self.rules),
             revision: self.revision,
             cause: claim.cause(rule),
+            detail_sources: None,
         };
         // If the logoff time is shorter than the maximum event age, the session could begin
         // expired.

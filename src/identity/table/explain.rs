@@ -109,6 +109,19 @@ impl fmt::Display for DecisionRecord {
     }
 }
 
+/// `; posture from syslog/nac (clearpass)` for each detail that another source asserted.
+fn write_detail_sources(f: &mut fmt::Formatter<'_>, session: &Session) -> fmt::Result {
+    let Some(sources) = &session.detail_sources else { return Ok(()) };
+    let named =
+        [("roles", &sources.roles), ("device", &sources.device), ("posture", &sources.posture)];
+    for (detail, source) in named {
+        if let Some(source) = source {
+            write!(f, "; {detail} from {source}")?;
+        }
+    }
+    Ok(())
+}
+
 impl fmt::Display for Explanation {
     /// One sentence about the session or its absence, then one line per competing event.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -118,6 +131,7 @@ impl fmt::Display for Explanation {
                 write!(f, "{}", Subject::from(&**session))?;
                 write!(f, " has {address} since {since}, until {expires} unless confirmed again")?;
                 write!(f, ", because {cause}")?;
+                write_detail_sources(f, session)?;
             }
             (None, Some(previous)) => {
                 let Session { since, confirmed, .. } = &**previous;

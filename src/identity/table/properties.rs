@@ -10,7 +10,7 @@ use crate::test_support::{
     address, event_at, groups, millis, name, origin, principal, rules, seconds,
 };
 use crate::{
-    AddressTimeline, Authority, ChangeLog, ChangeLogLimits, Glob, Membership, Posture, Precision,
+    AddressTimeline, ChangeLog, ChangeLogLimits, Glob, Grant, Membership, Posture, Precision,
     Principal, Producer, Proof, SessionInterval, SharedAddressRule,
 };
 
@@ -39,12 +39,12 @@ fn strict_rules() -> Rules {
     rules.ignore.users = [Glob::new("svc-*").unwrap()].into_iter().collect();
     rules.ignore.networks = vec!["2001:db8::/64".parse().unwrap()];
     rules.preserve_valid_user = false;
-    let lab = Authority {
+    let lab = Grant {
         kinds: vec![Kind::Login, Kind::Logout, Kind::VpnDown],
         domains: vec![name("lab")],
-        ..Authority::default()
+        ..Grant::default()
     };
-    rules.authorities.insert((name("ptim"), name("branch-fw")), lab);
+    rules.authorities.insert((name("ptim"), name("branch-fw")), lab.into());
     rules
 }
 
@@ -250,7 +250,7 @@ proptest! {
         let (mut table, mut replayed) = (Table::default(), BTreeMap::new());
         for (position, event) in events.iter().enumerate() {
             let revision = Revision(position as u64 + 1);
-            let Decision { verdict, change } = table.apply(revision, event, &rules);
+            let Decision { verdict, change, .. } = table.apply(revision, event, &rules);
             prop_assert_eq!(change.is_some(), matches!(verdict, Verdict::Applied(_)));
             if let Some(change) = change {
                 prop_assert_eq!(change.revision, revision);

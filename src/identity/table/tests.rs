@@ -3,6 +3,7 @@
 mod details;
 mod directory;
 mod expiry;
+mod grants;
 mod memory;
 
 use std::collections::HashSet;
@@ -15,7 +16,7 @@ use crate::test_support::{
     address, event_at, expiry_event, membership_event, millis, name, origin, principal, received,
     rules, seconds,
 };
-use crate::{Authority, Glob, Kind::*, Precision, Producer, Proof};
+use crate::{Authority, Glob, Grant, Kind::*, Precision, Producer, Proof};
 
 const DAY: i64 = 24 * 3600;
 
@@ -301,13 +302,13 @@ fn restrictions() -> Vec<(Rules, Event, Verdict)> {
     let ignoring = |ignore: crate::IgnoreRules| Rules { ignore, ..rules() };
     let glob = |text| vec![Glob::new(text).unwrap()];
     let kinds = vec![Login, VpnDown];
-    let lab = Authority { kinds: kinds.clone(), domains: vec![name("lab")], ..Default::default() };
-    let net = Authority {
-        kinds: kinds.clone(),
-        networks: vec!["10.1.0.0/16".parse().unwrap(), "2001:db8::/32".parse().unwrap()],
-        ..Default::default()
-    };
-    let quick = Authority { kinds, max_age: Some(Duration::from_secs(5)), ..Default::default() };
+    let domains = vec![name("lab")];
+    let lab = Authority::from(Grant { kinds: kinds.clone(), domains, ..Default::default() });
+    let networks = vec!["10.1.0.0/16".parse().unwrap(), "2001:db8::/32".parse().unwrap()];
+    let net = Authority::from(Grant { kinds: kinds.clone(), networks, ..Default::default() });
+    let no_device = Authority::from(Grant { kinds: vec![DeviceSeen], ..Default::default() });
+    let max_age = Some(Duration::from_secs(5));
+    let quick = Authority { max_age, ..Authority::unrestricted(kinds) };
     let login = |text| event_at(Login, text, 10);
     let v6 = Event { address: address("2001:db8::7"), ..login("alice") };
     use crate::IgnoreRules as Ignore;
@@ -323,6 +324,7 @@ fn restrictions() -> Vec<(Rules, Event, Verdict)> {
             login("a"),
             Refused(No::AddressUnusable),
         ),
+        (granted(no_device), event_at(DeviceSeen, "<pc1>", 10), Refused(No::DeviceNotGranted)),
         (granted(net.clone()), login("a"), Refused(No::NetworkNotGranted)),
         (granted(net), v6, Applied(Rule::FirstUser)),
         (granted(quick.clone()), received(login("a"), 16), Refused(No::TooOld)),
@@ -501,7 +503,7 @@ fn a_nameless_end_needs_authority_over_the_current_users_domain() {
     table.apply(Revision(1), &event_at(VpnUp, "alice@corp", 10), &rules());
     let mut bound = rules();
     let key = (name("syslog"), name("branch-fw"));
-    bound.authorities.get_mut(&key).unwrap().domains = vec![name("lab")];
+    bound.authorities.get_mut(&key).unwrap().grants[0].domains = vec![name("lab")];
     let decision = table.apply(Revision(2), &event_at(VpnDown, "", 20), &bound);
     assert_eq!(decision.verdict, Verdict::Refused(Refusal::DomainNotGranted));
     assert_eq!(present(&table), "alice@corp");
@@ -599,7 +601,7 @@ fn a_login_resent_around_expiry_begins_no_session() {
     let again = received(event_at(Login, "alice", 10), 9 + DAY);
     let (table, decision) =
         apply_all(&rules, &[event_at(Login, "alice", 10), expiry_event(10 + DAY), again]);
-    assert_eq!(decision, Decision { verdict: Verdict::Deduplicated, change: None });
+    assert_eq!(decision, Decision::of(Verdict::Deduplicated, None));
     assert_eq!(present(&table), "no user");
     let news = received(event_at(Login, "alice", 9 + DAY), 11 + DAY);
     let (table, _) =

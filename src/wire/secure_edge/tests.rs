@@ -44,11 +44,13 @@ fn session(address: &str, user: Option<&str>, device: Option<&str>) -> Session {
         posture: None,
         since: cause.at,
         confirmed: cause.at,
+        proved: cause.at,
         proof: rollcall_identity::Proof::default(),
         precision: Precision::Millisecond,
         expires: cause.at,
         revision: Revision(7),
         cause,
+        detail_sources: None,
     }
 }
 

@@ -163,7 +163,7 @@ impl Model {
         let [producer, client, form] = ["ptim", "fw1", "json"].map(name);
         let kinds = vec![Kind::Login, Kind::VpnUp, Kind::VpnDown, Kind::Rekey];
         let mut rules = Rules { logoff_time: Duration::from_secs(150), ..Rules::default() };
-        let authority = Authority { kinds, ..Authority::default() };
+        let authority = Authority::unrestricted(kinds);
         rules.authorities.insert((producer.clone(), client.clone()), authority);
         Self {
             table: Table::default(),

@@ -53,7 +53,7 @@ pub(in crate::enforcement) fn point(name_and_id: &str) -> config::EnforcementPoi
 
 pub(super) fn all_kinds() -> Authority {
     let kinds = [Kind::Login, Kind::Logout, Kind::VpnUp, Kind::VpnDown, Kind::Rekey];
-    Authority { kinds: kinds.to_vec(), ..Authority::default() }
+    Authority::unrestricted(kinds)
 }
 
 pub(in crate::enforcement) fn settings(

@@ -204,7 +204,7 @@ fn limits_of_http() -> HttpLimits {
 fn rules() -> Rules {
     let kinds = vec![Kind::Login, Kind::Logout, Kind::VpnUp, Kind::DeviceSeen];
     let mut rules = Rules::default();
-    let authority = Authority { kinds, ..Authority::default() };
+    let authority = Authority::unrestricted(kinds);
     rules.authorities.insert((name("syslog"), name("branch-fw")), authority);
     rules
 }

@@ -77,9 +77,7 @@ fn section(more: &str) -> config::ActiveDirectory {
 async fn start_engine() -> (Engine, EventSink) {
     let mut rules = Rules::default();
     let kinds = vec![Kind::Login, Kind::Logout];
-    rules
-        .authorities
-        .insert((name("syslog"), name("dc1")), Authority { kinds, ..Authority::default() });
+    rules.authorities.insert((name("syslog"), name("dc1")), Authority::unrestricted(kinds));
     let clock = Clock::from_fn(|| Timestamp::from_millis(1_795_290_600_000));
     let engine = Engine::start(MemoryJournal::new(7), rules, ChangeLogLimits::default(), &clock)
         .await

@@ -71,7 +71,7 @@ impl Fixture {
         let (verdicts, receiver) = bounded(4);
         let journal = GatedJournal { journal: MemoryJournal::new(7), verdicts: receiver };
         let mut rules = Rules::default();
-        let authority = Authority { kinds: vec![Kind::Login], ..Authority::default() };
+        let authority = Authority::unrestricted([Kind::Login]);
         rules.authorities.insert((name("dc1"), name("dc1")), authority);
         let started = Engine::start(journal, rules, ChangeLogLimits::default(), &clock).await;
         let engine = started.unwrap();

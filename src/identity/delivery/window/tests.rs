@@ -35,11 +35,13 @@ fn change(revision: u64, host: usize, presence: Presence) -> Change {
         posture: None,
         since: NOW,
         confirmed: NOW,
+        proved: NOW,
         proof: Proof::default(),
         precision: Precision::Millisecond,
         expires: NOW + std::time::Duration::from_secs(3600),
         revision,
         cause: cause.clone(),
+        detail_sources: None,
     };
     let session = Some(Arc::new(session));
     match presence {

@@ -40,11 +40,13 @@ fn session(listed: &str, user: Option<GroupSet>, device: Option<GroupSet>) -> Se
         posture: None,
         since: at,
         confirmed: at,
+        proved: at,
         proof: Proof::Logon,
         precision: Precision::Second,
         expires: at,
         revision: Revision(7),
         cause: Cause { kind: Kind::Login, at, seen: at, origin, rule: Rule::FirstUser },
+        detail_sources: None,
     }
 }
 

@@ -28,11 +28,13 @@ fn session() -> Session {
         posture: Some(Posture::Healthy),
         since: at,
         confirmed: at,
+        proved: at,
         proof: Proof::Logon,
         precision: Precision::Millisecond,
         expires: at,
         revision: Revision(7),
         cause,
+        detail_sources: None,
     }
 }
 

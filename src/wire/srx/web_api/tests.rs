@@ -29,11 +29,13 @@ fn change(user: &str, roles: &[String], present: Option<()>) -> Change {
         posture: Some(Posture::Healthy),
         since: at,
         confirmed: at,
+        proved: at,
         proof: rollcall_identity::Proof::default(),
         precision: Precision::Millisecond,
         expires: at,
         revision: Revision(7),
         cause: cause.clone(),
+        detail_sources: None,
     });
     let (address, revision) = (session.address, Revision(7));
     match present {
