@@ -31,17 +31,17 @@ pub struct PushTarget {
     /// The base URL: scheme, host and port, without a trailing slash.
     pub url: String,
     /// The CAs for its certificate, PEM.
-    pub authorities: PathBuf,
+    pub ca: PathBuf,
     /// The client certificate and its private key, PEM.
     pub identity: Option<(PathBuf, PathBuf)>,
     /// The timeout for one request, including its response.
     pub timeout: Duration,
     /// The maximum number of changes per request.
-    pub batch: usize,
+    pub batch_size: usize,
     /// The backoff after the first failure.
-    pub first_retry: Duration,
+    pub initial_backoff: Duration,
     /// The maximum backoff.
-    pub longest_retry: Duration,
+    pub max_backoff: Duration,
     /// The domains of the users that it receives; empty means all.
     pub domains: Vec<Glob>,
     /// The networks that it receives; empty means all.
@@ -121,12 +121,12 @@ impl PushTarget {
         Some(Self {
             name: name?,
             url: url?,
-            authorities: ca.unwrap_or_else(|| PathBuf::from(SYSTEM_CAS)),
+            ca: ca.unwrap_or_else(|| PathBuf::from(SYSTEM_CAS)),
             identity,
             timeout,
-            batch,
-            first_retry,
-            longest_retry,
+            batch_size: batch,
+            initial_backoff: first_retry,
+            max_backoff: longest_retry,
             domains: filter.domains,
             include: filter.include,
             exclude: filter.exclude,

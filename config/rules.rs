@@ -60,7 +60,7 @@ pub(crate) fn from_table(table: &TableReader<'_>) -> Rules {
     table.set_effective("max_age", default.max_age.to_toml());
     let mut rules = Rules {
         max_age: max_age(table).unwrap_or(default.max_age),
-        max_skew: table.in_range("max_clock_skew", default.max_skew, MAX_CLOCK_SKEW),
+        max_clock_skew: table.in_range("max_clock_skew", default.max_clock_skew, MAX_CLOCK_SKEW),
         logoff_time: table.in_range("logoff_time", default.logoff_time, LOGOFF_TIME),
         max_lifetime: table.in_range("max_lifetime", default.max_lifetime, MAX_LIFETIME),
         preserve_valid_user: table.get_or("preserve_valid_user", default.preserve_valid_user),
@@ -70,7 +70,7 @@ pub(crate) fn from_table(table: &TableReader<'_>) -> Rules {
             WEAKER_PROOF_DELAY,
         ),
         ignore: table.subtable("ignore", ignore),
-        sharing: table.subtable("shared_addresses", shared_addresses),
+        shared_addresses: table.subtable("shared_addresses", shared_addresses),
         ..default
     };
     table.subtable("logoff_time_by_producer", |table| {
@@ -108,13 +108,13 @@ fn producers() -> impl Iterator<Item = (Producer, &'static str)> {
 fn shared_addresses(table: &TableReader<'_>) -> SharedAddressRule {
     let default = SharedAddressRule::default();
     SharedAddressRule {
-        users: table.in_range(
+        max_users_per_minute: table.in_range(
             "max_users_per_minute",
-            default.users,
+            default.max_users_per_minute,
             0..=SharedAddressRule::MAX_USERS,
         ),
-        quiet: table.in_range("quiet_period", default.quiet, QUIET_PERIOD),
-        except: table.list_or("exempt_networks", Vec::new()),
+        quiet_period: table.in_range("quiet_period", default.quiet_period, QUIET_PERIOD),
+        exempt_networks: table.list_or("exempt_networks", Vec::new()),
     }
 }
 

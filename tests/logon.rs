@@ -91,7 +91,7 @@ fn follow(
                 table.apply(Revision(position as u64 + 1), &event, &rules);
                 event.kind.as_str()
             }
-            ReadOutcome::Unresolved(_) => "unplaced",
+            ReadOutcome::Unresolved(_) => "unknown_host",
             ReadOutcome::Ignored(reason) => reason.as_str(),
         };
         *counts.entry(outcome.to_owned()).or_default() += 1;

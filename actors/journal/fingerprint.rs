@@ -14,17 +14,24 @@ pub(super) fn fingerprint(rules: &Rules) -> u64 {
         own_addresses: _,
         domain_aliases,
         max_age,
-        max_skew,
+        max_clock_skew,
         logoff_time,
         logoff_time_by_producer,
         max_lifetime,
         preserve_valid_user,
-        sharing,
+        shared_addresses,
         weaker_proof_delay,
     } = rules;
-    let times =
-        (max_age, max_skew, logoff_time, max_lifetime, weaker_proof_delay, preserve_valid_user);
-    let mut parts = vec![format!("{ignore:?}"), format!("{sharing:?}"), format!("{times:?}")];
+    let times = (
+        max_age,
+        max_clock_skew,
+        logoff_time,
+        max_lifetime,
+        weaker_proof_delay,
+        preserve_valid_user,
+    );
+    let mut parts =
+        vec![format!("{ignore:?}"), format!("{shared_addresses:?}"), format!("{times:?}")];
     parts.extend(sorted(authorities));
     parts.extend(sorted(domain_aliases));
     parts.extend(sorted(logoff_time_by_producer));

@@ -50,7 +50,7 @@ use rollcall_runtime::tls::TlsError;
 #[derive(Debug)]
 pub enum DirectoryUpdate {
     /// The complete domain, which replaces everything known of it.
-    Whole(Box<DirectorySnapshot>),
+    Full(Box<DirectorySnapshot>),
     /// The changes since the last update.
     Changes(Vec<Update>),
 }

@@ -12,7 +12,7 @@ pub(crate) static SYSLOG_KERNEL_DROPS: Counter<1> = Counter::new(
 pub(crate) static DIRECTORY_FULL_RESYNCS: Counter<2> = Counter::new(
     "rollcall_directory_full_resyncs_total",
     ["producer", "reason"],
-    "Full reads of a directory by reason: first, start, due, other_server, restored and set_back (the server was restored from a backup)",
+    "Full reads of a directory by reason: first, start, due, other_server, restored and usn_rollback (the server was restored from a backup)",
 );
 
 pub(crate) static DIRECTORY_CONNECTED: Gauge<1> = Gauge::new(

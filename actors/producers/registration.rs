@@ -64,7 +64,7 @@ pub trait BoundProducer: Any + Send + Sync {
 
     /// Whether its input arrives through an HTTP listener. Such a producer starts before the
     /// listeners and stops after them.
-    fn is_fed_by_listener(&self) -> bool {
+    fn uses_http_listener(&self) -> bool {
         false
     }
 

@@ -16,10 +16,10 @@ pub struct StoredCursor {
     /// The target has everything up to here.
     pub(crate) cursor: Cursor,
     /// The settings that determine its content. With others it holds too many or too few sessions.
-    #[serde(rename = "scope")]
+    #[serde(alias = "scope")]
     pub(crate) content_settings: String,
     /// Which changes it received.
-    #[serde(rename = "hears", default)]
+    #[serde(alias = "hears", default)]
     pub(crate) delivery_scope: DeliveryScope,
 }
 

@@ -35,7 +35,7 @@ pub(crate) fn find<'a>(
 
 /// The files of a target whose replacement restarts it at a reload.
 pub fn target_files(target: &PushTarget) -> Vec<PathBuf> {
-    let mut files = vec![target.authorities.clone()];
+    let mut files = vec![target.ca.clone()];
     files.extend(target.identity.iter().flat_map(|(certificate, key)| [certificate, key]).cloned());
     files.extend(factory(target).files());
     files

@@ -61,7 +61,7 @@ impl Http {
         let mut tls = TlsConfig::builder();
         // The CA file is needed only for TLS.
         if target.url.starts_with("https:") {
-            let roots = certificates(&target.authorities)?;
+            let roots = certificates(&target.ca)?;
             tls = tls.root_certs(RootCerts::new_with_certs(&roots));
         }
         if let Some((certificate, key)) = &target.identity {

@@ -86,7 +86,7 @@ pub struct Drift {
     pub(crate) differing: usize,
     /// The number of pages that could not be compared: they changed meanwhile, or the target refused
     /// one of their sessions.
-    pub(crate) unsettled: usize,
+    pub(crate) not_compared: usize,
 }
 
 /// The outcome of a consistency check.

@@ -131,7 +131,7 @@ impl TargetHandle {
     /// The backoff after `failures` consecutive failures: exponential, with up to a quarter of jitter,
     /// so that servers that failed together do not retry together.
     pub(super) fn backoff(&self, failures: u32) -> Duration {
-        Backoff::new(self.target.first_retry, self.target.longest_retry).delay_after(failures)
+        Backoff::new(self.target.initial_backoff, self.target.max_backoff).delay_after(failures)
     }
 
     /// The stored position. If it cannot be read, the target receives everything.
@@ -300,12 +300,12 @@ mod tests {
         PushTarget {
             name: rollcall_identity::Name::new("t").unwrap(),
             url: "https://fw".to_owned(),
-            authorities: "ca.pem".into(),
+            ca: "ca.pem".into(),
             identity: None,
             timeout: Duration::from_secs(1),
-            batch: 10,
-            first_retry: Duration::from_secs(1),
-            longest_retry: Duration::from_secs(1),
+            batch_size: 10,
+            initial_backoff: Duration::from_secs(1),
+            max_backoff: Duration::from_secs(1),
             domains: Vec::new(),
             include: Vec::new(),
             exclude: Vec::new(),
@@ -346,7 +346,7 @@ mod tests {
         let groups = GroupFilter::default();
         let srx = SrxWebApi { user, password, rate: 10, roles: 200, groups };
         let longest_retry = Duration::from_secs(300);
-        let target = PushTarget { longest_retry, ..target(srx) };
+        let target = PushTarget { max_backoff: longest_retry, ..target(srx) };
         let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(crate::FileCursorStore::new(folder.path(), "t"));
         let newest = watch::Sender::new(Revision(0)).subscribe();

@@ -151,7 +151,7 @@ pub(crate) struct ConsistencyChecked<'a> {
 
 impl TelemetryEvent for ConsistencyChecked<'_> {
     fn emit(self) {
-        let Self { target, drift: Drift { outcome, differing, unsettled } } = self;
+        let Self { target, drift: Drift { outcome, differing, not_compared } } = self;
         let label: &'static str = outcome.into();
         metrics::PUSH_CONSISTENCY_CHECKS
             .with([target.to_owned().into(), label.into()])
@@ -159,7 +159,7 @@ impl TelemetryEvent for ConsistencyChecked<'_> {
         match outcome {
             Outcome::Differs => warn!(target_name = target, differing, "push target has drifted"),
             Outcome::Same | Outcome::Unsupported | Outcome::Error => {
-                debug!(target_name = target, outcome = label, unsettled, "push target compared");
+                debug!(target_name = target, outcome = label, not_compared, "push target compared");
             }
         }
     }

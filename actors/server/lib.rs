@@ -188,7 +188,7 @@ impl ServerBuilder {
         let drain = server.settings.shutdown_timeout;
         producer_set::apply(&server.settings, &server.context);
         let (fed, others): (PreparedProducers, PreparedProducers) =
-            prepared.into_iter().partition(|(_, one)| one.bound.is_fed_by_listener());
+            prepared.into_iter().partition(|(_, one)| one.bound.uses_http_listener());
         server.register(&fed);
         server.spawn_all(fed).await?;
         server.enforcement.reconcile(enforcement, &server.engine, drain, &server.clock).await?;

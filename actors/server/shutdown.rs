@@ -23,10 +23,10 @@ impl Server {
 
     async fn shut_down(mut self) {
         let mut budget = Budget(self.settings.shutdown_timeout);
-        self.stop_producers(|one| !one.bound.is_fed_by_listener(), budget.spend()).await;
+        self.stop_producers(|one| !one.bound.uses_http_listener(), budget.spend()).await;
         self.enforcement.close(&self.engine, budget.spend()).await;
         self.validator.close(&self.engine, budget.spend()).await;
-        self.stop_producers(|one| one.bound.is_fed_by_listener(), budget.spend()).await;
+        self.stop_producers(|one| one.bound.uses_http_listener(), budget.spend()).await;
         self.push_set.stop_all(&self.engine, budget.spend()).await;
         close(&self.engine, "rest", &self.rest.1, budget.spend()).await;
         // No listener is open that could query it.

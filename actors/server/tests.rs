@@ -299,7 +299,7 @@ fn only_the_domains_that_are_configured_are_known() {
             lived.server.engine.directory.write().put_domain(names, UnqualifiedNames::OtherDomain);
         }
         let mut slower = directories(lived.folder.path(), &before);
-        slower.active_directory[0].interval = Duration::from_secs(60);
+        slower.active_directory[0].poll_interval = Duration::from_secs(60);
         let report = lived.server.reload(slower).await.unwrap();
         assert_eq!(report.restarted, ["one"]);
         assert_eq!(known(&lived), ["corp.example.com", "lab.example.com"], "it is read on");

@@ -37,11 +37,11 @@ pub struct ActiveDirectory {
     /// The service account. With a simple bind, its name can be a distinguished name.
     pub account: ServiceAccount,
     /// The search bases of accounts and groups; empty for the whole domain.
-    pub bases: Vec<String>,
+    pub search_bases: Vec<String>,
     /// How often the controller is polled for changes.
-    pub interval: Duration,
+    pub poll_interval: Duration,
     /// How changes are detected.
-    pub changes: ChangeTracking,
+    pub change_tracking: ChangeTracking,
     /// Whether change notifications are requested from the controllers.
     pub notify: bool,
     /// Whether users without a domain belong to this domain.
@@ -149,19 +149,19 @@ keyword_enum!(SessionPolicy: "\"keep\" or \"end\"");
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DirectoryLimits {
     /// The timeout for connection, TLS handshake, bind and the root DSE together.
-    pub connect: Duration,
+    pub connect_timeout: Duration,
     /// The timeout for each response message.
-    pub answer: Duration,
+    pub response_timeout: Duration,
     /// The timeout for one synchronization.
-    pub read: Duration,
+    pub sync_timeout: Duration,
     /// The maximum number of entries per page of a paged search.
-    pub page: u32,
+    pub page_size: u32,
     /// The maximum number of objects and members in one synchronization.
-    pub objects: usize,
+    pub max_objects: usize,
     /// The interval between full synchronizations, which find what change tracking missed.
-    pub compare: Duration,
+    pub full_sync_interval: Duration,
     /// The interval of connection attempts to the preferred servers while another one is in use.
-    pub back: Duration,
+    pub failback_interval: Duration,
     /// How long a refused account is not tried again.
     pub credential_retry: Duration,
 }
@@ -169,15 +169,15 @@ pub struct DirectoryLimits {
 impl Default for DirectoryLimits {
     fn default() -> Self {
         Self {
-            connect: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(10),
             // Samba searches the whole domain before it returns the first page: 10 s for 12,500
             // objects.
-            answer: Duration::from_secs(30),
-            read: Duration::from_secs(1800),
-            page: 500,
-            objects: 10_000_000,
-            compare: Duration::from_secs(12 * 3600),
-            back: Duration::from_secs(300),
+            response_timeout: Duration::from_secs(30),
+            sync_timeout: Duration::from_secs(1800),
+            page_size: 500,
+            max_objects: 10_000_000,
+            full_sync_interval: Duration::from_secs(12 * 3600),
+            failback_interval: Duration::from_secs(300),
             credential_retry: DEFAULT_CREDENTIAL_RETRY,
         }
     }
@@ -188,18 +188,34 @@ impl DirectoryLimits {
         let default = Self::default();
         let seconds = |from, to| Duration::from_secs(from)..=Duration::from_secs(to);
         Self {
-            connect: table.in_range("connect_timeout", default.connect, seconds(1, 60)),
-            answer: table.in_range("response_timeout", default.answer, seconds(1, 600)),
-            read: table.in_range("sync_timeout", default.read, seconds(10, 24 * 3600)),
+            connect_timeout: table.in_range(
+                "connect_timeout",
+                default.connect_timeout,
+                seconds(1, 60),
+            ),
+            response_timeout: table.in_range(
+                "response_timeout",
+                default.response_timeout,
+                seconds(1, 600),
+            ),
+            sync_timeout: table.in_range(
+                "sync_timeout",
+                default.sync_timeout,
+                seconds(10, 24 * 3600),
+            ),
             // A controller limits a larger page to its own MaxPageSize, 1,000 by default.
-            page: table.in_range("page_size", default.page, 10..=5_000),
-            objects: table.in_range("max_objects", default.objects, 1_000..=1_000_000_000),
-            compare: table.in_range(
+            page_size: table.in_range("page_size", default.page_size, 10..=5_000),
+            max_objects: table.in_range("max_objects", default.max_objects, 1_000..=1_000_000_000),
+            full_sync_interval: table.in_range(
                 "full_sync_interval",
-                default.compare,
+                default.full_sync_interval,
                 seconds(60, 30 * 24 * 3600),
             ),
-            back: table.in_range("failback_interval", default.back, seconds(1, 24 * 3600)),
+            failback_interval: table.in_range(
+                "failback_interval",
+                default.failback_interval,
+                seconds(1, 24 * 3600),
+            ),
             credential_retry: table.in_range(
                 "credential_retry",
                 default.credential_retry,
@@ -215,8 +231,8 @@ const POLL_INTERVALS: std::ops::RangeInclusive<Duration> =
 
 impl ActiveDirectory {
     /// The distinguished names of the search bases: `search_bases`, or that of the domain.
-    pub fn places(&self) -> Vec<String> {
-        if self.bases.is_empty() { vec![self.root()] } else { self.bases.clone() }
+    pub fn effective_search_bases(&self) -> Vec<String> {
+        if self.search_bases.is_empty() { vec![self.root()] } else { self.search_bases.clone() }
     }
 
     /// The distinguished name of the domain: `DC=corp,DC=example,DC=com`.
@@ -256,9 +272,9 @@ impl ActiveDirectory {
             pins: table.list("pins").unwrap_or_default(),
             bind,
             channel_binding: table.get_or("channel_binding", true),
-            bases: table.list("search_bases").unwrap_or_default(),
-            interval: table.in_range("poll_interval", Duration::from_secs(30), POLL_INTERVALS),
-            changes: table.get_or("change_tracking", ChangeTracking::default()),
+            search_bases: table.list("search_bases").unwrap_or_default(),
+            poll_interval: table.in_range("poll_interval", Duration::from_secs(30), POLL_INTERVALS),
+            change_tracking: table.get_or("change_tracking", ChangeTracking::default()),
             notify: table.get_or("notify", true),
             default_domain,
             mail: table.get_or("mail", false),
@@ -286,7 +302,7 @@ impl ActiveDirectory {
                 "is a distinguished name, which only bind = \"simple\" accepts",
             );
         }
-        for (index, base) in self.bases.iter().enumerate() {
+        for (index, base) in self.search_bases.iter().enumerate() {
             let (base, root) = (base.to_lowercase(), self.root().to_lowercase());
             if base != root && !base.ends_with(&format!(",{root}")) {
                 table.error_at(

@@ -32,13 +32,13 @@ pub struct EventLog {
     /// The authentication to the endpoint mappers.
     pub endpoint_mapper: EndpointMapperAuth,
     /// Networks without users, besides the servers themselves.
-    pub servers: Vec<IpNet>,
+    pub server_networks: Vec<IpNet>,
     /// Whether Rollcall requests events, or the server sends them.
     pub delivery: Delivery,
     /// How far back a log is read at the first start, and after a gap.
-    pub catch_up: Duration,
+    pub lookback: Duration,
     /// The time without events after which a server is reported as silent.
-    pub silent: Duration,
+    pub silent_after: Duration,
     /// What the servers may report.
     pub authority: Authority,
     /// Timeouts and limits.
@@ -130,11 +130,11 @@ impl FromToml for ServerRole {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventLogLimits {
     /// The timeout for connecting.
-    pub connect: Duration,
+    pub connect_timeout: Duration,
     /// The timeout for each response.
-    pub answer: Duration,
+    pub response_timeout: Duration,
     /// The maximum number of events per response.
-    pub records: u32,
+    pub batch_size: u32,
     /// How long a refused account is not tried again.
     pub credential_retry: Duration,
 }
@@ -142,10 +142,10 @@ pub struct EventLogLimits {
 impl Default for EventLogLimits {
     fn default() -> Self {
         Self {
-            connect: Duration::from_secs(5),
-            answer: Duration::from_secs(30),
+            connect_timeout: Duration::from_secs(5),
+            response_timeout: Duration::from_secs(30),
             // About 300 KiB of logons, which are decoded and committed within milliseconds.
-            records: 200,
+            batch_size: 200,
             credential_retry: DEFAULT_CREDENTIAL_RETRY,
         }
     }
@@ -178,10 +178,10 @@ impl EventLog {
             kdc: table.get("kdc"),
             name_servers: table.list("name_servers").unwrap_or_default(),
             endpoint_mapper: table.get_or("endpoint_mapper", EndpointMapperAuth::default()),
-            servers: table.list("server_networks").unwrap_or_default(),
+            server_networks: table.list("server_networks").unwrap_or_default(),
             delivery: table.get_or("delivery", Delivery::default()),
-            catch_up,
-            silent: table.in_range("silent_after", Duration::from_secs(900), SILENT_AFTER),
+            lookback: catch_up,
+            silent_after: table.in_range("silent_after", Duration::from_secs(900), SILENT_AFTER),
             authority,
             limits: table.subtable("limits", EventLogLimits::from_table),
             sources,
@@ -274,9 +274,17 @@ impl EventLogLimits {
         let default = Self::default();
         let seconds = |from, to| Duration::from_secs(from)..=Duration::from_secs(to);
         Self {
-            connect: table.in_range("connect_timeout", default.connect, seconds(1, 60)),
-            answer: table.in_range("response_timeout", default.answer, seconds(1, 600)),
-            records: table.in_range("batch_size", default.records, 1..=1024),
+            connect_timeout: table.in_range(
+                "connect_timeout",
+                default.connect_timeout,
+                seconds(1, 60),
+            ),
+            response_timeout: table.in_range(
+                "response_timeout",
+                default.response_timeout,
+                seconds(1, 600),
+            ),
+            batch_size: table.in_range("batch_size", default.batch_size, 1..=1024),
             credential_retry: table.in_range(
                 "credential_retry",
                 default.credential_retry,

@@ -180,9 +180,9 @@ impl ReplayState {
         let (record_id, id) = (record.record_id, record.id);
         // Each record is treated as received at the time when it was written.
         let outcome = match self.reader.read(&record, record.time) {
-            ReadOutcome::Unresolved(unplaced) => match self.hosts.find(&unplaced) {
-                Some(address) => self.reader.locate(unplaced, address),
-                None => ReadOutcome::Unresolved(unplaced),
+            ReadOutcome::Unresolved(logon) => match self.hosts.find(&logon) {
+                Some(address) => self.reader.locate(logon, address),
+                None => ReadOutcome::Unresolved(logon),
             },
             ReadOutcome::Event(event) => {
                 self.hosts.record(&event);
@@ -192,9 +192,9 @@ impl ReplayState {
         };
         match outcome {
             ReadOutcome::Event(event) => self.event(record_id, &event),
-            ReadOutcome::Unresolved(unplaced) => {
-                self.count("unplaced");
-                let host = unplaced.host.as_str();
+            ReadOutcome::Unresolved(logon) => {
+                self.count("unknown_host");
+                let host = logon.host.as_str();
                 let json = json!({"record": record_id, "id": id, "host": host});
                 let plain = format!(
                     "record {record_id}, {id}: a user at host {host}, whose address is unknown"

@@ -36,10 +36,10 @@ fn verify(name: &str, server: &Server, output: &mut Output<'_>) -> Result<(), Co
         Response::Found(result) => result,
         Response::NotFound(error) => return Err(CommandError::Request(error)),
     };
-    let (differing, unsettled) = (&result["differing"], &result["unsettled"]);
+    let (differing, not_compared) = (&result["differing"], &result["not_compared"]);
     let text = match result["outcome"].as_str() {
         Some("same") => {
-            format!("{name} is in sync; {unsettled} pages changed during the verification")
+            format!("{name} is in sync; {not_compared} pages changed during the verification")
         }
         Some("unsupported") => format!("{name} does not support reading its content"),
         _ => format!("{differing} pages differ; a full resync of {name} has started"),

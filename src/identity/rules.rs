@@ -26,17 +26,21 @@ pub struct IgnoreRules {
 pub struct SharedAddressRule {
     /// The maximum number of users per minute and address, at most
     /// [`SharedAddressRule::MAX_USERS`]; 0 disables the rule.
-    pub users: usize,
+    pub max_users_per_minute: usize,
     /// How long a shared address must be without logins before it gets sessions again.
-    pub quiet: Duration,
+    pub quiet_period: Duration,
     /// Networks that are exempt from the rule.
-    pub except: Vec<IpNet>,
+    pub exempt_networks: Vec<IpNet>,
 }
 
 impl Default for SharedAddressRule {
     /// 10 users, and 15 minutes.
     fn default() -> Self {
-        Self { users: 10, quiet: Duration::from_secs(15 * 60), except: Vec::new() }
+        Self {
+            max_users_per_minute: 10,
+            quiet_period: Duration::from_secs(15 * 60),
+            exempt_networks: Vec::new(),
+        }
     }
 }
 
@@ -47,7 +51,8 @@ impl SharedAddressRule {
     /// Whether the rule applies to `address`.
     pub(crate) fn applies_to(&self, address: Address) -> bool {
         let ip = address.ip();
-        self.users > 0 && !self.except.iter().any(|network| network.contains(&ip))
+        self.max_users_per_minute > 0
+            && !self.exempt_networks.iter().any(|network| network.contains(&ip))
     }
 }
 
@@ -67,7 +72,7 @@ pub struct Rules {
     /// age.
     pub max_age: Duration,
     /// How far in the future an event may be.
-    pub max_skew: Duration,
+    pub max_clock_skew: Duration,
     /// How long a session lasts after the last confirmation of the user.
     pub logoff_time: Duration,
     /// The same, by kind of producer.
@@ -78,7 +83,7 @@ pub struct Rules {
     /// A null user never replaces a valid user.
     pub preserve_valid_user: bool,
     /// When an address is treated as shared.
-    pub sharing: SharedAddressRule,
+    pub shared_addresses: SharedAddressRule,
     /// How long a user must be inactive before a weaker [`Proof`](crate::Proof) of another user
     /// takes the address over.
     pub weaker_proof_delay: Duration,
@@ -99,12 +104,12 @@ impl Default for Rules {
             own_addresses: Vec::new(),
             domain_aliases: HashMap::new(),
             max_age: Duration::from_secs(15 * 60),
-            max_skew: Duration::from_secs(5 * 60),
+            max_clock_skew: Duration::from_secs(5 * 60),
             logoff_time: Duration::from_secs(24 * 3600),
             logoff_time_by_producer: HashMap::new(),
             max_lifetime: Duration::from_secs(7 * 24 * 3600),
             preserve_valid_user: true,
-            sharing: SharedAddressRule::default(),
+            shared_addresses: SharedAddressRule::default(),
             weaker_proof_delay: GROUP_POLICY_REFRESH,
         }
     }
@@ -120,7 +125,7 @@ impl Rules {
     /// administrators can ask for a full logoff time why a user lost an address.
     pub fn retention(&self) -> Duration {
         let ages = self.authorities.values().filter_map(|authority| authority.max_age);
-        let own = self.max_age.max(self.logoff_time).max(self.sharing.quiet);
+        let own = self.max_age.max(self.logoff_time).max(self.shared_addresses.quiet_period);
         ages.fold(own, Duration::max)
     }
 

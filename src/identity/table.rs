@@ -139,7 +139,7 @@ impl Table {
         if decision.verdict.is_shared()
             && let Some(memory) = self.memory_mut(event.address)
         {
-            memory.recent_users.set_shared_until(event.seen + rules.sharing.quiet);
+            memory.recent_users.set_shared_until(event.seen + rules.shared_addresses.quiet_period);
         }
         Decision { ungranted, ..decision }
     }

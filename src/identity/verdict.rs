@@ -129,7 +129,8 @@ pub enum Refusal {
     NullUser,
     /// The event names neither a user nor a device.
     #[error("the event names neither a user nor a device")]
-    Nobody,
+    #[strum(to_string = "no_subject", serialize = "nobody")] // journals contain both
+    NoSubject,
     /// An expiry that came too early: the session was extended meanwhile.
     #[error("the session was extended meanwhile")]
     NotDue,

@@ -48,7 +48,7 @@ impl DirectorySink for TestSink {
             let mut directory = self.directory.lock().unwrap();
             directory.put_domain(names.clone(), UnqualifiedNames::ThisDomain);
             match update {
-                DirectoryUpdate::Whole(snapshot) => {
+                DirectoryUpdate::Full(snapshot) => {
                     directory.replace(&names.dns, *snapshot).unwrap();
                     *self.full_reads.lock().unwrap() += 1;
                 }

@@ -128,7 +128,7 @@ fn an_ntlm_logon_is_located_by_the_computer_that_any_controller_saw() {
     by_ntlm("mallory", "PC9");
     let account = server.account("dc1", 3);
     assert_eq!((account.applied, account.dropped), (1, 1), "{account:?}");
-    assert_eq!(server.metrics().dropped("dc1", "unplaced"), 1);
+    assert_eq!(server.metrics().dropped("dc1", "unknown_host"), 1);
     server.wait_for_user("bob", "10.1.58.8");
     let explained = server.get("/api/v1/sessions/10.1.58.7/explain").text;
     assert!(explained.contains("(4776)"), "{explained}");

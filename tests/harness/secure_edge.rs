@@ -229,7 +229,7 @@ impl Edge {
             }
             ("POST", "/v1/synchronisations/end") => self.end(&read(request)),
             ("GET", "/v1/digest") => Ok((200, self.digest())),
-            other => panic!("nobody asks for {other:?}"),
+            other => panic!("unexpected request for {other:?}"),
         }
     }
 

@@ -80,7 +80,7 @@ impl World {
         let server = self.server.as_ref().expect("it was started");
         server.check_accounts()?;
         let Some(table) = server.table() else {
-            return Err(Promise::Recovery.broken("nobody decides"));
+            return Err(Promise::Recovery.broken("no cache decides"));
         };
         self.truth.compare(table)?;
         self.directory.check(table, server.log(), now)?;

@@ -136,7 +136,7 @@ impl Truth {
         Promise::FailedLogon.unless(!user.starts_with(FAILED), || format!("{event:?}"))?;
         let number = self.said.get(&Said::of(event)).copied();
         let number = number.ok_or_else(|| {
-            Promise::NoSessionWithoutEvent.broken(format!("nobody has said {event:?}"))
+            Promise::NoSessionWithoutEvent.broken(format!("no source sent {event:?}"))
         })?;
         let ordered = self.ordered.entry(address).or_default();
         if number < *ordered {

@@ -69,8 +69,8 @@ fn rules(sites: &[Site]) -> Rules {
         max_age: Some(Duration::from_secs(24 * 3600)),
         ..Authority::unrestricted(kinds)
     };
-    let sharing = SharedAddressRule { users: 0, ..SharedAddressRule::default() };
-    let mut rules = Rules { logoff_time: LOGOFF, sharing, ..Rules::default() };
+    let sharing = SharedAddressRule { max_users_per_minute: 0, ..SharedAddressRule::default() };
+    let mut rules = Rules { logoff_time: LOGOFF, shared_addresses: sharing, ..Rules::default() };
     for site in sites {
         let key = (site.origin.producer.clone(), site.origin.client.clone());
         rules.authorities.insert(key, authority.clone());

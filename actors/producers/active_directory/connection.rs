@@ -78,7 +78,7 @@ impl LdapConnection {
         opening.await.unwrap_or(Err(DirectoryError::AuthTimeout {
             server: named,
             account,
-            limit: settings.limits.connect,
+            limit: settings.limits.connect_timeout,
         }))
     }
 

@@ -51,7 +51,7 @@ impl DirectoryWriter {
                 disabled: action(section.when_disabled),
                 deleted: action(section.when_deleted),
             },
-            deferral: section.limits.read,
+            deferral: section.limits.sync_timeout,
             origin: Arc::new(Origin {
                 kind: ProducerKind::ActiveDirectory,
                 producer,
@@ -82,7 +82,7 @@ impl DirectoryWriter {
             shared.ingest_after(&known_members, &names.dns, |directory| {
                 directory.put_domain(names.clone(), unqualified);
                 match update {
-                    DirectoryUpdate::Whole(image) => directory.begin_replace(&names.dns, *image),
+                    DirectoryUpdate::Full(image) => directory.begin_replace(&names.dns, *image),
                     DirectoryUpdate::Changes(updates) => directory.begin_apply(&names.dns, updates),
                 }
             })
@@ -145,7 +145,7 @@ impl DirectorySink for DirectoryWriter {
     ) -> UpdateFuture<'a> {
         Box::pin(async move {
             let sink = self.sink()?;
-            if matches!(update, DirectoryUpdate::Whole(_)) {
+            if matches!(update, DirectoryUpdate::Full(_)) {
                 self.store.mark_all_stale();
             }
             if !update.is_empty() {

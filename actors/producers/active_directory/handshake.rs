@@ -32,7 +32,7 @@ pub(super) async fn connect(
     server: &DirectoryServer,
 ) -> Result<(Transport, Channel), DirectoryError> {
     let address = server.at(settings.transport);
-    let limit = settings.limits.connect;
+    let limit = settings.limits.connect_timeout;
     let connecting = secure(settings, tls, server, address);
     timeout(limit, connecting).await.unwrap_or_else(|_| {
         let why = std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer in time");
@@ -47,8 +47,9 @@ async fn secure(
     address: SocketAddr,
 ) -> Result<(Transport, Channel), DirectoryError> {
     let failed = |why| DirectoryError::Connect { server: named(server, address), why };
-    let stream = crate::remote::connect(address, settings.limits.connect).await.map_err(failed)?;
-    let plain = Transport::new(stream, settings.limits.answer);
+    let stream =
+        crate::remote::connect(address, settings.limits.connect_timeout).await.map_err(failed)?;
+    let plain = Transport::new(stream, settings.limits.response_timeout);
     let Some(tls) = tls else { return Ok((plain, Channel::Clear)) };
     let stream = match settings.transport {
         DirectoryTransport::StartTls => upgrade(plain, server).await?,
@@ -61,7 +62,7 @@ async fn secure(
     let stream = stream.map_err(|why| failed(error_text::handshake(&why)))?;
     let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
     let bindings = leaf.filter(|_| settings.channel_binding).and_then(channel_bindings);
-    Ok((Transport::new(stream, settings.limits.answer), Channel::Tls(bindings)))
+    Ok((Transport::new(stream, settings.limits.response_timeout), Channel::Tls(bindings)))
 }
 
 fn named(server: &DirectoryServer, address: SocketAddr) -> String {
@@ -169,7 +170,7 @@ fn authenticator(
         BindMethod::Simple | BindMethod::Spnego => Mechanism::Either,
     };
     let address = SocketAddr::new(server.address, KERBEROS_PORT);
-    let kdc = Kdc { address, timeout: settings.limits.connect };
+    let kdc = Kdc { address, timeout: settings.limits.connect_timeout };
     let service = format!("ldap/{}", server.host);
     Authenticator::new(attempt, Target { account, service, mechanism, kdc }, channel)
 }

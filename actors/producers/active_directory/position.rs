@@ -41,7 +41,7 @@ pub(crate) enum FullResyncReason {
     Restored,
     /// The update sequence numbers of the server went back under the same invocation ID: a virtual
     /// machine was reverted to a snapshot.
-    SetBack,
+    UsnRollback,
 }
 
 /// The version of the encoding. A position of another version is ignored.
@@ -68,7 +68,9 @@ impl Position {
             return Some(FullResyncReason::Restored);
         }
         match &self.mark {
-            ChangeMarker::Usn(usn) => (*usn > root.committed).then_some(FullResyncReason::SetBack),
+            ChangeMarker::Usn(usn) => {
+                (*usn > root.committed).then_some(FullResyncReason::UsnRollback)
+            }
             ChangeMarker::Cookie(_) => None,
         }
     }
@@ -141,7 +143,10 @@ mod tests {
             Some(FullResyncReason::OtherServer)
         );
         assert_eq!(position.resync_reason(&root("a", 200), two), Some(FullResyncReason::Restored));
-        assert_eq!(position.resync_reason(&root("a", 99), one), Some(FullResyncReason::SetBack));
+        assert_eq!(
+            position.resync_reason(&root("a", 99), one),
+            Some(FullResyncReason::UsnRollback)
+        );
     }
 
     proptest! {

@@ -88,7 +88,7 @@ impl DomainControllers {
     async fn open(&self, server: DirectoryServer) -> Result<LdapConnection, DirectoryError> {
         let started = rollcall_runtime::clock::Clock::instant();
         let connected = connect(&self.settings, &self.tls, &server).await?;
-        let left = self.settings.limits.connect.saturating_sub(started.elapsed());
+        let left = self.settings.limits.connect_timeout.saturating_sub(started.elapsed());
         let attempt = self.account.begin().await?;
         let opened = LdapConnection::open(&self.settings, &attempt, connected, server, left).await;
         match &opened {

@@ -140,11 +140,11 @@ impl DirectoryReader {
             }
             (self.has_synchronized, self.suspect) = (true, None);
             tokio::select! {
-                () = tokio::time::sleep(settings.interval) => {}
+                () = tokio::time::sleep(settings.poll_interval) => {}
                 () = wakeup.notified() => tokio::time::sleep(NOTIFICATION_DELAY).await,
             }
             let rank = session.connection.server.rank;
-            if rank > 0 && last_failback.elapsed() >= settings.limits.back {
+            if rank > 0 && last_failback.elapsed() >= settings.limits.failback_interval {
                 last_failback = Clock::instant();
                 if let Ok(preferred) = controllers.connect_before(rank, None).await
                     && let Ok(preferred) = self.identify(preferred).await
@@ -166,7 +166,8 @@ impl DirectoryReader {
             return Err(why);
         }
         let last = self.last_full_sync.ok_or(FullResyncReason::Start)?;
-        let is_due = last.elapsed() >= self.directory.controllers.settings.limits.compare;
+        let is_due =
+            last.elapsed() >= self.directory.controllers.settings.limits.full_sync_interval;
         if is_due { Err(FullResyncReason::Due) } else { Ok(position.mark.clone()) }
     }
 
@@ -206,14 +207,14 @@ impl DirectoryReader {
         let Session { connection, names, invocation } = session;
         // The mark is read before the first object, so that no change is lost in between.
         connection.refresh_root().await?;
-        let mark = match settings.changes {
+        let mark = match settings.change_tracking {
             ChangeTracking::Usn => ChangeMarker::Usn(connection.root.committed),
             ChangeTracking::DirSync => {
                 ChangeMarker::Cookie(pass.initial_dirsync_cookie(connection).await?)
             }
         };
         let (mut image, mut present, bases) =
-            (DirectorySnapshot::default(), Present::default(), settings.places());
+            (DirectorySnapshot::default(), Present::default(), settings.effective_search_bases());
         for base in &bases {
             let everything = wire::all_objects(base, mail(settings));
             let note = |update| {
@@ -243,7 +244,7 @@ impl DirectoryReader {
         // The full read took longer than a scan will. The first scan measures its own duration.
         self.deletion_scan = DeletionScan::begin(connection, present, Duration::ZERO).await?;
         let position = Position::new(&connection.root, *invocation, mark);
-        let update = DirectoryUpdate::Whole(Box::new(image));
+        let update = DirectoryUpdate::Full(Box::new(image));
         directory.sink.apply_update(names, update).await?;
         self.advance(names, position).await;
         (self.below, self.last_full_sync) = (below, Some(Clock::instant()));
@@ -281,7 +282,7 @@ impl DirectoryReader {
         let mut empty_base = None;
         if let Some(scan) = &mut self.deletion_scan {
             scan.note(&updates);
-            let bases = (&settings.places()[..], settings.interval);
+            let bases = (&settings.effective_search_bases()[..], settings.poll_interval);
             match scan.scan_if_due(connection, &mut pass, bases).await {
                 Ok(gone) => updates.extend(gone),
                 // The changes of the other bases are applied.

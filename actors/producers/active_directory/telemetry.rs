@@ -129,7 +129,7 @@ impl TelemetryEvent for DirectoryFullResync<'_> {
             .with([producer.to_owned().into(), name.to_owned().into()])
             .increment(1);
         match why {
-            FullResyncReason::Restored | FullResyncReason::SetBack => {
+            FullResyncReason::Restored | FullResyncReason::UsnRollback => {
                 warn!(producer, why = name, "directory went back: full synchronization");
             }
             _ => info!(producer, why = name, "full synchronization of the directory"),

@@ -56,7 +56,7 @@ async fn run(
     if let Some(other) = settings.netbios.as_ref().filter(|name| **name != *netbios) {
         lines.push(format!("the configuration has netbios = {other}: correct it"));
     }
-    for base in settings.places() {
+    for base in settings.effective_search_bases() {
         lines.push(first_page(&mut connection, settings, &base).await?);
     }
     connection.close().await;
@@ -71,7 +71,7 @@ async fn first_page(
 ) -> Result<String, DirectoryError> {
     let (mut users, mut computers, mut groups, mut problems) = (0, 0, 0, 0);
     let asked = wire::all_objects(base, wire::MailAttribute::Skip);
-    let controls = [wire::paged_results(settings.limits.page, &[]), wire::extended_names()];
+    let controls = [wire::paged_results(settings.limits.page_size, &[]), wire::extended_names()];
     let done = connection.search(&asked, &controls, |entry| {
         let reading = wire::read(entry);
         problems += reading.problems.len();

@@ -34,8 +34,11 @@ fn settings() -> config::ActiveDirectory {
     let environment = Environment::new(variable, jiff::tz::TimeZone::UTC);
     let file: &Path = &file;
     let mut settings = rollcall_config::load(Some(file), &environment).unwrap();
-    let limits =
-        DirectoryLimits { objects: 100, answer: Duration::from_secs(5), ..Default::default() };
+    let limits = DirectoryLimits {
+        max_objects: 100,
+        response_timeout: Duration::from_secs(5),
+        ..Default::default()
+    };
     config::ActiveDirectory { limits, ..settings.active_directory.remove(0) }
 }
 
@@ -168,9 +171,9 @@ fn read_these(
     runtime.block_on(async {
         let (ours, theirs) = tokio::io::duplex(4096);
         let reading = async {
-            let wire = Transport::new(ours, settings.limits.answer);
+            let wire = Transport::new(ours, settings.limits.response_timeout);
             let connected = (wire, Channel::Clear);
-            let limit = settings.limits.connect;
+            let limit = settings.limits.connect_timeout;
             let mut connection = LdapConnection::open(
                 settings,
                 &attempt(settings).await,
@@ -263,7 +266,7 @@ fn errors_that_end_a_search_are_described() {
     let long = read_all(&settings(), |_| vec![0x30, 0x84, 0x7f, 0, 0, 0]).unwrap_err();
     assert!(matches!(long, DirectoryError::Protocol(BerError::TooLong)), "{long}");
     let mut impatient = settings();
-    impatient.limits.answer = Duration::from_millis(50);
+    impatient.limits.response_timeout = Duration::from_millis(50);
     let silent = read_all(&impatient, |_| Vec::new()).unwrap_err();
     assert!(matches!(silent, DirectoryError::Silent(_)), "{silent}");
 }
@@ -272,7 +275,7 @@ fn errors_that_end_a_search_are_described() {
 #[test]
 fn a_bind_that_does_not_complete_times_out() {
     let mut impatient = settings();
-    impatient.limits.connect = Duration::from_millis(200);
+    impatient.limits.connect_timeout = Duration::from_millis(200);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let failure = runtime.block_on(async {
         let (ours, mut theirs) = tokio::io::duplex(4096);
@@ -286,10 +289,10 @@ fn a_bind_that_does_not_complete_times_out() {
                 }
             }
         };
-        let connected = (Transport::new(ours, impatient.limits.answer), Channel::Clear);
+        let connected = (Transport::new(ours, impatient.limits.response_timeout), Channel::Clear);
         let attempt = attempt(&impatient).await;
         tokio::select! {
-            opened = LdapConnection::open(&impatient, &attempt, connected, server(), impatient.limits.connect) => {
+            opened = LdapConnection::open(&impatient, &attempt, connected, server(), impatient.limits.connect_timeout) => {
                 opened.err().expect("the bind does not complete")
             }
             () = trickle => unreachable!("the server sends without end"),
@@ -302,7 +305,7 @@ fn a_bind_that_does_not_complete_times_out() {
             && text.contains("did not complete the authentication of a@x.org within 200ms"),
         "{text}"
     );
-    assert_eq!(DirectoryLimits::default().connect, Duration::from_secs(10));
+    assert_eq!(DirectoryLimits::default().connect_timeout, Duration::from_secs(10));
 }
 
 #[test]
@@ -365,7 +368,7 @@ fn a_message_larger_than_all_buffers_is_read() {
         entry(id, "CN=g,DC=x,DC=org", &attributes)
     };
     let mut patient = settings();
-    patient.limits.objects = 1_000_000;
+    patient.limits.max_objects = 1_000_000;
     let answer =
         |search: SearchSent| [group(search.id).repeat(3), page_end(search.id, b"")].concat();
     let updates = read_all(&patient, answer).unwrap();
@@ -382,7 +385,7 @@ fn reading_is_bounded_by_processing() {
     let dn = format!("CN={}", "a".repeat(200));
     let length = entry(9, &dn, &[]).len();
     let mut patient = settings();
-    patient.limits.objects = PROCESSED;
+    patient.limits.max_objects = PROCESSED;
     let sent_bytes = Cell::new(0);
     let answer = |search: SearchSent| entry(search.id, &dn, &[]).repeat(5 * PROCESSED);
     let failure = read_counted(&patient, answer, &sent_bytes);
@@ -435,7 +438,7 @@ proptest! {
     #[test]
     fn every_server_response_gives_data_or_an_error(bytes: Vec<u8>, tag in prop::sample::select(vec![0x64u8, 0x65, 0x73, 0x78])) {
         let mut impatient = settings();
-        impatient.limits.answer = Duration::from_millis(20);
+        impatient.limits.response_timeout = Duration::from_millis(20);
         let _ = read_all(&impatient, |_| bytes.clone());
         let whole = |search: SearchSent| {
             let message = message(search.id, &element(tag, &[&bytes]));

@@ -164,7 +164,7 @@ impl<'a> EventLogServer<'a> {
     /// that DNS lists for the domain.
     async fn kdc(&self) -> Result<Kdc, RpcError> {
         let Source { settings, server } = self.source;
-        let timeout = settings.limits.connect;
+        let timeout = settings.limits.connect_timeout;
         let itself = self.at(KERBEROS_PORT);
         let realm = match (settings.auth, server.role) {
             _ if settings.kdc.is_some() => None,
@@ -202,7 +202,7 @@ impl<'a> EventLogServer<'a> {
 
     const fn timeouts(&self) -> RpcTimeouts {
         let limits = &self.source.settings.limits;
-        RpcTimeouts { connect: limits.connect, response: limits.answer }
+        RpcTimeouts { connect: limits.connect_timeout, response: limits.response_timeout }
     }
 }
 

@@ -112,7 +112,7 @@ impl RecordDecoder {
         let outcome = match outcome {
             ReadOutcome::Unresolved(logon) => match self.hosts.find(&logon) {
                 Some(address) => self.reader.locate(logon, address),
-                None => return input.count_drop("unplaced", None),
+                None => return input.count_drop("unknown_host", None),
             },
             found => {
                 if let ReadOutcome::Event(event) = &found {
@@ -123,7 +123,7 @@ impl RecordDecoder {
         };
         match outcome {
             ReadOutcome::Event(event) => input.events.push(event),
-            ReadOutcome::Unresolved(_) => input.count_drop("unplaced", None),
+            ReadOutcome::Unresolved(_) => input.count_drop("unknown_host", None),
             ReadOutcome::Ignored(reason) => count_ignored(reason, input),
         }
     }
@@ -169,7 +169,7 @@ impl RecordDecoder {
 
 /// The addresses that get no user sessions: the servers of the network and the configured networks.
 fn servers(source: &Source, addresses: &BTreeSet<IpAddr>) -> Vec<IpNet> {
-    let configured = source.settings.servers.iter().copied();
+    let configured = source.settings.server_networks.iter().copied();
     configured.chain(addresses.iter().map(|address| IpNet::from(*address))).collect()
 }
 

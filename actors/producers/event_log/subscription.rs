@@ -44,8 +44,8 @@ impl Subscription {
         source: &Source,
     ) -> Self {
         let settings = &source.settings;
-        let (delivery, records) = (settings.delivery, settings.limits.records);
-        Self { connection, handle, delivery, records, silent: settings.silent }
+        let (delivery, records) = (settings.delivery, settings.limits.batch_size);
+        Self { connection, handle, delivery, records, silent: settings.silent_after }
     }
 
     /// The next response. A pushed response has events; without one within `limit`, the call
@@ -110,7 +110,7 @@ pub(super) async fn subscribe(
     bookmark: Option<&Bookmark>,
 ) -> Result<ContextHandle, EventLogError> {
     const CALL: &str = "EvtRpcRegisterRemoteSubscription";
-    let catch_up = source.settings.catch_up;
+    let catch_up = source.settings.lookback;
     let (start, no_older_than, gaps) = match bookmark {
         Some(bookmark) => (SubscriptionStart::After(bookmark), None, Missing::Reject),
         None if catch_up.is_zero() => (SubscriptionStart::Now, None, Missing::Continue),

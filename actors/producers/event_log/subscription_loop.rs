@@ -191,7 +191,7 @@ impl<'a> EventLogReader<'a> {
 
     /// The time until the log counts as silent, if its last event arrived at `last_event`.
     fn time_until_silent(&self, last_event: Instant) -> Result<Duration, EventLogError> {
-        let silent = self.log.source.settings.silent;
+        let silent = self.log.source.settings.silent_after;
         let left = silent.saturating_sub(Clock::instant().duration_since(last_event));
         if left.is_zero() { Err(EventLogError::Quiet(silent)) } else { Ok(left) }
     }
@@ -207,7 +207,7 @@ impl<'a> EventLogReader<'a> {
         }
         let mut input = InputBatch::default();
         let batch = self.decoder.read(response, clock.now(), &mut input);
-        let limit = usize::try_from(source.settings.limits.records).unwrap_or(usize::MAX);
+        let limit = usize::try_from(source.settings.limits.batch_size).unwrap_or(usize::MAX);
         let is_full = response.events().len() >= limit;
         let (unaudited, last_record) = (self.decoder.unaudited(), self.decoder.continuity.last());
         let read = Read { batch, unaudited, last_record, is_full };

@@ -68,7 +68,7 @@ async fn run(
         subscribed => subscribed?,
     };
     lines.push("the subscription to its log Security works".to_owned());
-    let records = source.settings.limits.records;
+    let records = source.settings.limits.batch_size;
     let next = RemoteSubscriptionNext { handle, records, timeout: Duration::ZERO };
     let call = "EvtRpcRemoteSubscriptionNext";
     let stub = connection.call(call, &next).await?;
@@ -97,7 +97,7 @@ async fn query_log(
         return Err(EventLogError::Status { call, status: opened.status });
     }
     let call = "EvtRpcQueryNext";
-    let (handle, records) = (opened.handle, source.settings.limits.records);
+    let (handle, records) = (opened.handle, source.settings.limits.batch_size);
     let next = QueryNext { handle, records, timeout: Duration::ZERO };
     let stub = connection.call(call, &next).await?;
     let batch = QueryNext::decode(&stub).map_err(|why| EventLogError::Answer { call, why })?;

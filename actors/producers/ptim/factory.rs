@@ -51,7 +51,7 @@ impl BoundProducer for BoundPtim {
         Arc::clone(&self.0) as _
     }
 
-    fn is_fed_by_listener(&self) -> bool {
+    fn uses_http_listener(&self) -> bool {
         true
     }
 }

@@ -31,7 +31,11 @@ impl DeliveryLoop {
         let content = match self.read_content().await? {
             Ok(Some(content)) => content,
             Ok(None) => {
-                self.checked(Drift { outcome: Outcome::Unsupported, differing: 0, unsettled: 0 });
+                self.checked(Drift {
+                    outcome: Outcome::Unsupported,
+                    differing: 0,
+                    not_compared: 0,
+                });
                 return Ok(());
             }
             Err(error) => {
@@ -39,10 +43,10 @@ impl DeliveryLoop {
                 return Ok(());
             }
         };
-        let (differing, unsettled) = self.compare(content).await?;
+        let (differing, not_compared) = self.compare(content).await?;
         let Some(before) = self.suspects.take() else {
             if differing.is_empty() {
-                self.checked(Drift { outcome: Outcome::Same, differing: 0, unsettled });
+                self.checked(Drift { outcome: Outcome::Same, differing: 0, not_compared });
             } else {
                 self.suspects = Some(differing);
                 self.next_check = Some(Clock::instant() + RECHECK_DELAY);
@@ -51,7 +55,7 @@ impl DeliveryLoop {
         };
         let both = before.intersection(&differing).count();
         let outcome = if both == 0 { Outcome::Same } else { Outcome::Differs };
-        self.checked(Drift { outcome, differing: both, unsettled });
+        self.checked(Drift { outcome, differing: both, not_compared });
         if outcome == Outcome::Differs {
             self.request_resync("drift").await?;
         }
@@ -90,7 +94,7 @@ impl DeliveryLoop {
                 break;
             }
         }
-        let mut unsettled: PageSuspects =
+        let mut not_compared: PageSuspects =
             self.refused.iter().map(|address| comparison.page(*address)).collect();
         // Pages with a later change are left out; they include every address that was read twice.
         let mut cursor: Cursor = at;
@@ -99,14 +103,14 @@ impl DeliveryLoop {
             if page.resync {
                 return Err(PushError::PositionMismatch(ErrorResponse::default()));
             }
-            unsettled.extend(page.changes.iter().map(|change| comparison.page(change.address)));
+            not_compared.extend(page.changes.iter().map(|change| comparison.page(change.address)));
             cursor = page.next;
             if !page.more {
                 break;
             }
         }
-        let differing = &comparison.differing() - &unsettled;
-        Ok((differing, unsettled.len()))
+        let differing = &comparison.differing() - &not_compared;
+        Ok((differing, not_compared.len()))
     }
 
     /// The content could not be read. Delivery continues.
@@ -114,7 +118,7 @@ impl DeliveryLoop {
         self.suspects = None;
         self.reply_to_checks(&Err(error.to_string()));
         ConsistencyCheckFailed { target: self.target.name(), error }.emit();
-        self.checked(Drift { outcome: Outcome::Error, differing: 0, unsettled: 0 });
+        self.checked(Drift { outcome: Outcome::Error, differing: 0, not_compared: 0 });
     }
 
     fn checked(&mut self, drift: Drift) {

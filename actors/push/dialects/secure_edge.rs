@@ -49,7 +49,7 @@ struct SecureEdgeFactory {
 impl DialectFactory for SecureEdgeFactory {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
-            batch: self.target.batch,
+            batch: self.target.batch_size,
             parallel: self.settings.in_flight,
             rate: None,
             resync: DeliveryMode::Replace,

@@ -35,7 +35,7 @@ struct SrxWebApiFactory {
 impl DialectFactory for SrxWebApiFactory {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
-            batch: self.target.batch,
+            batch: self.target.batch_size,
             // Entries must arrive in order.
             parallel: 1,
             rate: Some(self.settings.rate),

@@ -101,18 +101,12 @@ impl IngestRound {
 
     /// The affected accounts once the diff is complete; not sorted.
     pub(super) fn into_affected(self) -> AffectedAccounts {
-        let Self {
-            affected: mut accounts,
-            renamed,
-            unknown_groups: unplaced,
-            first_read: first,
-            ..
-        } = self;
+        let Self { affected: mut accounts, renamed, unknown_groups, first_read: first, .. } = self;
         if !renamed.is_empty() {
             let known: HashSet<Guid> = accounts.iter().map(|change| change.guid).collect();
             accounts.extend(renamed.into_iter().filter(|change| !known.contains(&change.guid)));
         }
-        AffectedAccounts { accounts, unknown_groups: unplaced, first_read: first }
+        AffectedAccounts { accounts, unknown_groups, first_read: first }
     }
 }
 

@@ -119,11 +119,11 @@ impl DirectorySnapshot {
         directory: &mut Directory,
         round: &mut IngestRound,
     ) -> RemainingObjects {
-        let Self { objects, kept: _, members, numbers: _, unknown_groups: unplaced } = self;
+        let Self { objects, kept: _, members, numbers: _, unknown_groups } = self;
         directory.reserve(objects.len().saturating_sub(directory.nodes.len()));
         round.reserve(objects.len());
         let known = vec![None; members.len()];
-        RemainingObjects { objects: objects.into_iter(), members, known, unknown_groups: unplaced }
+        RemainingObjects { objects: objects.into_iter(), members, known, unknown_groups }
     }
 }
 

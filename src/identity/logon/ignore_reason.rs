@@ -51,7 +51,7 @@ pub enum IgnoreReason {
     LocalAccount,
     /// The account name is empty or `-`.
     #[error("no account is named")]
-    Nobody,
+    NoAccount,
     /// The name of the user, domain or host is invalid.
     #[error("an invalid name")]
     BadName,

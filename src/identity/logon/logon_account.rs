@@ -55,7 +55,7 @@ impl LogonAccount {
         if sid.as_ref().is_some_and(|sid| EXCLUDED_RIDS.contains(&sid.rid())) {
             return Err(IgnoreReason::NotOfDomain);
         }
-        let user = field_text(record, fields.user).ok_or(IgnoreReason::Nobody)?;
+        let user = field_text(record, fields.user).ok_or(IgnoreReason::NoAccount)?;
         let domain = fields.domain.and_then(|field| field_text(record, field));
         let domain = domain.map(|domain| Name::new(&domain)).transpose();
         let domain = domain.map_err(|_| IgnoreReason::BadName)?;

@@ -184,13 +184,13 @@ impl<'a> Claim<'a> {
         }
         let has_subject = self.principal.is_some() || self.device.is_some();
         if !has_subject && !self.applies_to_current_user() {
-            return Err(Refusal::Nobody);
+            return Err(Refusal::NoSubject);
         }
         let max_age = admission.max_age.unwrap_or(rules.max_age);
         let Event { at, seen, .. } = *self.event;
         match () {
             () if seen.since(at) > max_age && !self.kind.ends() => Err(Refusal::TooOld),
-            () if at.since(seen) > rules.max_skew => Err(Refusal::FromFuture),
+            () if at.since(seen) > rules.max_clock_skew => Err(Refusal::FromFuture),
             () if self.kind == Kind::DeviceSeen && !admission.grants_device() => {
                 Err(Refusal::DeviceNotGranted)
             }

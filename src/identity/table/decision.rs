@@ -105,12 +105,13 @@ impl<'a> DecisionInput<'a> {
     /// Whether the address is treated as shared, or is with this login: its users cannot be
     /// distinguished.
     fn exceeds_user_limit(self, principal: &Principal) -> bool {
-        let (sharing, seen) = (&self.rules.sharing, self.claim.event.seen);
+        let (sharing, seen) = (&self.rules.shared_addresses, self.claim.event.seen);
         let (no_users, current) = (RecentUsers::default(), self.session.map(|current| &**current));
         let recent_users = self.memory.map_or(&no_users, |memory| &memory.recent_users);
         sharing.applies_to(self.claim.event.address)
             && (recent_users.shared_at(seen).is_some()
-                || recent_users.count_with(&principal.user, current, seen) > sharing.users)
+                || recent_users.count_with(&principal.user, current, seen)
+                    > sharing.max_users_per_minute)
     }
 
     /// The time that a login of `principal` must not precede. A device without a user is not
@@ -205,7 +206,7 @@ impl<'a> DecisionInput<'a> {
     }
 
     fn device_seen(self) -> Result<Transition, Refusal> {
-        let device = self.claim.device.as_deref().ok_or(Refusal::Nobody)?;
+        let device = self.claim.device.as_deref().ok_or(Refusal::NoSubject)?;
         let Some(current) = self.active() else {
             let ended = self.memory.and_then(|memory| memory.ended.as_ref()).map(|ended| ended.at);
             if ended.is_some_and(|ended| self.claim.is_before(ended)) {

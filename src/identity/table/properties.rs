@@ -352,7 +352,7 @@ proptest! {
         forget in prop::option::of(0..60_usize),
     ) {
         let mut rules = if strict { strict_rules() } else { short_rules() };
-        rules.sharing = SharedAddressRule { users, quiet: Duration::from_secs(90), ..rules.sharing };
+        rules.shared_addresses = SharedAddressRule { max_users_per_minute: users, quiet_period: Duration::from_secs(90), ..rules.shared_addresses };
         let (mut lost, mut rebuilt) = (Table::default(), Table::default());
         let last = events.last().map_or(seconds(0), |event| event.seen);
         for (position, event) in events.iter().enumerate() {

@@ -100,7 +100,11 @@ mod tests {
     fn at_most(users: usize, quiet: u64) -> Rules {
         let quiet = Duration::from_secs(quiet);
         Rules {
-            sharing: SharedAddressRule { users, quiet, ..SharedAddressRule::default() },
+            shared_addresses: SharedAddressRule {
+                max_users_per_minute: users,
+                quiet_period: quiet,
+                ..SharedAddressRule::default()
+            },
             ..rules()
         }
     }
@@ -146,7 +150,7 @@ mod tests {
         assert_eq!(login("bob", 1, &strict), None);
         assert_eq!(login("bob", 2, &at_most(0, 300)).as_deref(), Some("bob"), "off");
         assert_eq!(login("carol", 3, &strict), None);
-        strict.sharing.except = vec!["10.0.0.0/24".parse().unwrap()];
+        strict.shared_addresses.exempt_networks = vec!["10.0.0.0/24".parse().unwrap()];
         assert_eq!(login("carol", 4, &strict).as_deref(), Some("carol"), "not asked here");
     }
 

@@ -263,9 +263,9 @@ fn cases() -> Vec<Case> {
             "alice@corp",
         ),
         // Events that are never allowed.
-        (vec![event_at(Login, "", 10)], Refused(No::Nobody), "no user"),
-        (vec![event_at(Login, "$", 10)], Refused(No::Nobody), "no user"),
-        (vec![event_at(DeviceSeen, "alice", 10)], Refused(No::Nobody), "no user"),
+        (vec![event_at(Login, "", 10)], Refused(No::NoSubject), "no user"),
+        (vec![event_at(Login, "$", 10)], Refused(No::NoSubject), "no user"),
+        (vec![event_at(DeviceSeen, "alice", 10)], Refused(No::NoSubject), "no user"),
         (vec![received(alice(), 10 + 901)], Refused(No::TooOld), "no user"),
         (vec![received(alice(), 10 - 301)], Refused(No::FromFuture), "no user"),
         (

@@ -57,7 +57,7 @@ fn named(number: u32, login: &str) -> Update {
 fn image(users: u32) -> DirectoryUpdate {
     let mut image = DirectorySnapshot::default();
     (0..users).for_each(|number| image.add(user(number)));
-    DirectoryUpdate::Whole(Box::new(image))
+    DirectoryUpdate::Full(Box::new(image))
 }
 
 fn section(more: &str) -> config::ActiveDirectory {
@@ -201,7 +201,7 @@ fn stored_members_distinguish_deleted_from_renamed_accounts_after_a_restart() {
 fn whole(updates: impl IntoIterator<Item = Update>) -> DirectoryUpdate {
     let mut image = DirectorySnapshot::default();
     updates.into_iter().for_each(|update| image.add(update));
-    DirectoryUpdate::Whole(Box::new(image))
+    DirectoryUpdate::Full(Box::new(image))
 }
 
 /// A new writer of the directory of `section`, as at a start.
@@ -332,7 +332,7 @@ fn lookups_are_answered_while_a_large_directory_is_ingested() {
             }
             between
         });
-        let DirectoryUpdate::Whole(image) = image(50_000) else { unreachable!("it is whole") };
+        let DirectoryUpdate::Full(image) = image(50_000) else { unreachable!("it is whole") };
         directory
             .ingest(&names.dns, |directory| {
                 directory.put_domain(names.clone(), UnqualifiedNames::ThisDomain);

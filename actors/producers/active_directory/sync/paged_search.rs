@@ -100,8 +100,10 @@ impl<'a> PagedSearch<'a> {
     ) -> Result<(), DirectoryError> {
         let mut cookie = Vec::new();
         loop {
-            let paged =
-                [wire::paged_results(self.settings.limits.page, &cookie), wire::extended_names()];
+            let paged = [
+                wire::paged_results(self.settings.limits.page_size, &cookie),
+                wire::extended_names(),
+            ];
             let controls: Vec<Control> =
                 paged.into_iter().chain(controls.iter().cloned()).collect();
             let page = connection.search(request, &controls, |entry| {
@@ -207,10 +209,10 @@ impl<'a> PagedSearch<'a> {
         connection: &mut LdapConnection,
     ) -> Result<Present, DirectoryError> {
         let mut present = Present::default();
-        for base in self.settings.places() {
+        for base in self.settings.effective_search_bases() {
             let (request, mut cookie) = (wire::object_guids(&base), Vec::new());
             loop {
-                let controls = [wire::paged_results(self.settings.limits.page, &cookie)];
+                let controls = [wire::paged_results(self.settings.limits.page_size, &cookie)];
                 let page = connection.search(&request, &controls, |entry| {
                     wire::guid(entry).into_iter().for_each(|guid| present.note(guid));
                     self.check_limits(1)
@@ -280,7 +282,7 @@ impl<'a> PagedSearch<'a> {
     ) -> Result<Vec<Update>, DirectoryError> {
         let rest: BTreeMap<Guid, Vec<Member>> =
             self.remaining_members(connection).await?.into_iter().collect();
-        let bases = &self.settings.bases;
+        let bases = &self.settings.search_bases;
         for update in &mut updates {
             let Update::Upsert { guid, dn, object, .. } = update else { continue };
             let within = bases.iter().any(|base| wire::is_within(dn, base));
@@ -358,7 +360,8 @@ impl<'a> PagedSearch<'a> {
     /// # Errors
     /// When a limit of the read is reached.
     fn check_limits(&mut self, count: usize) -> Result<(), DirectoryError> {
-        let config::DirectoryLimits { objects, read, .. } = self.settings.limits;
+        let config::DirectoryLimits { max_objects: objects, sync_timeout: read, .. } =
+            self.settings.limits;
         self.entries = self.entries.saturating_add(count);
         if self.entries > objects {
             return Err(DirectoryError::Endless(format!("{objects} objects and members")));
