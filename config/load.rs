@@ -21,7 +21,8 @@ const EMBEDDED: &str = "(embedded default)";
 /// All errors of the configuration, not only the first.
 pub fn load(path: Option<&Path>, environment: &Environment) -> Result<Settings, ConfigErrors> {
     match path {
-        None => read(Path::new(EMBEDDED), REFERENCE, Path::new(""), environment),
+        None => read(Path::new(EMBEDDED), REFERENCE, Path::new(""), environment)
+            .map(|settings| Settings { is_evaluation: true, ..settings }),
         Some(path) => match file::text(path) {
             Ok(text) => read(path, &text, path.parent().unwrap_or(Path::new("")), environment),
             Err(message) => Err(unreadable(path, message)),

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use crate::scalar::Host;
 use crate::socket::TransportProtocol;
 use crate::table_reader::TableReader;
 use crate::{HttpLimits, Tls, file};
@@ -19,6 +20,20 @@ pub struct Rest {
     pub token_file: PathBuf,
     /// The limits of the listener.
     pub limits: HttpLimits,
+    /// Host names of the interface, besides those of its certificate.
+    pub names: Vec<String>,
+}
+
+impl Rest {
+    /// The host names under which the interface is used: `names`, and those of the certificate that
+    /// the built-in CA issues.
+    pub fn host_names(&self) -> Vec<String> {
+        let certified = match &self.tls {
+            Tls::BuiltInCa { names } => names.as_slice(),
+            Tls::Files { .. } | Tls::Disabled => &[],
+        };
+        self.names.iter().chain(certified).cloned().collect()
+    }
 }
 
 const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8514);
@@ -49,6 +64,8 @@ impl Rest {
         let limits = table.subtable("limits", |limits| {
             HttpLimits::from_table(limits, &HttpLimits::with_connections(CONNECTIONS))
         });
-        Self { listen, tls, token_file, limits }
+        let names: Vec<Host> = table.list("names").unwrap_or_default();
+        let names = names.into_iter().map(|host| host.0).collect();
+        Self { listen, tls, token_file, limits, names }
     }
 }

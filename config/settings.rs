@@ -48,6 +48,9 @@ pub struct Settings {
     pub log: LogSettings,
     /// The configuration file with all defaults, without secrets.
     pub effective: Table,
+    /// Whether there is no configuration file: the embedded default lets every program of this
+    /// machine create sessions.
+    pub is_evaluation: bool,
 }
 
 /// The valid shutdown timeouts. systemd kills a service after 90 s by default.
@@ -79,6 +82,7 @@ impl Settings {
             log: table.subtable("log", LogSettings::from_table),
             data,
             effective: Table::new(),
+            is_evaluation: false,
         }
     }
 

@@ -56,6 +56,10 @@ pub(crate) fn ready(settings: &Settings, listening: &[ListenAddress], config: Op
         }
     }
     let mut text = String::from("Rollcall is ready.\n\n");
+    if settings.is_evaluation {
+        text += "Evaluation mode: there is no configuration file, and every program of this machine can \
+                 create sessions.\nFor operation, write one: rollcall --config FILE\n\n";
+    }
     for ListenAddress { name, scheme, address } in listening {
         text += &format!("listening  {name:<12} {scheme}://{address}\n");
     }

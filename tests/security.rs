@@ -1,6 +1,7 @@
 //! End-to-end tests of attacks: stolen secrets, hostile names and XML, replays, old ciphers.
 
 mod authority;
+mod defaults;
 mod guessing;
 mod limits;
 mod many_connections;

@@ -9,6 +9,7 @@ mod event_logs;
 mod health;
 mod history;
 mod history_dto;
+mod host;
 mod page_token;
 mod push_targets;
 mod session_filter;
@@ -35,6 +36,7 @@ use tokio::sync::watch;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi, ToSchema};
 
+pub use self::host::AllowedHosts;
 pub use self::token::Token;
 use crate::problem::Problem;
 use crate::telemetry::ResponseSent;
@@ -102,6 +104,10 @@ pub struct Rest {
     pub prometheus: PrometheusHandle,
     /// The token for all paths under `/api`.
     pub token: Token,
+    /// The host names of the interface.
+    pub hosts: AllowedHosts,
+    /// Whether the server runs without a configuration file, for evaluation.
+    pub is_evaluation: bool,
 }
 
 impl Rest {
@@ -138,6 +144,7 @@ fn route(config: &mut ServiceConfig, rest: Data<Rest>) {
         .service(only("POST", "/reload", web::post().to(health::reload)))
         .default_service(web::to(unknown));
     let all = web::scope("")
+        .wrap(from_fn(host::check))
         .wrap(from_fn(count))
         .app_data(rest)
         .app_data(

@@ -2,6 +2,7 @@
 //!
 //! HTTP/2 is not negotiated: the SRX uses HTTP/1.1, and an absent protocol cannot be flooded.
 
+mod certificate;
 mod self_signed;
 pub mod telemetry;
 
@@ -16,6 +17,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::{RootCertStore, ServerConfig};
 
+pub use certificate::CertificateInfo;
 pub use self_signed::{SelfSigned, addresses_of_host, authority_file};
 
 /// Why a listener cannot use TLS. It names the file and never shows its content.

@@ -14,7 +14,7 @@ use rollcall_http::rest::Token;
 use rollcall_journal::{DurableJournal, JournalOptions};
 use rollcall_producers::registration::{BindError, FileDigest, digest_files};
 use rollcall_runtime::clock::Clock;
-use rollcall_runtime::tls::{ClientAuth, SelfSigned, from_files};
+use rollcall_runtime::tls::{CertificateInfo, ClientAuth, SelfSigned, from_files};
 use rustls::ServerConfig;
 
 /// An HTTP listener that is bound.
@@ -182,6 +182,17 @@ impl BoundListener {
         let (tls, routes) = (self.tls.clone(), Arc::clone(routes));
         (self.bound.clone(), ListenerSpec { name, limits, drain, tls, routes })
     }
+}
+
+/// The host names of the REST interface: those of the configuration and of its certificate.
+pub(super) fn rest_hosts(settings: &Settings) -> Vec<String> {
+    let mut names = settings.rest.host_names();
+    if let Tls::Files { certificate, .. } = &settings.rest.tls
+        && let Ok(certificate) = CertificateInfo::read(certificate)
+    {
+        names.extend(certificate.names);
+    }
+    names
 }
 
 /// Creates the data folder with mode 0700.

@@ -2,6 +2,7 @@
 //! applies a reload, and shuts down in the reverse order.
 
 mod bind;
+mod data_folder;
 mod listener_slot;
 pub mod metrics;
 mod producer_set;
@@ -9,6 +10,7 @@ mod push_set;
 mod reload;
 mod shutdown;
 mod spawn;
+mod telemetry;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +21,7 @@ use rollcall_engine::directory::SharedDirectory;
 use rollcall_engine::{Engine, StartError};
 use rollcall_http::enforcement::{Enforcement, Points};
 use rollcall_http::listener::{Listener, Routes};
-use rollcall_http::rest::{Reload, Rest, Token};
+use rollcall_http::rest::{AllowedHosts, Reload, Rest, Token};
 use rollcall_http::telemetry::InsecureListeners;
 use rollcall_http::validator::Validator;
 use rollcall_identity::{Address, ChangeLogLimits, MemoryJournal, Rules};
@@ -37,11 +39,13 @@ use tokio::sync::watch;
 
 pub use self::bind::ListenAddress;
 use self::bind::{BoundListener, BoundListeners, InheritedSockets};
+pub use self::data_folder::check as check_data_folder;
 use self::listener_slot::{ListenerSlot, open};
 use self::producer_set::{PreparedProducers, RunningProducers};
 use self::push_set::PushSet;
 pub use self::shutdown::ShutdownTimeout;
 use self::spawn::spawn_history;
+use self::telemetry::EvaluationMode;
 
 /// A server whose sockets are bound and whose files are read. Nothing runs yet.
 pub struct ServerBuilder {
@@ -68,6 +72,7 @@ pub struct Server {
     validator: ListenerSlot,
     rest: (BoundListener, Mailbox<Listener>),
     rest_routes: Routes,
+    hosts: AllowedHosts,
     next_rest: Option<BoundListener>,
     draining: watch::Sender<bool>,
 }
@@ -80,8 +85,11 @@ impl ServerBuilder {
     pub fn bind(settings: Settings, clock: &Clock) -> Result<Self, Vec<BindError>> {
         let mut problems = Vec::new();
         let mut noted = |error: BindError| problems.push(error);
-        if let Err(error) = bind::make_folder(&settings.data) {
-            noted(error);
+        let is_usable = bind::make_folder(&settings.data)
+            .and_then(|()| data_folder::check(&settings.data, settings.is_evaluation));
+        if let Err(error) = is_usable {
+            // No file of a folder that another user controls is read.
+            return Err(vec![error]);
         }
         let token = bind::token(&settings.rest.token_file).map_err(&mut noted);
         let journal = bind::journal(&settings.journal, clock).map_err(&mut noted);
@@ -144,8 +152,13 @@ impl ServerBuilder {
         actix::spawn(measure_lag(Arc::clone(&points), targets.clone()));
         metrics::record_build();
         InsecureListeners { listeners: &settings.insecure_listeners() }.emit();
+        if settings.is_evaluation {
+            EvaluationMode.emit();
+        }
         let status = Arc::clone(&points);
         let history = spawn_history(&engine, &settings, &clock).await?;
+        let hosts = AllowedHosts::default();
+        hosts.set(bind::rest_hosts(&settings));
         let rest_routes = Rest {
             history,
             query: engine.query.clone(),
@@ -161,6 +174,8 @@ impl ServerBuilder {
             reload,
             prometheus,
             token,
+            hosts: hosts.clone(),
+            is_evaluation: settings.is_evaluation,
         }
         .routes();
         let enforcement_routes =
@@ -182,6 +197,7 @@ impl ServerBuilder {
             engine,
             points,
             rest_routes,
+            hosts,
             next_rest: None,
             draining,
         };

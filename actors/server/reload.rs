@@ -145,6 +145,7 @@ impl Server {
         if self.validator.reconcile(validator, engine, drain, clock).await? {
             report.restarted.push("validator".to_owned());
         }
+        self.hosts.set(crate::bind::rest_hosts(&self.settings));
         if !self.rest.0.is_same(&rest) {
             report.restarted.push("rest".to_owned());
             self.next_rest = Some(rest);

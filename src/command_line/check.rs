@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use rollcall_config::Settings;
+use rollcall_server::{BindError, check_data_folder};
 use serde_json::json;
 
 use super::output::{Output, OutputFormat};
@@ -13,8 +15,10 @@ use super::{CommandError, settings};
 /// configuration, or `null` if there are errors.
 pub(super) fn check(config: Option<&Path>, output: &mut Output<'_>) -> Result<(), CommandError> {
     let checked = settings(config);
+    let folder = checked.as_ref().map_or(Ok(()), check_data);
     if output.format() == OutputFormat::Text {
-        return output.line(checked?);
+        output.line(checked?)?;
+        return folder.map_err(|error| CommandError::Usage(error.to_string()));
     }
     let problems = checked.as_ref().err().into_iter().flatten().map(|problem| {
         json!({
@@ -24,7 +28,21 @@ pub(super) fn check(config: Option<&Path>, output: &mut Output<'_>) -> Result<()
             "message": problem.message,
         })
     });
+    let data = checked.as_ref().map(|settings| settings.data.display().to_string());
+    let folder_problem = folder.as_ref().err().map(|error| {
+        json!({"file": data.as_ref().ok(), "line": null, "key": "data", "message": error.to_string()})
+    });
+    let problems = problems.chain(folder_problem);
     let resolved = checked.as_ref().ok().map(|settings| &settings.effective);
     output.line(json!({"problems": problems.collect::<Vec<_>>(), "resolved": resolved}))?;
-    checked.map(drop).map_err(CommandError::from)
+    checked.map(drop).map_err(CommandError::from)?;
+    folder.map_err(|error| CommandError::Usage(error.to_string()))
+}
+
+/// Checks the data folder, if it exists, as the server does at its start.
+fn check_data(settings: &Settings) -> Result<(), BindError> {
+    match settings.data.exists() {
+        true => check_data_folder(&settings.data, settings.is_evaluation),
+        false => Ok(()),
+    }
 }

@@ -13,7 +13,7 @@ use actix::System;
 use rollcall_config::HttpLimits;
 use rollcall_engine::Engine;
 use rollcall_http::listener::{BoundSockets, Listener, ListenerSpec};
-use rollcall_http::rest::{ReloadReport, Rest, Token};
+use rollcall_http::rest::{AllowedHosts, ReloadReport, Rest, Token};
 use rollcall_identity::{
     Authority, ChangeLogLimits, Event, Kind, MemoryJournal, Name, Origin, Principal, Producer,
     Rules,
@@ -94,6 +94,8 @@ async fn serve(data: &std::path::Path) -> (SocketAddr, SocketAddr, Mailbox<Cache
         reload: Arc::new(|| Box::pin(async { Ok(changed()) })),
         prometheus,
         token: Token::new(TOKEN),
+        hosts: AllowedHosts::default(),
+        is_evaluation: false,
     };
     // The server does not drain before the process ends.
     std::mem::forget(draining);

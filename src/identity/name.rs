@@ -3,11 +3,14 @@
 use std::fmt;
 
 use compact_str::CompactString;
+use icu_properties::CodePointSetData;
+use icu_properties::props::DefaultIgnorableCodePoint;
 use serde::{Deserialize, Serialize};
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
 /// A name that is safe to store, compare and print: 1 to 256 bytes of UTF-8 in Unicode
-/// normalization form C, without control characters, trimmed of white space. Its case is preserved.
+/// normalization form C, without control and invisible characters, trimmed of white space. Its case
+/// is preserved.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Name(CompactString);
@@ -25,6 +28,10 @@ pub enum BadName {
     /// log lines misleading.
     #[error("name contains a control character")]
     Control,
+    /// The text contains an invisible character. Two names that differ only in it look the same, and
+    /// a pattern for one does not match the other.
+    #[error("name contains an invisible character")]
+    Invisible,
 }
 
 impl Name {
@@ -50,6 +57,7 @@ impl Name {
             "" => return Err(BadName::Empty),
             long if long.len() > Self::LIMIT => return Err(BadName::Long),
             bad if bad.chars().any(forges_text) => return Err(BadName::Control),
+            bad if bad.chars().any(is_invisible) => return Err(BadName::Invisible),
             _ => {}
         }
         if is_nfc_quick(text.chars()) == IsNormalized::Yes {
@@ -80,6 +88,12 @@ impl Name {
 fn forges_text(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Characters that are not displayed: the Unicode property Default_Ignorable_Code_Point (UAX 44),
+/// which includes zero-width characters, soft hyphens, fillers, variation selectors and tags.
+fn is_invisible(c: char) -> bool {
+    CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)
 }
 
 impl fmt::Display for Name {
@@ -249,6 +263,13 @@ mod tests {
         for text in ["a\nb", "a\u{1b}[31m", "a\u{202e}b", "a\u{2028}b", "nul\0"] {
             assert_eq!(Name::new(text), Err(BadName::Control), "{text:?}");
         }
+        for text in ["svc\u{200b}-backup", "a\u{ad}b", "\u{feff}alice", "bob\u{e0041}", "\u{3164}"]
+        {
+            assert_eq!(Name::new(text), Err(BadName::Invisible), "{text:?}");
+        }
+        assert!(
+            Name::new("Anna Arndt").is_ok() && Name::new("\u{645}\u{647}\u{62f}\u{6cc}").is_ok()
+        );
         assert_eq!(Name::new("  "), Err(BadName::Empty));
         assert_eq!(Name::new(&"x".repeat(257)), Err(BadName::Long));
         assert_eq!(Principal::parse("CORP\\", None), Err(BadName::Empty));

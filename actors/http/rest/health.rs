@@ -35,7 +35,11 @@ pub(super) async fn healthz() -> &'static str {
 /// the largest batch answers in a few milliseconds.
 const ANSWER: Duration = Duration::from_secs(1);
 
-/// Reports whether queries are answered and events are accepted.
+/// The response of a ready server that runs without a configuration file.
+const EVALUATION_READY: &str = "ready\nevaluation: true\n";
+
+/// Reports whether queries are answered and events are accepted. The line `evaluation: true` follows
+/// if the server runs without a configuration file.
 #[utoipa::path(get, path = "/readyz", tag = "health", responses(
     (status = 200, description = "Ready", body = String),
     (status = 503, description = "Not ready, with the reasons", body = Problem,
@@ -52,7 +56,7 @@ pub(super) async fn readyz(rest: Data<Rest>) -> Result<&'static str, Problem> {
     let reasons = [cache, query, supervisor, journal_error, draining];
     let reasons: Vec<String> = reasons.into_iter().flatten().collect();
     if reasons.is_empty() {
-        return Ok("ready\n");
+        return Ok(if rest.is_evaluation { EVALUATION_READY } else { "ready\n" });
     }
     let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not ready");
     Err(problem.with_reasons(reasons))

@@ -4,8 +4,9 @@ use rustls::ServerConnection;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-/// The DNS names of the subject's alternative names, or else its common name (RFC 5425 section
-/// 5.2). The handshake has verified its chain. Empty without a certificate.
+/// The DNS names of the subject's alternative names. The common name counts only if the certificate
+/// has no alternative names at all (RFC 5425 section 5.2). The handshake has verified its chain.
+/// Empty without a certificate.
 pub(super) fn peer_names(connection: &ServerConnection) -> Vec<String> {
     let Some([certificate, ..]) = connection.peer_certificates() else { return Vec::new() };
     let Ok((_, certificate)) = X509Certificate::from_der(certificate) else { return Vec::new() };
@@ -18,7 +19,7 @@ pub(super) fn peer_names(connection: &ServerConnection) -> Vec<String> {
             _ => None,
         })
         .collect();
-    if !dns.is_empty() {
+    if alternative.is_some() {
         return dns;
     }
     let common = certificate.subject().iter_common_name();

@@ -25,6 +25,10 @@ pub enum FrameError {
     /// the connection must be closed.
     #[error("octet count is not a number of at most {COUNT_DIGITS} digits and a space")]
     InvalidCount,
+    /// The connection begins like HTTP or TLS: a web page can make a browser send a line to this port.
+    /// The connection must be closed.
+    #[error("connection begins like HTTP or TLS, not like syslog")]
+    OtherProtocol,
     /// The connection was closed within an octet-counted message.
     #[error("connection closed within a message")]
     Truncated,
@@ -35,7 +39,7 @@ enum Framing {
     Undecided,
     Counted,
     Lines,
-    /// After an invalid count.
+    /// After an invalid count, or the beginning of another protocol.
     Lost,
 }
 
@@ -121,7 +125,12 @@ impl SyslogFramer {
             let cut = match self.framing {
                 Framing::Lost => return None,
                 Framing::Undecided => {
-                    self.framing = self.detect()?;
+                    let framing = self.detect()?;
+                    if framing == Framing::Lost {
+                        self.discard();
+                        return Some(Err(FrameError::OtherProtocol));
+                    }
+                    self.framing = framing;
                     continue;
                 }
                 Framing::Counted => self.counted()?,
@@ -152,7 +161,7 @@ impl SyslogFramer {
         }
     }
 
-    /// Whether an invalid count was found: the connection must be closed.
+    /// Whether an invalid count or another protocol was found: the connection must be closed.
     pub fn is_lost(&self) -> bool {
         self.framing == Framing::Lost
     }
@@ -190,13 +199,24 @@ impl SyslogFramer {
         let rest = self.rest();
         let digits = rest.iter().take(COUNT_DIGITS + 1).take_while(|b| b.is_ascii_digit()).count();
         if digits == 0 || digits > COUNT_DIGITS || rest[0] == b'0' {
-            return Some(Framing::Lines);
+            return match is_other_protocol(rest) {
+                Some(true) => Some(Framing::Lost),
+                Some(false) => Some(Framing::Lines),
+                None => None,
+            };
         }
         match (rest.get(digits), rest.get(digits + 1)) {
             (None, _) | (Some(b' '), None) => None,
             (Some(b' '), Some(b'<')) => Some(Framing::Counted),
             _ => Some(Framing::Lines),
         }
+    }
+
+    /// Discards the rest of the connection.
+    fn discard(&mut self) {
+        self.framing = Framing::Lost;
+        self.buffer = Vec::new();
+        (self.used, self.end, self.searched) = (0, 0, 0);
     }
 
     /// Start and end of the next octet-counted message (RFC 6587 section 3.4.1).
@@ -208,9 +228,7 @@ impl SyslogFramer {
             end => end == Some(&b' '),
         };
         if !ends_well || digits == 0 || digits > COUNT_DIGITS || rest[0] == b'0' {
-            self.framing = Framing::Lost;
-            self.buffer = Vec::new();
-            (self.used, self.end, self.searched) = (0, 0, 0);
+            self.discard();
             return Some(Err(FrameError::InvalidCount));
         }
         let count = rest[..digits].iter().fold(0, |n, digit| n * 10 + usize::from(digit - b'0'));
@@ -242,6 +260,35 @@ impl SyslogFramer {
         self.used = found? + 1;
         Some(Ok((start, trimmed_end(&self.buffer, start, end))))
     }
+}
+
+/// The methods of HTTP requests (RFC 9110 section 9, RFC 5789) and of the HTTP/2 preface.
+const METHODS: [&[u8]; 10] = [
+    b"GET ",
+    b"HEAD ",
+    b"POST ",
+    b"PUT ",
+    b"DELETE ",
+    b"CONNECT ",
+    b"OPTIONS ",
+    b"TRACE ",
+    b"PATCH ",
+    b"PRI ",
+];
+
+/// The first bytes of a TLS handshake record (RFC 8446 section 5.1).
+const TLS_HANDSHAKE: [u8; 2] = [22, 3];
+
+/// Whether a connection begins like HTTP or TLS; `None` while ambiguous.
+fn is_other_protocol(beginning: &[u8]) -> Option<bool> {
+    let mut is_ambiguous = false;
+    for known in METHODS.into_iter().chain([&TLS_HANDSHAKE[..]]) {
+        if beginning.starts_with(known) {
+            return Some(true);
+        }
+        is_ambiguous |= known.starts_with(beginning);
+    }
+    (!is_ambiguous).then_some(false)
 }
 
 fn is_trailer(byte: u8) -> bool {
@@ -312,6 +359,31 @@ mod tests {
             assert_eq!(seen, [Ok(b"<1>a".to_vec()), Err(FrameError::InvalidCount)], "{bad}");
         }
         assert_eq!(read(b"9 <1>a", 50, 3), [Err(FrameError::Truncated)]);
+    }
+
+    #[test]
+    fn http_and_tls_are_refused_however_they_are_split() {
+        let hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
+        let post = b"POST / HTTP/1.1\r\nHost: 127.0.0.1:5514\r\n\r\n<30>IKE_VPN_UP\n";
+        for bytes in [&hello[..], post, b"\r\nGET /", b"PRI * HTTP/2.0\r\n"] {
+            for size in [1, 2, bytes.len()] {
+                let mut framer = SyslogFramer::new(100);
+                let mut frames = Vec::new();
+                for chunk in bytes.chunks(size) {
+                    framer.feed(chunk);
+                    while let Some(frame) = framer.next_frame() {
+                        frames.push(frame.map(<[u8]>::to_vec));
+                    }
+                }
+                assert_eq!(frames, [Err(FrameError::OtherProtocol)], "{size}");
+                assert!(framer.is_lost());
+            }
+        }
+        let mut framer = SyslogFramer::new(100);
+        framer.feed(b"POST");
+        assert_eq!(framer.next_frame(), None);
+        framer.feed(b"GRES is up\n");
+        assert_eq!(framer.next_frame(), Some(Ok(&b"POSTGRES is up"[..])));
     }
 
     proptest! {

@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::client::{Answer, Events, request};
 use crate::listener::{BoundSockets, Listener, ListenerSpec};
-use crate::rest::{Reload, ReloadReport, Rest, Token};
+use crate::rest::{AllowedHosts, Reload, ReloadReport, Rest, Token};
 use rollcall_engine::Engine;
 use rollcall_engine::cache::Cache;
 use rollcall_engine::directory::SharedDirectory;
@@ -94,6 +94,8 @@ impl TestServer {
             reload: reload(),
             prometheus,
             token: Token::new(Self::TOKEN),
+            hosts: AllowedHosts::default(),
+            is_evaluation: false,
         };
         let bound = BoundSockets::bind(&["127.0.0.1:0".parse().unwrap()], None).unwrap();
         let address = bound.addresses().unwrap()[0];
