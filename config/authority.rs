@@ -40,13 +40,25 @@ impl FromToml for Kind {
     }
 }
 
+/// The default quota of sessions of a source that authenticates itself: more than the users of a
+/// large site.
+pub(crate) const MAX_SESSIONS: usize = 1_000_000;
+
+/// The default quota of a sender that is identified by its address, which can be forged. Enough for a
+/// large VPN gateway, and little of the memory.
+pub(crate) const MAX_UNAUTHENTICATED_SESSIONS: usize = 50_000;
+
 /// The keys that say where and with which details the kinds of `allow` are granted.
 const RESTRICTIONS: [&str; 5] =
     ["allow_networks", "allow_domains", "allow_roles", "allow_device", "allow_posture"];
 
 /// Reads the authority of a source that sends events: the grant of the table itself, those of
-/// `grants`, and `max_age`. The default of `allow` is `kinds`.
-pub(crate) fn from_table(table: &TableReader<'_>, kinds: Vec<Kind>) -> Authority {
+/// `grants`, `max_age` and `max_sessions`. The default of `allow` is `kinds`.
+pub(crate) fn from_table(
+    table: &TableReader<'_>,
+    kinds: Vec<Kind>,
+    max_sessions: usize,
+) -> Authority {
     if kinds.is_empty() && !table.has("allow") && RESTRICTIONS.iter().any(|key| table.has(key)) {
         table.error_at("allow", "is missing: list the kinds of event that the table grants");
     }
@@ -58,14 +70,20 @@ pub(crate) fn from_table(table: &TableReader<'_>, kinds: Vec<Kind>) -> Authority
         Some(Grant { kinds: table.list("allow").unwrap_or_default(), ..grant(table) })
     }));
     grants.retain(|grant| !grant.kinds.is_empty());
-    Authority { grants, max_age: max_age(table) }
+    Authority { grants, max_age: max_age(table), max_sessions: quota(table, max_sessions) }
 }
 
 /// Reads the authority of servers whose logs are read. Windows names the computer of a logon and
 /// proves it by the computer's account; its logs have no roles and no postures.
 pub(crate) fn from_log_table(table: &TableReader<'_>, kinds: Vec<Kind>) -> Authority {
     let grant = Grant { kinds: table.list_or("allow", kinds), device: true, ..scope(table) };
-    Authority { grants: vec![grant], max_age: max_age(table) }
+    let max_sessions = quota(table, MAX_SESSIONS);
+    Authority { grants: vec![grant], max_age: max_age(table), max_sessions }
+}
+
+/// Reads `max_sessions`.
+fn quota(table: &TableReader<'_>, default: usize) -> Option<usize> {
+    Some(table.in_range("max_sessions", default, 1..=100_000_000))
 }
 
 /// Reads the scope and the details of a grant.

@@ -9,7 +9,7 @@ use rollcall_identity::{Authority, Glob, Name};
 use rollcall_wire::ptim::MissingTime;
 use rollcall_wire::srx::Dialect;
 
-use crate::authority;
+use crate::authority::{self, MAX_SESSIONS};
 use crate::producers::ptim::missing_time;
 use crate::scalar::Domain;
 use crate::session_filter::SessionFilter;
@@ -107,7 +107,7 @@ impl EnforcementPoint {
         let filter = table.subtable("filter", SessionFilter::from_table);
         let (push, push_domain, push_missing_time) = table.subtable("push", |push| {
             let domain = push.get::<Domain>("domain").map(|domain| domain.0);
-            (authority::from_table(push, Vec::new()), domain, missing_time(push))
+            (authority::from_table(push, Vec::new(), MAX_SESSIONS), domain, missing_time(push))
         });
         Some(Self {
             name: name?,

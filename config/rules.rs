@@ -63,6 +63,7 @@ pub(crate) fn from_table(table: &TableReader<'_>) -> Rules {
         max_clock_skew: table.in_range("max_clock_skew", default.max_clock_skew, MAX_CLOCK_SKEW),
         logoff_time: table.in_range("logoff_time", default.logoff_time, LOGOFF_TIME),
         max_lifetime: table.in_range("max_lifetime", default.max_lifetime, MAX_LIFETIME),
+        max_sessions: table.in_range("max_sessions", default.max_sessions, 1..=100_000_000),
         preserve_valid_user: table.get_or("preserve_valid_user", default.preserve_valid_user),
         weaker_proof_delay: table.in_range(
             "weaker_proof_delay",

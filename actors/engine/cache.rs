@@ -10,6 +10,7 @@ use actix::fut::{ActorStreamExt, wrap_stream};
 use actix::prelude::*;
 use arc_swap::ArcSwap;
 use futures_util::{StreamExt, stream};
+use hashbrown::HashMap;
 use rollcall_identity::engine::{
     CacheSettings, CacheState, DecidedBatch, EventBatch, PendingReceipt, StateTransfer,
     VerdictCount, Visibility,
@@ -26,7 +27,7 @@ use crate::messages::{
     Rejected, TakeCheckpoint, Ticket, UpdateMembership,
 };
 use crate::query::Query;
-use crate::telemetry::{Decided, TableSize};
+use crate::telemetry::{ClientSessions, Decided, QUOTA_WARNING, SessionLimit, TableSize};
 use rollcall_journal::{CommitSink, JournalWriter};
 use rollcall_runtime::actor_metrics::Stage;
 use rollcall_runtime::clock::Clock;
@@ -81,6 +82,8 @@ pub struct Cache {
     journal: JournalWriter<Batch>,
     query: Mailbox<Query>,
     clock: Clock,
+    /// The sessions of each client when they were last reported.
+    reported: HashMap<(Name, Name), (usize, Option<usize>)>,
 }
 
 impl Cache {
@@ -101,7 +104,8 @@ impl Cache {
             form: name("logoff-time"),
         });
         let settings = CacheSettings { origin, expiries: MAX_EXPIRIES, slice: SLICE };
-        Self { state: CacheState::new(ownership, settings), inputs, journal, query, clock }
+        let state = CacheState::new(ownership, settings);
+        Self { state, inputs, journal, query, clock, reported: HashMap::new() }
     }
 
     /// Posts the changes of a decided batch to the query actor before it counts the events, so that
@@ -126,6 +130,26 @@ impl Cache {
                 Err(_) => Visibility::NotVisible,
             };
             (pending, visibility)
+        }
+    }
+
+    /// Reports the sessions of the clients for which they or the quota changed.
+    fn report_clients(&mut self) {
+        let rules = self.inputs.rules.load();
+        SessionLimit(rules.max_sessions).emit();
+        for (producer, client, sessions) in self.state.table().source_sessions() {
+            let authority = rules.authority(producer, client);
+            let quota = authority.and_then(|authority| authority.max_sessions);
+            let is_near = |(sessions, quota): (usize, Option<usize>)| {
+                quota.is_some_and(|quota| sessions * 100 >= quota.saturating_mul(QUOTA_WARNING))
+            };
+            let now = (sessions, quota);
+            let before = self.reported.insert((producer.clone(), client.clone()), now);
+            if before == Some(now) {
+                continue;
+            }
+            let is_near_quota = is_near(now) && !before.is_some_and(is_near);
+            ClientSessions { producer, client, sessions, quota, is_near_quota }.emit();
         }
     }
 
@@ -154,6 +178,7 @@ impl Actor for Cache {
             let cache = cell.actor();
             cache.state.tick(cache.clock.now());
             cache.carry_out(context);
+            cache.report_clients();
         });
     }
 }

@@ -18,6 +18,21 @@ pub(crate) static UNGRANTED_DETAILS: Counter<2> = Counter::new(
 pub(crate) static SESSIONS: Gauge<0> =
     Gauge::new("rollcall_sessions", [], "Active sessions: addresses with a user or a device");
 
+pub(crate) static SESSION_LIMIT: Gauge<0> =
+    Gauge::new("rollcall_session_limit", [], "Maximum number of sessions: rules.max_sessions");
+
+pub(crate) static CLIENT_SESSIONS: Gauge<2> = Gauge::new(
+    "rollcall_client_sessions",
+    ["producer", "client"],
+    "Active sessions that a client began",
+);
+
+pub(crate) static CLIENT_SESSION_QUOTA: Gauge<2> = Gauge::new(
+    "rollcall_client_session_quota",
+    ["producer", "client"],
+    "Maximum number of active sessions that a client may begin: max_sessions",
+);
+
 pub(crate) static REVISION: Gauge<0> = Gauge::new("rollcall_revision", [], "The newest revision");
 
 pub(crate) static CACHE_RECOVERIES: Counter<0> = Counter::new(
@@ -56,6 +71,9 @@ pub const METRICS: &[Metric] = &[
     EVENTS_DECIDED.declaration(),
     UNGRANTED_DETAILS.declaration(),
     SESSIONS.declaration(),
+    SESSION_LIMIT.declaration(),
+    CLIENT_SESSIONS.declaration(),
+    CLIENT_SESSION_QUOTA.declaration(),
     REVISION.declaration(),
     CACHE_RECOVERIES.declaration(),
     SHARED_ADDRESSES.declaration(),

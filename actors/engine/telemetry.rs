@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rollcall_identity::{Address, Origin, UngrantedDetails, Verdict};
+use rollcall_identity::{Address, Name, Origin, UngrantedDetails, Verdict};
 use tracing::{error, trace, warn};
 
 use rollcall_runtime::event_counts::{DecisionOutcome, EventCounts};
@@ -69,6 +69,45 @@ impl TelemetryEvent for TableSize {
     fn emit(self) {
         metrics::SESSIONS.with([]).set(self.sessions as f64);
         metrics::REVISION.with([]).set(self.revision as f64);
+    }
+}
+
+/// The maximum number of sessions.
+pub(crate) struct SessionLimit(pub usize);
+
+impl TelemetryEvent for SessionLimit {
+    fn emit(self) {
+        metrics::SESSION_LIMIT.with([]).set(self.0 as f64);
+    }
+}
+
+/// The sessions that a client began, and its quota.
+pub(crate) struct ClientSessions<'a> {
+    pub producer: &'a Name,
+    pub client: &'a Name,
+    pub sessions: usize,
+    pub quota: Option<usize>,
+    /// Whether the sessions have just reached [`QUOTA_WARNING`] of the quota.
+    pub is_near_quota: bool,
+}
+
+/// The share of a quota at which a warning is logged, in percent.
+pub(crate) const QUOTA_WARNING: usize = 80;
+
+impl TelemetryEvent for ClientSessions<'_> {
+    fn emit(self) {
+        let Self { producer, client, sessions, quota, is_near_quota } = self;
+        let labels = || [producer.to_string().into(), client.to_string().into()];
+        metrics::CLIENT_SESSIONS.with(labels()).set(sessions as f64);
+        if let Some(quota) = quota {
+            metrics::CLIENT_SESSION_QUOTA.with(labels()).set(quota as f64);
+            if is_near_quota {
+                warn!(
+                    %producer, %client, sessions, quota,
+                    "client is near its quota of sessions, and will begin no more beyond it: see max_sessions"
+                );
+            }
+        }
     }
 }
 

@@ -18,6 +18,7 @@ pub(super) fn fingerprint(rules: &Rules) -> u64 {
         logoff_time,
         logoff_time_by_producer,
         max_lifetime,
+        max_sessions,
         preserve_valid_user,
         shared_addresses,
         weaker_proof_delay,
@@ -27,6 +28,7 @@ pub(super) fn fingerprint(rules: &Rules) -> u64 {
         max_clock_skew,
         logoff_time,
         max_lifetime,
+        max_sessions,
         weaker_proof_delay,
         preserve_valid_user,
     );

@@ -5,7 +5,7 @@ use rollcall_identity::{Authority, Name};
 use rollcall_wire::ptim::MissingTime;
 
 use crate::SecretHash;
-use crate::authority::{self, all_kinds};
+use crate::authority::{self, MAX_SESSIONS, all_kinds};
 use crate::scalar::Domain;
 use crate::table_reader::TableReader;
 use crate::token_auth::{ClientCredentials, ClientScope};
@@ -57,7 +57,7 @@ impl PtimClient {
     fn from_table(table: &TableReader<'_>) -> Option<Self> {
         let ClientCredentials { name, addresses, client_id, secret } =
             ClientCredentials::from_table(table, ClientScope::Enforcement);
-        let authority = authority::from_table(table, all_kinds().collect());
+        let authority = authority::from_table(table, all_kinds().collect(), MAX_SESSIONS);
         let domain = table.get::<Domain>("domain").map(|domain| domain.0);
         let missing_time = missing_time(table);
         Some(Self {

@@ -13,7 +13,9 @@ use toml::Value;
 use toml::de::DeValue;
 
 use crate::SyslogTemplate;
-use crate::authority::{self, UNAUTHENTICATED, all_kinds};
+use crate::authority::{
+    self, MAX_SESSIONS, MAX_UNAUTHENTICATED_SESSIONS, UNAUTHENTICATED, all_kinds,
+};
 use crate::listener::{certificate_file, key_file};
 use crate::scalar::{Domain, FromToml, invalid, keyword_enum, text};
 use crate::socket::TransportProtocol;
@@ -274,9 +276,9 @@ impl SyslogClient {
             table.error_at("addresses", "is missing: set addresses or certificate_names");
         }
         // A source address can be forged; only a certificate authenticates the sender.
-        let kinds = match addresses.is_empty() {
-            true => all_kinds().collect(),
-            false => UNAUTHENTICATED.to_vec(),
+        let (kinds, max_sessions) = match addresses.is_empty() {
+            true => (all_kinds().collect(), MAX_SESSIONS),
+            false => (UNAUTHENTICATED.to_vec(), MAX_UNAUTHENTICATED_SESSIONS),
         };
         let zone = match table.get_or("zone", Zone::Local) {
             Zone::Local => table.environment().local_zone().clone(),
@@ -291,7 +293,7 @@ impl SyslogClient {
             event_time: table.get_or("event_time", EventTimeSource::default()),
             domain: table.get::<Domain>("domain").map(|domain| domain.0),
             maps: table.named_subtables("maps", value_map).into_iter().collect(),
-            authority: authority::from_table(table, kinds),
+            authority: authority::from_table(table, kinds, max_sessions),
         })
     }
 

@@ -16,6 +16,10 @@ pub struct Authority {
     /// The maximum age of an event that begins, extends or changes a session; `None` uses
     /// [`Rules::max_age`](crate::Rules::max_age). Ends have no maximum age.
     pub max_age: Option<Duration>,
+    /// The maximum number of active sessions that the source began; `None` for no limit. Beyond it,
+    /// the source begins no session at an address of another source or without a session. It still
+    /// extends and ends sessions.
+    pub max_sessions: Option<usize>,
 }
 
 /// One grant: the kinds of event, where, about which users, and which details they may carry.
@@ -66,7 +70,7 @@ impl Authority {
         let kinds = kinds.into_iter().collect();
         let (roles, device, posture) = (RoleGrant::All, true, true);
         let grant = Grant { kinds, roles, device, posture, ..Grant::default() };
-        Self { grants: vec![grant], max_age: None }
+        Self { grants: vec![grant], max_age: None, max_sessions: None }
     }
 
     /// Whether the source may send any event.
@@ -109,7 +113,7 @@ impl Authority {
 
 impl From<Grant> for Authority {
     fn from(grant: Grant) -> Self {
-        Self { grants: vec![grant], max_age: None }
+        Self { grants: vec![grant], max_age: None, max_sessions: None }
     }
 }
 
@@ -201,7 +205,7 @@ mod tests {
         };
         let vpn = grant(&[Kind::VpnUp, Kind::VpnDown, Kind::Rekey], "10.8.0.0/16");
         let portal = grant(&[Kind::Login, Kind::Logout], "10.1.0.0/16");
-        Authority { grants: vec![vpn, portal], max_age: None }
+        Authority { grants: vec![vpn, portal], max_age: None, max_sessions: None }
     }
 
     #[test]

@@ -80,6 +80,8 @@ pub struct Rules {
     /// How long sources that may not begin sessions can extend a session after its last proof: the
     /// last event of a source that may.
     pub max_lifetime: Duration,
+    /// The maximum number of sessions of all sources together. Beyond it, no session begins.
+    pub max_sessions: usize,
     /// A null user never replaces a valid user.
     pub preserve_valid_user: bool,
     /// When an address is treated as shared.
@@ -108,6 +110,7 @@ impl Default for Rules {
             logoff_time: Duration::from_secs(24 * 3600),
             logoff_time_by_producer: HashMap::new(),
             max_lifetime: Duration::from_secs(7 * 24 * 3600),
+            max_sessions: 5_000_000,
             preserve_valid_user: true,
             shared_addresses: SharedAddressRule::default(),
             weaker_proof_delay: GROUP_POLICY_REFRESH,
@@ -137,7 +140,7 @@ impl Rules {
 
 /// A borrowed key of [`Rules::authorities`], which avoids copying two names per event.
 #[derive(Hash)]
-struct Source<'a>(&'a Name, &'a Name);
+pub(crate) struct Source<'a>(pub(crate) &'a Name, pub(crate) &'a Name);
 
 impl Equivalent<(Name, Name)> for Source<'_> {
     fn equivalent(&self, (producer, client): &(Name, Name)) -> bool {

@@ -10,6 +10,7 @@ mod memory;
 mod properties;
 mod shared_address;
 mod snapshot;
+mod source_sessions;
 #[cfg(test)]
 mod tests;
 
@@ -24,9 +25,10 @@ use self::decision::{DecisionInput, Transition};
 use self::expiry::{ExpiryQueue, RETRY_INTERVAL, is_from_future};
 pub use self::explain::Explanation;
 use self::memory::{AddressMemory, RetentionEntry, RetentionQueue};
+use self::source_sessions::SourceSessions;
 use crate::{
-    Address, Change, DecisionRecord, Effect, EndedSession, Event, Kind, Origin, Refusal, Revision,
-    Rule, Rules, Session, Timestamp, Verdict,
+    Address, Change, DecisionRecord, Effect, EndedSession, Event, Kind, Name, Origin, Refusal,
+    Revision, Rule, Rules, Session, Timestamp, Verdict,
 };
 
 /// How many events, changes or sessions are prefetched at once: more than the CPU can load in
@@ -58,6 +60,7 @@ impl Decision {
 pub struct Table {
     entries: HashMap<Address, Entry>,
     present: usize,
+    source_sessions: SourceSessions,
     expiries: ExpiryQueue,
     /// When the due sessions were last requested.
     last_due_check: Option<Timestamp>,
@@ -84,6 +87,7 @@ impl Default for Table {
         Self {
             entries: HashMap::new(),
             present: 0,
+            source_sessions: SourceSessions::default(),
             expiries: ExpiryQueue::default(),
             last_due_check: None,
             ended: RetentionQueue::new(Self::MAX_ENDED),
@@ -128,6 +132,12 @@ impl Table {
             let assertion = &assertion;
             DecisionInput { claim: &claim, assertion, session, memory, rules, revision }.decide()
         });
+        let transition = transition.and_then(|transition| match &transition {
+            Transition::Set(Effect::Began, ..) => {
+                self.check_quota(event, session, rules).map(|()| transition)
+            }
+            _ => Ok(transition),
+        });
         let decision = match transition {
             Ok(Transition::Keep) => Decision::of(Verdict::Deduplicated, None),
             Ok(Transition::Set(effect, rule, after)) => {
@@ -148,6 +158,36 @@ impl Table {
     /// check [`Session::is_active_at`].
     pub fn get(&self, address: Address) -> Option<&Arc<Session>> {
         self.entries.get(&address)?.session.as_ref()
+    }
+
+    /// Checks whether the source of `event` may begin one more session.
+    fn check_quota(
+        &self,
+        event: &Event,
+        current: Option<&Arc<Session>>,
+        rules: &Rules,
+    ) -> Result<(), Refusal> {
+        let origin = &*event.origin;
+        if current.is_none() && self.present >= rules.max_sessions {
+            return Err(Refusal::SessionLimit);
+        }
+        let is_same = |source: &Origin| {
+            (&source.producer, &source.client) == (&origin.producer, &origin.client)
+        };
+        if current.is_some_and(|current| is_same(&current.cause.origin)) {
+            return Ok(());
+        }
+        let authority = rules.authority(&origin.producer, &origin.client);
+        match authority.and_then(|authority| authority.max_sessions) {
+            Some(quota) if self.source_sessions.of(origin) >= quota => Err(Refusal::SourceQuota),
+            _ => Ok(()),
+        }
+    }
+
+    /// The number of active sessions that each producer and client began. Sources that began none
+    /// since the start are missing.
+    pub fn source_sessions(&self) -> impl Iterator<Item = (&Name, &Name, usize)> {
+        self.source_sessions.iter()
     }
 
     /// The number of sessions held.
@@ -317,6 +357,7 @@ impl Table {
         let before = self.entries.get_mut(&address).and_then(|entry| entry.session.take());
         if let Some(before) = &before {
             self.present -= 1;
+            self.source_sessions.remove(&before.cause.origin);
             let (session, cause) = (before.clone(), claim.cause(rule));
             self.remember_end(EndedSession { session, at, revision, cause });
         }
@@ -358,8 +399,16 @@ impl Table {
             entry.queued_at = expires.millis();
             self.expiries.push(expires, address);
         }
+        let origin = Arc::clone(&session.cause.origin);
         let before = entry.session.replace(session);
         self.present += usize::from(before.is_none());
+        let previous = before.as_ref().map(|before| &before.cause.origin);
+        if previous.is_none_or(|previous| !Arc::ptr_eq(previous, &origin)) {
+            self.source_sessions.add(&origin);
+            if let Some(previous) = previous {
+                self.source_sessions.remove(previous);
+            }
+        }
         (before, entry.memory.is_none())
     }
 

@@ -91,6 +91,12 @@ pub enum Refusal {
     /// A device was reported by a source that is not granted devices.
     #[error("the source is not granted devices")]
     DeviceNotGranted,
+    /// The source began as many sessions as its quota allows.
+    #[error("the source has as many sessions as its quota allows")]
+    SourceQuota,
+    /// The server has as many sessions as it may hold.
+    #[error("the server has as many sessions as it may hold")]
+    SessionLimit,
     /// A loopback, link-local, multicast or unspecified address, or one of this machine.
     #[error("this address cannot have a session")]
     AddressUnusable,

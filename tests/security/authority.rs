@@ -118,3 +118,38 @@ fn an_added_firewall_pushes_only_after_a_grant_for_the_networks_of_the_grant() {
     assert_eq!(elsewhere["reasons"], json!({"network_not_granted": 1}), "{elsewhere}");
     server.stop();
 }
+
+#[test]
+fn forged_leases_are_limited_by_the_quota_and_do_not_affect_other_sources() {
+    let dhcp = "[[syslog.clients]]\nname = \"dhcp\"\naddresses = [\"127.0.0.9\"]\nzone = \"UTC\"\n\
+                templates = [\"isc-dhcpd\"]\nallow = [\"device_seen\"]\nmax_sessions = 100";
+    let server = Server::start(Setup::new().with(dhcp));
+    let socket = UdpSocket::bind("127.0.0.9:0").unwrap();
+    let lease = |host: u8, device: &str| {
+        let line = format!(
+            "<30>dhcpd[1]: DHCPACK on 10.9.3.{host} to 00:11:22:33:44:55 ({device}) via eth0"
+        );
+        socket.send_to(line.as_bytes(), server.udp()).unwrap();
+    };
+    for host in 1..=150 {
+        lease(host, &format!("pc{host}"));
+    }
+    let account = server.account("syslog", 150);
+    assert_eq!((account.applied, account.refused), (100, 50));
+    let explained = server.get("/api/v1/sessions/10.9.3.150/explain").json();
+    assert_eq!(explained["competed"][0]["reason"], "source_quota", "{explained}");
+    let login = json!({"kind": "login", "address": "10.9.3.150", "user": "alice"});
+    let answer = server.client("script").post_events(&login).json();
+    assert_eq!(answer["applied"], 1, "another source has its own quota: {answer}");
+    lease(1, "pc1");
+    assert_eq!(server.account("syslog", 151).refused, 50, "a known session is extended");
+    server.wait_for_log("client is near its quota of sessions");
+    crate::harness::until("the quota is a metric", || {
+        let labels = [("producer", "syslog"), ("client", "dhcp")];
+        let metrics = server.metrics();
+        let sessions = metrics.sum("rollcall_client_sessions", &labels);
+        (sessions == 100 && metrics.sum("rollcall_client_session_quota", &labels) == 100)
+            .then_some(())
+    });
+    server.stop();
+}

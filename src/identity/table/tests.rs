@@ -307,6 +307,7 @@ fn restrictions() -> Vec<(Rules, Event, Verdict)> {
     let networks = vec!["10.1.0.0/16".parse().unwrap(), "2001:db8::/32".parse().unwrap()];
     let net = Authority::from(Grant { kinds: kinds.clone(), networks, ..Default::default() });
     let no_device = Authority::from(Grant { kinds: vec![DeviceSeen], ..Default::default() });
+    let full = Authority { max_sessions: Some(0), ..Authority::unrestricted(kinds.clone()) };
     let max_age = Some(Duration::from_secs(5));
     let quick = Authority { max_age, ..Authority::unrestricted(kinds) };
     let login = |text| event_at(Login, text, 10);
@@ -325,6 +326,8 @@ fn restrictions() -> Vec<(Rules, Event, Verdict)> {
             Refused(No::AddressUnusable),
         ),
         (granted(no_device), event_at(DeviceSeen, "<pc1>", 10), Refused(No::DeviceNotGranted)),
+        (granted(full), login("a"), Refused(No::SourceQuota)),
+        (Rules { max_sessions: 0, ..rules() }, login("a"), Refused(No::SessionLimit)),
         (granted(net.clone()), login("a"), Refused(No::NetworkNotGranted)),
         (granted(net), v6, Applied(Rule::FirstUser)),
         (granted(quick.clone()), received(login("a"), 16), Refused(No::TooOld)),

@@ -148,6 +148,36 @@ fn explain_names_the_source_of_each_detail() {
     assert!(first.ends_with("; posture from syslog/udp-sender (junos-vpn)"), "{first}");
 }
 
+#[test]
+fn a_source_at_its_quota_still_extends_ends_and_replaces_its_own_sessions() {
+    let mut rules = rules();
+    let quota = Authority { max_sessions: Some(2), ..Authority::unrestricted([Login, Logout]) };
+    rules.authorities.insert((name("syslog"), name(SENDER)), quota);
+    let mut table = Table::default();
+    let mut apply =
+        |revision, event: Event| table.apply(Revision(revision), &event, &rules).verdict;
+    let at =
+        |host: u8, event: Event| Event { address: address(&format!("10.0.1.{host}")), ..event };
+    let login = |host, user, after| at(host, sent(event_at(Login, user, after)));
+    apply(1, login(1, "alice", 10));
+    apply(2, login(2, "bob", 10));
+    assert_eq!(apply(3, login(3, "carol", 10)), Verdict::Refused(Refusal::SourceQuota));
+    apply(4, at(3, event_at(Login, "carol", 20)));
+    assert_eq!(apply(5, login(3, "dave", 30)), Verdict::Refused(Refusal::SourceQuota));
+    assert_eq!(apply(6, login(3, "carol", 30)), Verdict::Applied(Rule::SameUser));
+    assert_eq!(apply(7, login(1, "alice", 40)), Verdict::Applied(Rule::SameUser));
+    assert_eq!(apply(8, login(1, "erin", 50)), Verdict::Applied(Rule::LaterUser));
+    let logout = at(1, sent(event_at(Logout, "erin", 60)));
+    assert_eq!(apply(9, logout), Verdict::Applied(Rule::LoggedOut));
+    assert_eq!(apply(10, login(4, "frank", 70)), Verdict::Applied(Rule::FirstUser));
+    let counted = |table: &Table| {
+        let of = |client| table.source_sessions().find(|source| source.1.as_str() == client);
+        [SENDER, "branch-fw"].map(|client| of(client).map_or(0, |source| source.2))
+    };
+    assert_eq!(counted(&table), [2, 1]);
+    assert_eq!(counted(&Table::restore(table.snapshot(Revision(10)))), [2, 1]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
