@@ -41,11 +41,18 @@ pub(crate) static EVENTS_DROPPED: Counter<3> = Counter::new(
     "Items dropped before a decision, by reason and by template or dialect",
 );
 
+pub(crate) static CERTIFICATE_EXPIRY: Gauge<1> = Gauge::new(
+    "rollcall_certificate_expiry_timestamp_seconds",
+    ["listener"],
+    "End of the validity of the certificate of a TLS listener, in seconds since 1970",
+);
+
 /// The declarations, in the order of the documentation.
 pub const METRICS: &[Metric] = &[
     EVENTS_DROPPED.declaration(),
     EVENTS_RECEIVED.declaration(),
     CLOCK_JUMPS.declaration(),
+    CERTIFICATE_EXPIRY.declaration(),
     PROCESS_CPU_SECONDS.declaration(),
     PROCESS_START_TIME_SECONDS.declaration(),
     PROCESS_RESIDENT_MEMORY_BYTES.declaration(),

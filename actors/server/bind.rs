@@ -4,7 +4,7 @@
 use std::fs::DirBuilder;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +14,8 @@ use rollcall_http::rest::Token;
 use rollcall_journal::{DurableJournal, JournalOptions};
 use rollcall_producers::registration::{BindError, FileDigest, digest_files};
 use rollcall_runtime::clock::Clock;
+use rollcall_runtime::telemetry::TelemetryEvent;
+use rollcall_runtime::tls::telemetry::CertificateLoaded;
 use rollcall_runtime::tls::{CertificateInfo, ClientAuth, SelfSigned, from_files};
 use rustls::ServerConfig;
 
@@ -26,6 +28,8 @@ pub(super) struct BoundListener {
     tls: Option<Arc<ServerConfig>>,
     /// The built-in certificate. It is created or read when nothing else prevents the start.
     self_signed: Option<SelfSigned>,
+    /// The file of the certificate.
+    certificate: Option<PathBuf>,
     /// What the listener was bound from. A reload replaces the listener if it differs.
     fingerprint: ListenerFingerprint,
 }
@@ -138,19 +142,20 @@ impl BoundListener {
             certificate: FileDigest::default(),
             listen,
         };
-        let (mut served, mut self_signed) = (None, None);
+        let (mut served, mut self_signed, mut file) = (None, None, None);
         match tls {
             Tls::Disabled => {}
             Tls::Files { certificate, key } => {
                 let config = from_files(certificate, key, ClientAuth::Anonymous);
                 served = Some(config.map_err(|error| BindError::tls(&name, &error))?);
                 fingerprint.certificate = digest_files([certificate.as_path(), key.as_path()]);
+                file = Some(certificate.clone());
             }
             Tls::BuiltInCa { names } => {
                 self_signed = Some(SelfSigned::new(data, name, &fingerprint.listen, names));
             }
         }
-        Ok(Self { name, bound, limits, tls: served, self_signed, fingerprint })
+        Ok(Self { name, bound, limits, tls: served, self_signed, certificate: file, fingerprint })
     }
 
     /// Creates the built-in certificate, or reads it if it is still valid. This changes files, and
@@ -161,6 +166,12 @@ impl BoundListener {
             self.tls = Some(config.map_err(|error| BindError::tls(&self.name, &error))?);
             let [certificate, key] = made.files();
             self.fingerprint.certificate = digest_files([certificate.as_path(), key.as_path()]);
+            self.certificate = Some(certificate);
+        }
+        if let Some(certificate) = &self.certificate {
+            let read = CertificateInfo::read(certificate);
+            let not_after = read.map_err(|error| BindError::tls(&self.name, &error))?.not_after;
+            CertificateLoaded { listener: self.name, not_after, now: clock.now() }.emit();
         }
         Ok(self)
     }

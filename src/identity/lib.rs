@@ -21,6 +21,7 @@ pub mod directory;
 pub mod engine;
 mod event;
 mod filter;
+mod glob;
 mod grant;
 mod group_set;
 mod journal;
@@ -48,6 +49,7 @@ pub use change_log::{
 pub use engine::Receipt;
 pub use event::{Event, Kind, Origin, Posture, Producer, Proof, Roles};
 pub use filter::Filter;
+pub use glob::{BadGlob, Glob, Globs};
 pub use grant::{Authority, Grant, RoleGrant};
 pub use group_set::{GroupSet, Membership};
 pub use journal::{
@@ -58,7 +60,7 @@ pub use journal::{
 pub use name::{BadName, Name, Principal, Spelling, Spellings};
 pub use record::DecisionRecord;
 pub use revision::Revision;
-pub use rules::{Glob, Globs, IgnoreRules, Rules, SharedAddressRule};
+pub use rules::{IgnoreRules, Rules, SharedAddressRule};
 pub use session::{DetailSources, Session};
 pub(crate) use sid::Sid;
 pub use table::{Decision, Explanation, Table, UngrantedDetails};

@@ -1,13 +1,11 @@
 //! The rules that decisions depend on: authority of sources, ignored users, session lifetime.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
-use globset::{GlobBuilder, GlobMatcher, GlobSet, GlobSetBuilder};
 use hashbrown::{Equivalent, HashMap};
 use ipnet::IpNet;
 
-use crate::{Address, Authority, Name, Principal, Producer};
+use crate::{Address, Authority, Glob, Globs, Name, Producer};
 
 /// Events to ignore, whatever their source. Ends are not ignored: a user who logged in before the
 /// rule existed can still log out.
@@ -148,105 +146,6 @@ impl Equivalent<(Name, Name)> for Source<'_> {
     }
 }
 
-/// A case-insensitive pattern with `*`, `?`, `[abc]` and `{a,b}` that must match the whole name.
-#[derive(Debug, Clone)]
-pub struct Glob(GlobMatcher);
-
-impl Glob {
-    /// Compiles `pattern`.
-    ///
-    /// # Errors
-    /// If the pattern is invalid.
-    pub fn new(pattern: &str) -> Result<Self, globset::Error> {
-        // Both sides are converted to lower case: case-insensitive matching is ten times slower.
-        let glob = GlobBuilder::new(&pattern.to_lowercase())
-            .literal_separator(false)
-            .backslash_escape(false)
-            .build()?;
-        Ok(Self(glob.compile_matcher()))
-    }
-
-    /// Whether the whole of `name` matches.
-    pub fn matches(&self, name: &str) -> bool {
-        self.0.is_match(folded(name).as_ref())
-    }
-
-    /// Whether `user@domain` can match although the user alone does not. A literal pattern or a
-    /// prefix such as `svc-*` cannot.
-    fn spans_domain(&self) -> bool {
-        let pattern = self.0.glob().glob();
-        let beginning = pattern.strip_suffix('*').unwrap_or(pattern);
-        beginning.is_empty() || beginning.contains(['@', '*', '?', '[', '{'])
-    }
-}
-
-/// `name` in lower case, borrowed if it already is.
-fn folded(name: &str) -> Cow<'_, str> {
-    let plain = name.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase());
-    if plain { Cow::Borrowed(name) } else { Cow::Owned(name.to_lowercase()) }
-}
-
-impl PartialEq for Glob {
-    /// Patterns are equal if their text is equal, ignoring case.
-    fn eq(&self, other: &Self) -> bool {
-        self.0.glob() == other.0.glob()
-    }
-}
-
-impl Eq for Glob {}
-
-impl std::fmt::Display for Glob {
-    /// The pattern, in lower case.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.glob().glob().fmt(f)
-    }
-}
-
-/// Many patterns over users, matched together: every event is checked against them.
-#[derive(Debug, Clone, Default)]
-pub struct Globs {
-    all: Vec<Glob>,
-    users: GlobSet,
-    /// The patterns that `user@domain` can match although the user alone does not.
-    spanning: GlobSet,
-}
-
-impl Globs {
-    /// The patterns, in their original order.
-    pub fn as_slice(&self) -> &[Glob] {
-        &self.all
-    }
-
-    /// Whether the user, or `user@domain`, matches a pattern.
-    pub fn match_principal(&self, principal: &Principal) -> bool {
-        !self.users.is_empty() && self.users.is_match(principal.user.as_str())
-            || !self.spanning.is_empty() && self.spanning.is_match(principal.to_string())
-    }
-}
-
-impl FromIterator<Glob> for Globs {
-    fn from_iter<I: IntoIterator<Item = Glob>>(globs: I) -> Self {
-        let all: Vec<Glob> = globs.into_iter().collect();
-        let set = |wanted: &dyn Fn(&Glob) -> bool| {
-            let mut set = GlobSetBuilder::new();
-            for glob in all.iter().filter(|glob| wanted(glob)) {
-                set.add(glob.0.glob().clone());
-            }
-            set.build().expect("each of them was compiled by itself already")
-        };
-        let (users, spanning) = (set(&|_| true), set(&Glob::spans_domain));
-        Self { all, users, spanning }
-    }
-}
-
-impl PartialEq for Globs {
-    fn eq(&self, other: &Self) -> bool {
-        self.all == other.all
-    }
-}
-
-impl Eq for Globs {}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -264,28 +163,5 @@ mod tests {
         assert!(rules.authority(&name("syslog"), &name("branch-fw")).is_some());
         assert!(rules.authority(&name("branch-fw"), &name("syslog")).is_none());
         assert!(rules.authority(&name("syslog"), &name("other-fw")).is_none());
-    }
-
-    #[test]
-    fn a_glob_matches_the_whole_name_in_any_case() {
-        let glob = Glob::new("svc-*").unwrap();
-        assert!(glob.matches("SVC-backup"));
-        assert!(!glob.matches("not-svc-backup"));
-        assert!(Glob::new("{alice,bob}").unwrap().matches("bob"));
-        assert!(Glob::new("[").is_err());
-    }
-
-    #[test]
-    fn a_glob_set_matches_like_its_globs() {
-        let patterns = ["svc-*", "*@lab.test", "SYSTEM", "*.corp", "a?c", "{x,y}", "dwm-*"];
-        let globs: Vec<Glob> = patterns.iter().map(|p| Glob::new(p).unwrap()).collect();
-        let many: Globs = globs.iter().cloned().collect();
-        let users = ["svc-db", "alice@lab.test", "system@corp", "bob@ad.corp", "abc", "abc@corp"];
-        for user in users.iter().chain(&["x", "z", "dwm-1@corp", "dwm", "alice", "systemd"]) {
-            let principal = Principal::parse(user, None).unwrap();
-            let (user, full) = (principal.user.as_str(), principal.to_string());
-            let each = globs.iter().any(|glob| glob.matches(user) || glob.matches(&full));
-            assert_eq!(many.match_principal(&principal), each, "{full}");
-        }
     }
 }

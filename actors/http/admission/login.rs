@@ -81,6 +81,14 @@ impl Admission {
         let key = (credentials.client_id.clone(), source);
         let client = registry.client(&key.0);
         let secret = client.map(|client| client.secret());
+        if token::secret_is_in_query(request)
+            && !client.is_some_and(|client| client.allows_query_token())
+        {
+            return Err(LoginError::Rejection(TokenErrorCode::InvalidRequest.with_reason(
+                "client_secret is in the URL; send it in the body, or set query_token in the dialect \
+                 of this enforcement point, and change the secret",
+            )));
+        }
         // The right secret is never throttled, even while an attacker behind the same address (NAT)
         // tries others for the same client ID.
         if !self.checker.matches_at_once(secret, &credentials, now) {

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use rollcall_config::{self as config, Settings};
 use rollcall_identity::Name;
-use rollcall_runtime::tls::{ClientAuth, from_files};
+use rollcall_runtime::telemetry::TelemetryEvent;
+use rollcall_runtime::tls::telemetry::CertificateLoaded;
+use rollcall_runtime::tls::{CertificateInfo, ClientAuth, from_files};
 
 use super::Syslog;
 use crate::Producer;
@@ -56,6 +58,12 @@ impl ProducerFactory for SyslogFactory {
             from_files(&tls.certificate, &tls.key, clients)
         });
         let tls = tls.transpose().map_err(|error| BindError::tls(&section.name, &error))?;
+        if let Some(files) = &section.tls {
+            let certificate = CertificateInfo::read(&files.certificate)
+                .map_err(|error| BindError::tls(&section.name, &error))?;
+            let (listener, now) = (section.name.as_str(), context.clock.now());
+            CertificateLoaded { listener, not_after: certificate.not_after, now }.emit();
+        }
         let running = running.iter().filter_map(|bound| {
             let bound: &dyn Any = *bound;
             bound.downcast_ref::<BoundSyslog>().map(|bound| &*bound.0)

@@ -19,7 +19,7 @@ const PARSED: usize = 64 * 1024;
 const HIDDEN: &str = "[redacted]";
 
 /// Substrings of the names of secrets, in lower case, without `-`, `_` and spaces.
-const SECRET_NAMES: [&str; 14] = [
+const SECRET_NAMES: [&str; 19] = [
     "secret",
     "passw",
     "passphrase",
@@ -34,11 +34,16 @@ const SECRET_NAMES: [&str; 14] = [
     "sessionid",
     "apikey",
     "privatekey",
+    "psk",
+    "presharedkey",
+    "sharedkey",
+    "community",
+    "otp",
 ];
 
 /// Words that end the readable part of unstructured text: prefixes of the names above, and escapes
 /// that could hide such a name.
-const ALARMS: [&str; 17] = [
+const ALARMS: [&str; 23] = [
     "secret",
     "pass",
     "pwd",
@@ -53,6 +58,12 @@ const ALARMS: [&str; 17] = [
     "apikey",
     "api_key",
     "private",
+    "psk",
+    "pre-shared",
+    "pre_shared",
+    "shared",
+    "community",
+    "otp",
     "\\u00",
     "%",
     "&#",

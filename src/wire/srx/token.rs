@@ -160,6 +160,12 @@ pub fn read(request: &RequestParts<'_>) -> Result<ClientCredentials, TokenError>
     }
 }
 
+/// Whether the client secret is in the query, which proxies may log.
+pub fn secret_is_in_query(request: &RequestParts<'_>) -> bool {
+    Parameters::read(&RequestParts { body: &[], ..*request })
+        .is_ok_and(|query| query.one(&["client-secret"]).is_ok_and(|secret| secret.is_some()))
+}
+
 /// HTTP Basic (RFC 7617). `None` when the request does not use it.
 fn basic(request: &RequestParts<'_>) -> Option<Result<ClientCredentials, TokenError>> {
     let encoded = with_scheme(request.authorization?, "basic")?;

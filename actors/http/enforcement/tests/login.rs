@@ -27,7 +27,6 @@ fn a_token_is_issued_for_every_request_form_and_valid_for_a_query() {
         for (head, headers, body) in [
             (format!("POST {path}"), vec![], query.as_str()),
             (format!("POST {path}/"), vec!["Content-Type: application/json"], json),
-            (format!("GET {path}?{query}"), vec![], ""),
             (format!("POST {path}"), vec![&*basic], "grant_type=client_credentials"),
         ] {
             let answer = server.request(&head, &headers, body).await;
@@ -79,6 +78,20 @@ fn wrong_secrets_lock_out_one_client_at_one_address_for_a_while() {
         assert_eq!(server.try_login(ELSEWHERE, "srx1", "s3cr-t_").await, 200);
         assert_eq!(server.try_login(HERE, "srx1", "s3cr-t_").await, 200, "it is known to be right");
         assert_eq!(server.try_login(HERE, "srx2", "s3cr-t_").await, 200);
+    });
+}
+
+#[test]
+fn a_secret_in_the_url_is_rejected_unless_the_dialect_accepts_it() {
+    let mut old = point("old");
+    old.dialect.query_token = QueryToken::Accepted;
+    with_server(vec![point("srx1"), old], async |server| {
+        for (id, status) in [("srx1", 400), ("unknown", 400), ("old", 200)] {
+            let query = login(id, "s3cr-t_");
+            let request = format!("GET /oauth_token/oauth?{query}");
+            let answer = server.request(&request, &[], "").await;
+            assert_eq!(answer.status, status, "{id} {answer:?}");
+        }
     });
 }
 
