@@ -25,6 +25,7 @@ use self::lockout::Failures;
 use self::secret::Checker;
 use self::tokens::Tokens;
 use rollcall_runtime::clock::Clock;
+use rollcall_runtime::log_rate_limit::LogRateLimit;
 
 /// The limit for the body of a token request. It needs a few hundred bytes: ID and secret have at
 /// most 192 characters, each at most 12 bytes when percent-encoded.
@@ -62,6 +63,7 @@ pub(crate) struct Admission {
     tokens: Mutex<Tokens>,
     failures: Mutex<Failures>,
     checker: Checker,
+    refused_tokens: LogRateLimit,
     clock: Clock,
 }
 
@@ -72,13 +74,14 @@ impl Admission {
             tokens: Mutex::default(),
             failures: Mutex::default(),
             checker: Checker::new(),
+            refused_tokens: LogRateLimit::default(),
             clock,
         }
     }
 
     /// Revokes the tokens of clients that are no longer in the registry, or whose secret changed.
     pub(crate) fn revoke_stale(&self, registry: &impl ClientRegistry) {
-        self.checker.clear_verified();
+        self.checker.forget_others(|id| registry.client(id).is_some());
         let is_current = |id: &str, secret: &SecretHash| {
             registry.client(id).is_some_and(|client| client.secret() == secret)
         };

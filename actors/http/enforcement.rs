@@ -34,6 +34,7 @@ use rollcall_engine::Engine;
 use rollcall_engine::directory::SharedDirectory;
 use rollcall_engine::query::{AddressLookup, Query};
 use rollcall_producers::ptim::PushSink;
+use rollcall_runtime::log_rate_limit::LogRateLimit;
 use rollcall_runtime::mailbox::Mailbox;
 use rollcall_runtime::telemetry::TelemetryEvent;
 
@@ -51,6 +52,7 @@ pub struct Enforcement {
     pushes: PushSink,
     directory: SharedDirectory,
     unknown_requests: UnknownRequestLog,
+    ungranted_pushes: LogRateLimit,
 }
 
 /// The kind of request that a path belongs to.
@@ -84,7 +86,8 @@ impl Enforcement {
         let (query, lookup) = (engine.query.clone(), engine.lookup.clone());
         let (directory, unknown_requests) =
             (engine.directory.clone(), UnknownRequestLog::default());
-        Self { points, query, lookup, pushes, directory, unknown_requests }
+        let ungranted_pushes = LogRateLimit::default();
+        Self { points, query, lookup, pushes, directory, unknown_requests, ungranted_pushes }
     }
 
     /// The routes of the listener. Paths are compared for each request, so that a reload can change

@@ -76,16 +76,17 @@ impl TelemetryEvent for ConnectionRefused {
 pub(crate) struct TokenRequested {
     pub outcome: &'static str,
     pub source: IpAddr,
+    /// Set if the refusal is logged: the number of refusals in the minute before that were not.
+    pub unlogged: Option<u64>,
 }
 
 impl TelemetryEvent for TokenRequested {
     fn emit(self) {
-        let Self { outcome, source } = self;
+        let Self { outcome, source, unlogged } = self;
         metrics::TOKEN_REQUESTS.with([outcome.into()]).increment(1);
-        match outcome {
-            "granted" => debug!(%source, "token granted"),
-            // Each of these requests needs a check of the secret, which bounds their number.
-            "invalid_client" | "unauthorized_client" => warn!(%source, outcome, "token refused"),
+        match (outcome, unlogged) {
+            ("granted", _) => debug!(%source, "token granted"),
+            (_, Some(unlogged)) => warn!(%source, outcome, unlogged, "token refused"),
             _ => debug!(%source, outcome, "token refused"),
         }
     }
@@ -224,6 +225,21 @@ impl TelemetryEvent for LagMeasured<'_> {
         metrics::ENFORCEMENT_LAG_REVISIONS
             .with([self.point.to_owned().into()])
             .set(self.changes as f64);
+    }
+}
+
+/// An enforcement point pushed events without a grant.
+pub(crate) struct PushNotGranted<'a> {
+    pub point: &'a str,
+    pub detail: &'a str,
+    /// The number of such pushes in the minute before that were not logged.
+    pub unlogged: u64,
+}
+
+impl TelemetryEvent for PushNotGranted<'_> {
+    fn emit(self) {
+        let Self { point, detail, unlogged } = self;
+        warn!(point, unlogged, detail, "push without a grant");
     }
 }
 

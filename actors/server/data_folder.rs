@@ -26,18 +26,38 @@ const STICKY: u32 = 0o1000;
 ///
 /// # Errors
 /// The first file or folder that another user controls, with the command that corrects it.
-pub fn check(data: &Path, is_evaluation: bool) -> Result<(), BindError> {
+pub(crate) fn check(data: &Path, is_evaluation: bool) -> Result<(), BindError> {
     let folder = fs::canonicalize(data).map_err(|error| unreadable(data, &error))?;
-    check_tree(&folder)?;
-    let found = metadata(&folder)?;
-    if found.mode() & OTHERS != 0 {
+    check_owners(&folder, geteuid().as_raw(), is_evaluation)?;
+    if metadata(&folder)?.mode() & OTHERS != 0 {
         fs::set_permissions(&folder, Permissions::from_mode(0o700)).map_err(|error| {
             let folder = folder.display();
             BindError::Config(format!("chmod 0700 {folder}: {error}"))
         })?;
     }
+    Ok(())
+}
+
+/// Checks the data folder for a server that runs as the owner of the folder. Changes nothing. A user
+/// who is neither this owner nor root cannot check it, and gets no error.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_for_owner(data: &Path, is_evaluation: bool) -> Result<(), BindError> {
+    let folder = fs::canonicalize(data).map_err(|error| unreadable(data, &error))?;
+    let owner = metadata(&folder)?.uid();
+    if is_trusted(owner, geteuid().as_raw()) || geteuid().is_root() {
+        check_owners(&folder, owner, is_evaluation)
+    } else {
+        Ok(())
+    }
+}
+
+/// Checks that everything belongs to the user `us` of the service or to root.
+fn check_owners(folder: &Path, us: u32, is_evaluation: bool) -> Result<(), BindError> {
+    check_tree(folder, us)?;
     for parent in folder.ancestors().skip(1) {
-        match check_parent(parent) {
+        match check_parent(parent, us) {
             Err(problem) if is_evaluation => FolderReplaceable { problem: &problem }.emit(),
             checked => checked.map_err(BindError::Config)?,
         }
@@ -46,11 +66,10 @@ pub fn check(data: &Path, is_evaluation: bool) -> Result<(), BindError> {
 }
 
 /// Checks the owner of `path` and of everything below it, and that others cannot write it.
-fn check_tree(path: &Path) -> Result<(), BindError> {
+fn check_tree(path: &Path, us: u32) -> Result<(), BindError> {
     let found = metadata(path)?;
     let shown = path.display();
-    if !is_trusted(found.uid()) {
-        let us = geteuid().as_raw();
+    if !is_trusted(found.uid(), us) {
         return Err(BindError::Config(format!(
             "{shown} belongs to user {}, who could read or replace the data; run Rollcall as that \
              user, or run: chown -R {us} {shown}",
@@ -60,7 +79,7 @@ fn check_tree(path: &Path) -> Result<(), BindError> {
     if found.is_dir() {
         let entries = fs::read_dir(path).map_err(|error| unreadable(path, &error))?;
         for entry in entries {
-            check_tree(&entry.map_err(|error| unreadable(path, &error))?.path())?;
+            check_tree(&entry.map_err(|error| unreadable(path, &error))?.path(), us)?;
         }
     } else if found.is_file() && found.mode() & OTHERS_WRITE != 0 {
         return Err(BindError::Config(format!(
@@ -71,10 +90,10 @@ fn check_tree(path: &Path) -> Result<(), BindError> {
 }
 
 /// Checks that no other user can rename what is in the folder `parent`.
-fn check_parent(parent: &Path) -> Result<(), String> {
+fn check_parent(parent: &Path, us: u32) -> Result<(), String> {
     let found = metadata(parent).map_err(|error| error.to_string())?;
     let shown = parent.display();
-    if !is_trusted(found.uid()) {
+    if !is_trusted(found.uid(), us) {
         return Err(format!(
             "{shown} belongs to user {}, who could replace the data folder below it; run: chown root \
              {shown}",
@@ -92,9 +111,9 @@ fn check_parent(parent: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether this user controls the service anyway.
-fn is_trusted(uid: u32) -> bool {
-    uid == 0 || uid == geteuid().as_raw()
+/// Whether the user `uid` controls a service of the user `us` anyway.
+fn is_trusted(uid: u32, us: u32) -> bool {
+    uid == 0 || uid == us
 }
 
 fn metadata(path: &Path) -> Result<Metadata, BindError> {
@@ -150,6 +169,26 @@ mod tests {
         check(&data, true).unwrap();
         set_mode(parent.path(), 0o1777);
         check(&data, false).unwrap();
+    }
+
+    /// Only root can give a file to another user.
+    #[test]
+    fn root_checks_the_folder_of_the_user_of_the_service() {
+        let data = tempfile::tempdir().unwrap();
+        let (service, other) = (Some(65_533), Some(65_534));
+        let token = data.path().join("admin.token");
+        fs::write(&token, "").unwrap();
+        if chown(data.path(), service, service).is_ok() {
+            check_for_owner(data.path(), false).unwrap();
+            chown(&token, service, service).unwrap();
+            check_for_owner(data.path(), false).unwrap();
+            assert!(refusal(data.path()).contains("belongs to user 65533"), "root is not its user");
+            chown(&token, other, other).unwrap();
+            let refused = check_for_owner(data.path(), false).unwrap_err().to_string();
+            assert!(refused.contains("chown -R 65533 "), "{refused}");
+        } else {
+            check_for_owner(data.path(), false).unwrap();
+        }
     }
 
     /// Only root can give a file to another user.

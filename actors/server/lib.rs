@@ -39,7 +39,7 @@ use tokio::sync::watch;
 
 pub use self::bind::ListenAddress;
 use self::bind::{BoundListener, BoundListeners, InheritedSockets};
-pub use self::data_folder::check as check_data_folder;
+pub use self::data_folder::check_for_owner as check_data_folder;
 use self::listener_slot::{ListenerSlot, open};
 use self::producer_set::{PreparedProducers, RunningProducers};
 use self::push_set::PushSet;

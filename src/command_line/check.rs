@@ -39,7 +39,7 @@ pub(super) fn check(config: Option<&Path>, output: &mut Output<'_>) -> Result<()
     folder.map_err(|error| CommandError::Usage(error.to_string()))
 }
 
-/// Checks the data folder, if it exists, as the server does at its start.
+/// Checks the data folder, if it exists, as the server does at its start as the owner of the folder.
 fn check_data(settings: &Settings) -> Result<(), BindError> {
     match settings.data.exists() {
         true => check_data_folder(&settings.data, settings.is_evaluation),

@@ -81,3 +81,20 @@ fn guesses_from_the_address_of_a_firewall_do_not_delay_its_logins() {
     assert!(slowest < MAX_DELAY, "{slowest:?}");
     server.stop();
 }
+
+#[test]
+fn refused_requests_do_not_fill_the_log() {
+    let server = Server::start(Setup::new().replacing("level = \"debug\"", "level = \"info\""));
+    let authority = server.setup().authority().certificate();
+    let attacker = Srx::new("campus-fw", "a wrong guess", &authority, &[&server.enforcement()]);
+    let before = server.log().len();
+    let socket = std::net::UdpSocket::bind("127.0.0.99:0").unwrap();
+    for number in 0..500 {
+        assert_ne!(attacker.request_token(0).unwrap().status, 200);
+        assert_eq!(server.get(&format!("/unknown/{number}")).status, 404);
+        socket.send_to(b"<30>from an unknown sender", server.udp()).unwrap();
+    }
+    let written = server.log().len() - before;
+    assert!(written < 16 * 1024, "1,500 refused requests wrote {written} bytes");
+    server.stop();
+}

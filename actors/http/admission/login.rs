@@ -41,7 +41,11 @@ impl Admission {
             Err(LoginError::LockedOut(_)) => "locked_out",
             Err(LoginError::Busy) => "busy",
         };
-        TokenRequested { outcome: label, source }.emit();
+        let unlogged = match label {
+            "invalid_client" | "unauthorized_client" => self.refused_tokens.admit(now),
+            _ => None,
+        };
+        TokenRequested { outcome: label, source, unlogged }.emit();
         let (status, body, wait) = match outcome {
             Ok(token) => {
                 let lifetime = registry.token_lifetime().as_secs();

@@ -70,7 +70,7 @@ const NICENESS: i32 = 10;
 /// so that no list of secrets can be tried against a copy of it. An attacker who reads the memory
 /// also finds the token, which gives the same access. There is at most one entry per registered
 /// client. It is created only after argon2 verified the secret, is bound to that exact argon2id
-/// hash, and is removed by each reload. It reveals nothing without the secret: a secret that does
+/// hash, and is removed with the client. It reveals nothing without the secret: a secret that does
 /// not match it is checked as if there were no entry, and the source address of a client is checked
 /// with each request.
 const VERIFIED_FOR: Duration = Duration::from_secs(24 * 3600);
@@ -171,9 +171,10 @@ impl Checker {
         }
     }
 
-    /// Removes all verified secrets, when secrets may have changed.
-    pub(super) fn clear_verified(&self) {
-        self.verified().clear();
+    /// Removes the verified secrets of clients that are no longer known. The entry of a client whose
+    /// secret changed matches nothing.
+    pub(super) fn forget_others(&self, is_known: impl Fn(&str) -> bool) {
+        self.verified().retain(|client_id, _| is_known(client_id));
     }
 
     fn verified(&self) -> std::sync::MutexGuard<'_, HashMap<String, VerifiedSecret>> {
@@ -292,11 +293,13 @@ mod tests {
         assert_eq!(check("right", soon).await, SecretCheck::Match);
         assert_eq!(check("right", begin + VERIFIED_FOR).await, SecretCheck::Busy);
         let changed = hash("right");
-        let check = checker.check(Some(&changed), credentials("right"), HERE, soon).await;
-        assert_eq!(check, SecretCheck::Busy, "the configured hash changed");
-        checker.clear_verified();
+        let with_changed = checker.check(Some(&changed), credentials("right"), HERE, soon).await;
+        assert_eq!(with_changed, SecretCheck::Busy, "the configured hash changed");
+        checker.forget_others(|id| id == "srx1");
+        assert_eq!(check("right", soon).await, SecretCheck::Match, "a reload keeps it");
+        checker.forget_others(|_| false);
         let forgotten = checker.check(Some(&secret), credentials("right"), HERE, soon).await;
-        assert_eq!(forgotten, SecretCheck::Busy, "the registry was reloaded");
+        assert_eq!(forgotten, SecretCheck::Busy, "the client was removed");
     }
 
     #[actix_web::test]

@@ -13,8 +13,10 @@ use tokio::time::timeout;
 use super::points::Client;
 use super::{Enforcement, RequestContext};
 use crate::admission::Rejection;
+use crate::telemetry::PushNotGranted;
 use rollcall_identity::Receipt;
 use rollcall_producers::InputBatch;
+use rollcall_runtime::telemetry::TelemetryEvent;
 
 /// How long a push waits until its events are committed and visible. The client must retry after
 /// that: a disk may not respond for minutes, and each waiting push would hold its batch.
@@ -70,6 +72,13 @@ impl Enforcement {
         }
         let mut batch = InputBatch::default();
         let read = read(request, context, client, format, &mut batch);
+        if let Err(rejection) = &read
+            && client.push_settings.is_none()
+            && let Some(unlogged) = self.ungranted_pushes.admit(context.now)
+        {
+            let (point, detail) = (client.name.as_str(), &*rejection.detail);
+            PushNotGranted { point, detail, unlogged }.emit();
+        }
         let commit = async {
             let pending = sink.submit(&mut batch).await;
             read?;
