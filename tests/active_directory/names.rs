@@ -179,7 +179,10 @@ fn a_thousand_hostile_names_are_escaped_in_every_response_and_the_log() {
         assert!(line.starts_with("20"), "each line begins with its time: {line:?}");
     }
     let is_control = |letter: char| letter != '\n' && is_unusable(&format!("a{letter}b"));
-    assert!(!log.contains(is_control), "the log has no control, bidirectional or invisible characters");
+    assert!(
+        !log.contains(is_control),
+        "the log has no control, bidirectional or invisible characters"
+    );
 }
 
 /// Control and invisible characters are invalid in names. An optional name with them is omitted.
