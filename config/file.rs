@@ -30,16 +30,22 @@ pub(crate) fn secret_text(path: &Path) -> Result<String, String> {
     text(path)
 }
 
-/// Fails if every user of the machine can access the file.
+/// Fails if every user of the machine can access the file, or if its group can change it. A group may
+/// read it: some distributions share keys in that way.
 pub(crate) fn check_permissions(path: &Path) -> Result<(), String> {
     let metadata =
         fs::metadata(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
     let mode = metadata.permissions().mode() & 0o777;
-    if mode & 0o007 == 0 {
-        return Ok(());
+    let path = path.display();
+    if mode & 0o007 != 0 {
+        return Err(format!(
+            "{path} is accessible to every user (mode {mode:03o}); run chmod o= {path}"
+        ));
     }
-    Err(format!(
-        "{0} is accessible to every user (mode {mode:03o}); run chmod o= {0}",
-        path.display()
-    ))
+    if mode & 0o020 != 0 {
+        return Err(format!(
+            "{path} can be changed by its group (mode {mode:03o}); run chmod g-w {path}"
+        ));
+    }
+    Ok(())
 }

@@ -42,7 +42,7 @@ pub(crate) fn check(data: &Path, is_evaluation: bool) -> Result<(), BindError> {
 /// who is neither this owner nor root cannot check it, and gets no error.
 ///
 /// # Errors
-/// As [`check`].
+/// The first file or folder that another user controls, with the command that corrects it.
 pub fn check_for_owner(data: &Path, is_evaluation: bool) -> Result<(), BindError> {
     let folder = fs::canonicalize(data).map_err(|error| unreadable(data, &error))?;
     let owner = metadata(&folder)?.uid();

@@ -98,9 +98,11 @@ fn an_exposed_or_invalid_secret_is_refused_and_not_printed() {
     let scratch = Scratch::new();
     scratch.file("open.secret", HASH, 0o644);
     scratch.file("plain.secret", "canary", 0o600);
+    scratch.file("group.secret", HASH, 0o660);
     for (place, why) in [
         ("secret_file = 'open.secret'", "is accessible to every user (mode 644)"),
         ("secret_credential = 'open.secret'", "is accessible to every user (mode 644)"),
+        ("secret_file = 'group.secret'", "can be changed by its group (mode 660)"),
         ("secret_credential = '../open.secret'", "must be the name of a credential"),
         ("secret_file = 'plain.secret'", "is not a hash that begins with $argon2id$ or $sha256$"),
         ("secret_hash = 'canary'", "is not a hash that begins with $argon2id$ or $sha256$"),
